@@ -1,0 +1,19 @@
+# Compiler flags of every target. Profile x1 demands -ffp-contract=off (GCC and clang contract by default, and one
+# forgotten flag changes the bits) and forbids -ffast-math and -march=native.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+add_compile_options(-ffp-contract=off -fno-math-errno -Wall -Wextra -Wno-psabi)
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
+set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g")
+
+if(NURI_SANITIZE)
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+if(NURI_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

@@ -1,0 +1,10 @@
+cmake_policy(VERSION 3.25)
+execute_process(COMMAND git -C ${SOURCE} rev-parse --short=12 HEAD OUTPUT_VARIABLE commit ERROR_QUIET
+                OUTPUT_STRIP_TRAILING_WHITESPACE)
+execute_process(COMMAND git -C ${SOURCE} status --porcelain --untracked-files=no OUTPUT_VARIABLE dirty ERROR_QUIET)
+if(NOT commit)
+  set(commit "unknown")
+elseif(dirty)
+  set(commit "${commit}+")
+endif()
+file(CONFIGURE OUTPUT ${OUT} CONTENT "#pragma once\n#define NURI_COMMIT \"@commit@\"\n" @ONLY)

@@ -1,0 +1,45 @@
+// Helpers of the tests: where the shared data lies, scratch directories. Header only; not part of the product.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+namespace nuri::test {
+
+/// Directory of the shared data (golden vectors, texts, tokenizers): $NURI_SHARED, else ../shared beside the
+/// repository. Empty where there is none.
+inline std::filesystem::path shared_or_empty() {
+  if (const char* env = std::getenv("NURI_SHARED")) return env;
+  std::filesystem::path dir = std::filesystem::path(NURI_SOURCE_DIR).parent_path() / "shared";
+  return std::filesystem::is_directory(dir) ? dir : std::filesystem::path();
+}
+
+/// A fresh directory, removed with all it holds when the object dies.
+class TempDir {
+ public:
+  TempDir() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "nuri_test_XXXXXX").string();
+    path_ = ::mkdtemp(pattern.data());
+  }
+  ~TempDir() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace nuri::test
+
+/// Declares `name` as the shared directory or skips the test with a clear line.
+#define NURI_SHARED_OR_SKIP(name)                                                                            \
+  const std::filesystem::path name = ::nuri::test::shared_or_empty();                                       \
+  if (name.empty()) GTEST_SKIP() << "the shared data directory is absent (../shared, or set NURI_SHARED)"
