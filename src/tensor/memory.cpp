@@ -1,0 +1,140 @@
+#include "tensor/memory.h"
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "base/error.h"
+
+namespace nuri {
+namespace {
+
+constexpr size_t kOwners = static_cast<size_t>(Owner::count);
+constexpr size_t kHugeBytes = size_t(2) << 20;
+
+struct Book {
+  std::array<MemoryUse, kOwners> by_owner{};
+  MemoryUse total;
+  void add(int64_t bytes, Owner owner) {
+    MemoryUse& use = by_owner[static_cast<size_t>(owner)];
+    use.now += bytes;
+    total.now += bytes;
+    if (use.now > use.peak) use.peak = use.now;
+    if (total.now > total.peak) total.peak = total.now;
+  }
+};
+
+struct Pool {
+  std::mutex mutex;
+  std::unordered_map<size_t, std::vector<void*>> free_blocks;
+  Book book;
+};
+Pool& pool() {
+  static auto* p = new Pool;  // tensors of static lifetime may outlive static destructors
+  return *p;
+}
+
+thread_local int t_meta = 0;
+thread_local Book t_meta_book;
+
+size_t rounded(size_t bytes) {
+  const size_t unit = bytes >= kHugeBytes ? kHugeBytes : 64;
+  return (bytes + unit - 1) / unit * unit;
+}
+
+Book& current_book() { return t_meta ? t_meta_book : pool().book; }
+
+}  // namespace
+
+std::string_view owner_name(Owner owner) {
+  switch (owner) {
+    case Owner::weights: return "weights";
+    case Owner::packed_weights: return "packed weights";
+    case Owner::gradients: return "gradients";
+    case Owner::optimizer: return "optimizer";
+    case Owner::activations: return "activations";
+    case Owner::kv_cache: return "kv cache";
+    case Owner::scratch: return "scratch";
+    case Owner::count: break;
+  }
+  return "?";
+}
+
+std::array<MemoryUse, kOwners> memory_use() {
+  std::lock_guard<std::mutex> lock(pool().mutex);
+  return current_book().by_owner;
+}
+
+MemoryUse memory_total() {
+  std::lock_guard<std::mutex> lock(pool().mutex);
+  return current_book().total;
+}
+
+void reset_memory_peaks() {
+  std::lock_guard<std::mutex> lock(pool().mutex);
+  Book& book = current_book();
+  for (MemoryUse& use : book.by_owner) use.peak = use.now;
+  book.total.peak = book.total.now;
+}
+
+void* allocate(size_t bytes, Owner owner) {
+  const size_t size = rounded(bytes);
+  if (t_meta) {
+    t_meta_book.add(static_cast<int64_t>(size), owner);
+    return nullptr;
+  }
+  if (size == 0) return nullptr;
+  Pool& p = pool();
+  {
+    std::lock_guard<std::mutex> lock(p.mutex);
+    p.book.add(static_cast<int64_t>(size), owner);
+    auto found = p.free_blocks.find(size);
+    if (found != p.free_blocks.end() && !found->second.empty()) {
+      void* block = found->second.back();
+      found->second.pop_back();
+      return block;
+    }
+  }
+  const size_t alignment = size >= kHugeBytes ? kHugeBytes : 64;
+  void* block = std::aligned_alloc(alignment, size);
+  if (!block) {
+    std::lock_guard<std::mutex> lock(p.mutex);
+    p.book.add(-static_cast<int64_t>(size), owner);
+    fail("the system refuses {} bytes of memory for {}; use a smaller batch or model, or a machine with more memory",
+         size, owner_name(owner));
+  }
+  if (size >= kHugeBytes) ::madvise(block, size, MADV_HUGEPAGE);
+  return block;
+}
+
+void release(void* data, size_t bytes, Owner owner) {
+  const size_t size = rounded(bytes);
+  if (!data) {
+    if (t_meta) t_meta_book.add(-static_cast<int64_t>(size), owner);
+    return;
+  }
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  p.book.add(-static_cast<int64_t>(size), owner);
+  p.free_blocks[size].push_back(data);
+}
+
+void trim_memory() {
+  Pool& p = pool();
+  std::lock_guard<std::mutex> lock(p.mutex);
+  for (auto& [size, blocks] : p.free_blocks) {
+    for (void* block : blocks) std::free(block);
+    blocks.clear();
+  }
+}
+
+MetaScope::MetaScope() {
+  if (t_meta++ == 0) t_meta_book = Book{};
+}
+MetaScope::~MetaScope() { --t_meta; }
+bool meta_active() { return t_meta > 0; }
+
+}  // namespace nuri

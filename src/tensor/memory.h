@@ -1,0 +1,44 @@
+// Bytes by owner. All storage of tensors and all scratch of kernels is taken here, so that what a run holds is known by
+// name, and so that a dry run (MetaScope) can count a step's memory before the first step.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace nuri {
+
+enum class Owner : uint8_t { weights, packed_weights, gradients, optimizer, activations, kv_cache, scratch, count };
+std::string_view owner_name(Owner owner);
+
+struct MemoryUse {
+  int64_t now = 0;
+  int64_t peak = 0;
+};
+
+/// Bytes held by each owner, now and at most since the last reset_memory_peaks().
+std::array<MemoryUse, static_cast<size_t>(Owner::count)> memory_use();
+/// Bytes held by all owners together: now, and the largest sum since the last reset.
+MemoryUse memory_total();
+void reset_memory_peaks();
+
+/// 64-byte aligned memory, cached by size: a step of the same shapes takes the same blocks again and allocates nothing.
+/// Contents are undefined. Errors: nuri::Error when the system refuses.
+void* allocate(size_t bytes, Owner owner);
+void release(void* data, size_t bytes, Owner owner);
+/// Gives the cached free blocks back to the system.
+void trim_memory();
+
+/// While alive, on this thread: tensors have sizes but no data, kernels do nothing, and the counters count in a book of
+/// their own (as if each byte had been taken). This is how the memory of a step is computed by running its code.
+class MetaScope {
+ public:
+  MetaScope();
+  ~MetaScope();
+  MetaScope(const MetaScope&) = delete;
+  MetaScope& operator=(const MetaScope&) = delete;
+};
+bool meta_active();
+
+}  // namespace nuri
