@@ -15,6 +15,7 @@ namespace nuri {
 namespace {
 
 constexpr size_t kBufferBytes = size_t(1) << 20;
+constexpr int kOpenForReading = O_RDONLY | O_CLOEXEC | O_NONBLOCK;  // a named pipe is refused, not waited for
 
 std::string remedy(int error) {
   switch (error) {
@@ -51,7 +52,7 @@ uint64_t regular_size(int fd, const fs::path& path) {
 }  // namespace
 
 std::string read_file(const fs::path& path, uint64_t max_bytes) {
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  const Descriptor file{::open(path.c_str(), kOpenForReading)};
   if (file.fd < 0) system_failure("open", path);
   const uint64_t size = regular_size(file.fd, path);
   NURI_CHECK(size <= max_bytes, "{}: {} bytes; at most {} bytes are read here", path.string(), size, max_bytes);
@@ -134,7 +135,7 @@ void write_file_atomic(const fs::path& path, std::string_view bytes) {
 }
 
 MappedFile::MappedFile(const fs::path& path) {
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  const Descriptor file{::open(path.c_str(), kOpenForReading)};
   if (file.fd < 0) system_failure("open", path);
   size_ = regular_size(file.fd, path);
   if (size_ == 0) return;

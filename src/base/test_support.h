@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <string>
 
+#include "base/error.h"
+
 namespace nuri::test {
 
 /// Directory of the shared data (golden vectors, texts, tokenizers): $NURI_SHARED, else ../shared beside the
@@ -16,6 +18,17 @@ inline std::filesystem::path shared_or_empty() {
   if (const char* env = std::getenv("NURI_SHARED")) return env;
   std::filesystem::path dir = std::filesystem::path(NURI_SOURCE_DIR).parent_path() / "shared";
   return std::filesystem::is_directory(dir) ? dir : std::filesystem::path();
+}
+
+/// The message of the nuri::Error that `run` throws, or "no error".
+template <class F>
+std::string error_of(F&& run) {
+  try {
+    run();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
 }
 
 /// A fresh directory, removed with all it holds when the object dies.
