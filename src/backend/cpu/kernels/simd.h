@@ -1,0 +1,148 @@
+// Vectors of one level. This header is compiled once per level, in a namespace named after it; it includes nothing with
+// inline functions, so that no code of one level can be linked into another.
+//
+// F is kWidth floats, I is kWidth 32-bit integers; +, -, *, / and comparisons are the compiler's vector operators (IEEE,
+// never contracted because of -ffp-contract=off); fma is written where it is meant.
+#pragma once
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef NURI_LEVEL
+#error "kernel sources are compiled once per level with -DNURI_LEVEL=..."
+#endif
+
+namespace nuri::cpu::NURI_LEVEL {
+
+#if defined(__AVX512F__)
+constexpr int kWidth = 16;
+#elif defined(__AVX2__)
+constexpr int kWidth = 8;
+#else
+constexpr int kWidth = 4;
+#endif
+
+typedef float F __attribute__((vector_size(kWidth * 4)));
+typedef int32_t I __attribute__((vector_size(kWidth * 4)));
+typedef uint32_t U __attribute__((vector_size(kWidth * 4)));
+typedef float FUnaligned __attribute__((vector_size(kWidth * 4), aligned(4), may_alias));
+typedef uint32_t UUnaligned __attribute__((vector_size(kWidth * 4), aligned(2), may_alias));
+
+#define NURI_INLINE static inline __attribute__((always_inline, unused))
+
+NURI_INLINE F load(const float* p) { return *reinterpret_cast<const FUnaligned*>(p); }
+NURI_INLINE void store(float* p, F v) { *reinterpret_cast<FUnaligned*>(p) = v; }
+NURI_INLINE U load_u32(const void* p) { return *reinterpret_cast<const UUnaligned*>(p); }
+NURI_INLINE void store_u32(void* p, U v) { *reinterpret_cast<UUnaligned*>(p) = v; }
+NURI_INLINE F set1(float x) { return x - F{}; }  // x - (+0) = x for every x, -0 included
+NURI_INLINE U set1_u32(uint32_t x) { return x - U{}; }
+NURI_INLINE U bits(F v) { return reinterpret_cast<U>(v); }
+NURI_INLINE F from_bits(U v) { return reinterpret_cast<F>(v); }
+
+/// a where the mask (0 or -1 per lane) is set, else b.
+NURI_INLINE F select(I mask, F a, F b) {
+  return from_bits((reinterpret_cast<U>(mask) & bits(a)) | (~reinterpret_cast<U>(mask) & bits(b)));
+}
+
+#if defined(__FMA__)
+NURI_INLINE float fma1(float a, float b, float c) {
+  return _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)));
+}
+#else
+/// a * b + c rounded once. The product of two floats is exact in double; the sum is rounded to odd (the error of the
+/// addition decides the last bit), after which the rounding to float is the only one that shows.
+NURI_INLINE float fma1(float a, float b, float c) {
+  const double p = static_cast<double>(a) * static_cast<double>(b), d = c;
+  double s = p + d;
+  const double t = s - p, error = (p - (s - t)) + (d - t);
+  int64_t word;
+  __builtin_memcpy(&word, &s, 8);
+  const bool finite = (word & 0x7FF0000000000000) != 0x7FF0000000000000;
+  if (finite && error != 0 && (word & 1) == 0) {
+    word += ((error > 0) == (word > 0)) ? 1 : -1;  // towards the exact value
+    __builtin_memcpy(&s, &word, 8);
+  }
+  return static_cast<float>(s);
+}
+#endif
+
+#if defined(__AVX512F__)
+NURI_INLINE F fma(F a, F b, F c) { return reinterpret_cast<F>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c))); }
+NURI_INLINE F sqrt(F a) { return reinterpret_cast<F>(_mm512_sqrt_ps(reinterpret_cast<__m512>(a))); }
+NURI_INLINE F max(F a, F b) { return reinterpret_cast<F>(_mm512_max_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b))); }
+NURI_INLINE F min(F a, F b) { return reinterpret_cast<F>(_mm512_min_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b))); }
+/// The first n lanes from p, the others `fill`; nothing past p + n is read.
+NURI_INLINE F load_partial(const float* p, int n, float fill = 0) {
+  return reinterpret_cast<F>(_mm512_mask_loadu_ps(_mm512_set1_ps(fill), static_cast<__mmask16>((1u << n) - 1), p));
+}
+NURI_INLINE void store_partial(float* p, F v, int n) {
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), reinterpret_cast<__m512>(v));
+}
+#elif defined(__AVX2__)
+NURI_INLINE F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+NURI_INLINE F sqrt(F a) { return _mm256_sqrt_ps(a); }
+NURI_INLINE F max(F a, F b) { return _mm256_max_ps(a, b); }
+NURI_INLINE F min(F a, F b) { return _mm256_min_ps(a, b); }
+NURI_INLINE __m256i lane_mask(int n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+NURI_INLINE F load_partial(const float* p, int n, float fill = 0) {
+  const __m256i mask = lane_mask(n);
+  return _mm256_blendv_ps(_mm256_set1_ps(fill), _mm256_maskload_ps(p, mask), _mm256_castsi256_ps(mask));
+}
+NURI_INLINE void store_partial(float* p, F v, int n) { _mm256_maskstore_ps(p, lane_mask(n), v); }
+#else
+NURI_INLINE F fma(F a, F b, F c) {
+  F r;
+  for (int i = 0; i < kWidth; ++i) r[i] = fma1(a[i], b[i], c[i]);
+  return r;
+}
+NURI_INLINE F sqrt(F a) { return _mm_sqrt_ps(a); }
+NURI_INLINE F max(F a, F b) { return _mm_max_ps(a, b); }
+NURI_INLINE F min(F a, F b) { return _mm_min_ps(a, b); }
+NURI_INLINE F load_partial(const float* p, int n, float fill = 0) {
+  F r = set1(fill);
+  for (int i = 0; i < n; ++i) r[i] = p[i];
+  return r;
+}
+NURI_INLINE void store_partial(float* p, F v, int n) {
+  for (int i = 0; i < n; ++i) p[i] = v[i];
+}
+#endif
+
+/// Rounds to BF16, nearest even, by integer arithmetic (profile x1, rule 4): the result is the FP32 value of the BF16
+/// number. |x| below the smallest normal gives signed zero, NaN gives 0x7FC0.
+NURI_INLINE U round_bf16_bits(F x) {
+  const U u = bits(x), magnitude = u & 0x7FFFFFFFu;
+  const U rounded = (u + 0x7FFFu + ((u >> 16) & 1u)) & 0xFFFF0000u;
+  const U tiny = reinterpret_cast<U>(magnitude < 0x00800000u), nan = reinterpret_cast<U>(magnitude > 0x7F800000u);
+  const U kept = (tiny & (u & 0x80000000u)) | (~tiny & rounded);
+  return (nan & 0x7FC00000u) | (~nan & kept);
+}
+NURI_INLINE F round_bf16(F x) { return from_bits(round_bf16_bits(x)); }
+
+/// 64 lanes of partial sums, added pairwise 32, 16, 8, 4, 2, 1 (profile x1, rule 5). Element i of a row goes into lane
+/// i mod 64; lanes start at +0 and can never become -0, so that padding with +0 changes nothing.
+struct LaneSum {
+  static constexpr int kVectors = 64 / kWidth;
+  F lane[kVectors];
+  NURI_INLINE LaneSum zero() {
+    LaneSum s;
+    for (int i = 0; i < kVectors; ++i) s.lane[i] = F{};
+    return s;
+  }
+  inline __attribute__((always_inline)) float total() const {
+    F v[kVectors];
+    for (int i = 0; i < kVectors; ++i) v[i] = lane[i];
+    for (int half = kVectors / 2; half >= 1; half /= 2)
+      for (int i = 0; i < half; ++i) v[i] = v[i] + v[i + half];
+    float x[kWidth];
+    store(x, v[0]);
+    for (int half = kWidth / 2; half >= 1; half /= 2)
+      for (int i = 0; i < half; ++i) x[i] = x[i] + x[i + half];
+    return x[0];
+  }
+};
+
+}  // namespace nuri::cpu::NURI_LEVEL
