@@ -1,0 +1,47 @@
+// One self-contained HTML page: no external file, no network, light and dark, English and Korean, printable.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "report/charts.h"
+#include "report/label.h"
+
+namespace nuri::report {
+
+/// A prompt and what a model made of it.
+struct Sample {
+  Label title = {};         // "step 400, temperature 0.8"; may be empty
+  std::string prompt = {};  // may be empty
+  std::string text = {};
+};
+
+/// Elements appear in the order they were added; neighbouring charts share a row where the screen is wide enough.
+/// Everything given is text, never markup: it is escaped here.
+class Page {
+ public:
+  explicit Page(Label title, Label subtitle = {});
+
+  /// Starts a section and puts it into the list of contents.
+  void add_heading(const Label& heading);
+  void add_text(const Label& text);
+  /// Cells are shown as given; columns whose cells are all numbers are aligned to the right. Every row has as many
+  /// cells as there are columns (assert).
+  void add_table(const std::vector<Label>& columns, const std::vector<std::vector<std::string>>& rows);
+  void add_key_values(const std::vector<std::pair<Label, std::string>>& values);
+  void add_line_chart(const LineChart& chart);
+  void add_heat_map(const HeatMap& map);
+  void add_samples(const std::vector<Sample>& samples);
+
+  std::string html() const;
+
+ private:
+  enum class Kind { block, chart };
+  void add(Kind kind, std::string markup);
+  Label title_, subtitle_;
+  std::vector<Label> headings_;
+  std::vector<std::pair<Kind, std::string>> parts_;
+};
+
+}  // namespace nuri::report
