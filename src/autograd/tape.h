@@ -1,0 +1,84 @@
+// The tape: what the forward recorded, run backwards. Gradients belong to tensors by identity (Tensor::id).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace nuri {
+
+class Tape {
+ public:
+  using Backward = std::function<void(Tape&)>;
+
+  /// Records the backward of an op that just ran. It is called once, in reverse order, and freed with all it captured.
+  void record(const char* op, Backward backward);
+
+  /// Gradient of y, taken off the tape; undefined when nothing flowed into y (then the backward has nothing to do).
+  Tensor take_grad(const Tensor& y);
+  /// Adds dx to the gradient of x: the first is adopted as it is (and may be changed later), others are added in the
+  /// order in which they come.
+  void add_grad(const Tensor& x, Tensor dx);
+  /// The gradient of x to add into: what is there, else zeros of x's shape.
+  Tensor grad_slot(const Tensor& x);
+  bool has_grad(const Tensor& x) const { return grads_.contains(x.id()); }
+
+  /// Runs all backwards in reverse. Seed the gradients of the outputs first (a loss op does it itself).
+  void backward();
+  size_t size() const { return nodes_.size(); }
+
+  /// The tape that ops record on, or null: nothing is recorded (inference). One per thread.
+  static Tape* current();
+
+ private:
+  friend class TapeScope;
+  struct Node {
+    const char* op;
+    Backward backward;
+  };
+  std::vector<Node> nodes_;
+  std::unordered_map<uint64_t, Tensor> grads_;  // looked up by id, never iterated
+};
+
+/// Makes a tape current while alive.
+class TapeScope {
+ public:
+  explicit TapeScope(Tape& tape);
+  ~TapeScope();
+  TapeScope(const TapeScope&) = delete;
+  TapeScope& operator=(const TapeScope&) = delete;
+
+ private:
+  Tape* previous_;
+};
+
+// ------------------------------------------------------------------------------------------------ watching the values
+
+/// Every op reports its output here. With a watcher set, the watcher sees (op, module path, tensor): the search for the
+/// first NaN runs a step again with one.
+using Watcher = std::function<void(const char* op, const std::string& module, const Tensor& y)>;
+void observe(const char* op, const Tensor& y);
+
+/// Sets the watcher of this thread while alive.
+class WatchScope {
+ public:
+  explicit WatchScope(Watcher watcher);
+  ~WatchScope();
+  WatchScope(const WatchScope&) = delete;
+  WatchScope& operator=(const WatchScope&) = delete;
+};
+
+/// Names the module whose ops run while alive: "model.layers.3" / "self_attn".
+class ModuleScope {
+ public:
+  explicit ModuleScope(const std::string& name);
+  ~ModuleScope();
+  ModuleScope(const ModuleScope&) = delete;
+  ModuleScope& operator=(const ModuleScope&) = delete;
+};
+
+}  // namespace nuri

@@ -1,0 +1,71 @@
+// Weights: stored parameters, their gradients, and the packed forms that products read.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backend/kernels.h"
+#include "tensor/tensor.h"
+
+namespace nuri {
+
+/// One named parameter: rows of a Weight, under its released name.
+struct Parameter {
+  std::string name;
+  Tensor value;               ///< what the forward reads: f32 or bf16
+  Tensor master;              ///< f32; the same tensor as value where value is f32; undefined in inference
+  std::vector<Tensor> grads;  ///< f32, one chain per use, added in this order once per step; empty when frozen
+  bool matrix = false;        ///< two or more dimensions: weight decay applies
+};
+
+/// A matrix [out, in] or vector [n] of one or several stacked parts (gate and up of an MLP, q_a and kv_a of MLA), so that
+/// parts that read the same input are one product. `value` is what the forward reads, `master` what the optimizer
+/// changes; in an FP32 run they are the same memory.
+class Weight {
+ public:
+  struct Part {
+    std::string name;
+    Shape shape;  ///< rows of all parts add up; the widths are equal
+  };
+  /// Memory for the parts; values are undefined until loaded or initialised. uses: gradient chains (0: inference).
+  Weight(std::vector<Part> parts, DType dtype, bool trainable, int uses = 1);
+  Weight() = default;
+
+  Tensor value, master;
+  std::vector<Tensor> grads;  ///< [out, in] per use
+  std::vector<Parameter> parameters;
+
+  int64_t out() const { return value.dim(0); }
+  int64_t in() const { return value.dim(1); }
+  bool trainable() const { return !grads.empty(); }
+
+  /// After the value changed: packed forms are made again at their next use.
+  void invalidate();
+  /// B = W^T [in, out] for y = x W^T; B = W [out, in] for dx = dy W.
+  const PackedMatrix& packed_forward(Precision precision);
+  const PackedMatrix& packed_backward(Precision precision);
+  /// Columns [begin, end) of W^T or a part of W in another orientation: B = W[begin:end, :] [end-begin, in] (transposed
+  /// false) or its transpose [in, end-begin]. Cached per (begin, end, transposed). For the per-head products of MLA.
+  const PackedMatrix& packed_rows(Precision precision, int64_t begin, int64_t end, bool transposed);
+
+  /// Packs the missing forms of many weights in one parallel region.
+  static void pack_all(std::span<Weight* const> weights, Precision precision, bool forward);
+
+ private:
+  struct Packed {
+    int64_t begin, end;
+    bool transposed;
+    Tensor memory;
+    PackedMatrix matrix;
+    bool valid = false;
+  };
+  Packed& slot(Precision precision, int64_t begin, int64_t end, bool transposed);
+  std::vector<std::unique_ptr<Packed>> packed_;
+};
+
+namespace reference {
+/// The packed format by its definition (kernels.h), element by element.
+void pack(const PackArgs& args);
+}  // namespace reference
+
+}  // namespace nuri
