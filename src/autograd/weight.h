@@ -1,6 +1,8 @@
 // Weights: stored parameters, their gradients, and the packed forms that products read.
 #pragma once
 
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
