@@ -1,0 +1,202 @@
+// Matrix product of one level: register tiles over packed operands.
+//
+// A tile holds kRows x 16 kPanels accumulators. For each word of k it loads the panels' vectors once and broadcasts one
+// word of each row of A: c = fma(a_k, b_k, c), k ascending, in every lane. Tiles of few rows take more panels, so that
+// enough independent chains hide the latency of the multiply-add.
+#include "backend/cpu/kernels/products_pack.h"
+#include "backend/cpu/kernels/simd.h"
+#include "backend/cpu/products.h"
+
+namespace nuri::cpu::NURI_LEVEL {
+namespace {
+
+constexpr int kPanel = 16;
+constexpr int kPanelVectors = kPanel / kWidth;
+constexpr int64_t kBlockWords = 256;  // words of k per pass: a tile's panels stay in L1, its rows of A in L1 and L2
+
+#if defined(__AVX512F__)
+constexpr int kMaxRows = 14;
+constexpr int max_panels(int rows) { return rows <= 6 ? 4 : 2; }
+#elif defined(__AVX2__)
+constexpr int kMaxRows = 6;
+constexpr int max_panels(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
+#else
+constexpr int kMaxRows = 3;
+constexpr int max_panels(int) { return 1; }
+#endif
+
+enum class Arithmetic { fp32, bf16_pairs, bf16_widened };
+#if defined(__AVX512BF16__)
+constexpr bool kPairs = true;
+#else
+constexpr bool kPairs = false;
+#endif
+constexpr Arithmetic kBf16 = kPairs ? Arithmetic::bf16_pairs : Arithmetic::bf16_widened;
+
+struct Tile {
+  const uint32_t* a;
+  int64_t a_stride;
+  const uint32_t* b;
+  int64_t panel_stride;
+  int64_t words;
+  float* c;
+  int64_t c_stride;
+  int64_t columns;
+  bool load_c;
+};
+
+NURI_INLINE float as_float(uint32_t word) { return __builtin_bit_cast(float, word); }
+
+/// c + the products of one word (or pair) of A, broadcast, with the panel's vector.
+template <Arithmetic kArithmetic>
+NURI_INLINE F add_product(uint32_t a, U b, F c) {
+#if defined(__AVX512BF16__)
+  if constexpr (kArithmetic == Arithmetic::bf16_pairs)
+    return reinterpret_cast<F>(
+        _mm512_dpbf16_ps(reinterpret_cast<__m512>(c), (__m512bh)_mm512_set1_epi32(static_cast<int>(a)), (__m512bh)b));
+#endif
+  return fma(set1(as_float(a)), from_bits(b), c);
+}
+
+template <Arithmetic kArithmetic, int kRows, int kPanels>
+void run_tile(const Tile& t) {
+  constexpr int kVectors = kPanels * kPanelVectors;
+  F acc[kRows][kVectors];
+  const bool whole = t.columns >= kPanels * kPanel;
+  if (!t.load_c) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) acc[i][v] = F{};
+  } else if (whole) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) acc[i][v] = load(t.c + i * t.c_stride + v * kWidth);
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) {
+        const int64_t left = t.columns - v * kWidth;
+        acc[i][v] = left >= kWidth ? load(t.c + i * t.c_stride + v * kWidth)
+                    : left > 0     ? load_partial(t.c + i * t.c_stride + v * kWidth, static_cast<int>(left))
+                                   : F{};
+      }
+  }
+
+  // Rows in groups of three: base, base + stride, base + 2 stride are one address register each.
+  constexpr int kGroups = (kRows + 2) / 3;
+  const int64_t stride = t.a_stride;
+  const uint32_t* a[kGroups];
+#pragma GCC unroll 16
+  for (int g = 0; g < kGroups; ++g) a[g] = t.a + 3 * g * stride;
+  const uint32_t* b[kPanels];
+#pragma GCC unroll 16
+  for (int q = 0; q < kPanels; ++q) b[q] = t.b + q * t.panel_stride;
+
+  for (int64_t p = 0; p < t.words; ++p) {
+    if constexpr (kArithmetic == Arithmetic::bf16_widened) {
+#pragma GCC unroll 2
+      for (int half = 0; half < 2; ++half) {
+        F bv[kVectors];
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v) {
+          const U pair = load_u32(b[v / kPanelVectors] + (v % kPanelVectors) * kWidth);
+          bv[v] = from_bits(half == 0 ? pair & 0xFFFF0000u : pair << 16);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < kRows; ++i) {
+          const F av = set1(as_float(a[i / 3][(i % 3) * stride + half]));
+#pragma GCC unroll 16
+          for (int v = 0; v < kVectors; ++v) acc[i][v] = fma(av, bv[v], acc[i][v]);
+        }
+      }
+    } else {
+      U bv[kVectors];
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) bv[v] = load_u32(b[v / kPanelVectors] + (v % kPanelVectors) * kWidth);
+#pragma GCC unroll 16
+      for (int i = 0; i < kRows; ++i) {
+        const uint32_t av = a[i / 3][(i % 3) * stride];
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v) acc[i][v] = add_product<kArithmetic>(av, bv[v], acc[i][v]);
+      }
+    }
+#pragma GCC unroll 16
+    for (int g = 0; g < kGroups; ++g) a[g] += kArithmetic == Arithmetic::bf16_widened ? 2 : 1;
+#pragma GCC unroll 16
+    for (int q = 0; q < kPanels; ++q) b[q] += kPanel;
+  }
+
+  if (whole) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) store(t.c + i * t.c_stride + v * kWidth, acc[i][v]);
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) {
+        const int64_t left = t.columns - v * kWidth;
+        float* c = t.c + i * t.c_stride + v * kWidth;
+        if (left >= kWidth) store(c, acc[i][v]);
+        else if (left > 0) store_partial(c, acc[i][v], static_cast<int>(left));
+      }
+  }
+}
+
+using RunTile = void (*)(const Tile&);
+struct TileTable {
+  RunTile run[kMaxRows + 1][3] = {};  // by rows and log2 of panels
+};
+
+template <Arithmetic kArithmetic, int kRows>
+constexpr void fill(TileTable& table) {
+  table.run[kRows][0] = run_tile<kArithmetic, kRows, 1>;
+  if constexpr (max_panels(kRows) >= 2) table.run[kRows][1] = run_tile<kArithmetic, kRows, 2>;
+  if constexpr (max_panels(kRows) >= 4) table.run[kRows][2] = run_tile<kArithmetic, kRows, 4>;
+  if constexpr (kRows < kMaxRows) fill<kArithmetic, kRows + 1>(table);
+}
+template <Arithmetic kArithmetic>
+constexpr TileTable make_table() {
+  TileTable table;
+  fill<kArithmetic, 1>(table);
+  return table;
+}
+constexpr TileTable kFp32Tiles = make_table<Arithmetic::fp32>();
+constexpr TileTable kBf16Tiles = make_table<kBf16>();
+
+void multiply(const ProductBlock& block) {
+  const TileTable& table = block.bf16 ? kBf16Tiles : kFp32Tiles;
+  const int64_t a_words = block.bf16 && !kPairs ? 2 : 1;  // words of A per word of B
+  const int panels_wanted = max_panels(static_cast<int>(block.tile_rows));
+  for (int64_t p = 0; p == 0 || p < block.words; p += kBlockWords) {
+    Tile tile;
+    tile.a_stride = block.a_stride;
+    tile.panel_stride = block.panel_stride;
+    tile.words = block.words - p < kBlockWords ? block.words - p : kBlockWords;
+    tile.c_stride = block.c_stride;
+    tile.load_c = block.accumulate || p > 0;
+    for (int64_t j = 0; j < block.columns;) {
+      const int64_t left = (block.columns - j + kPanel - 1) / kPanel;
+      const int level = panels_wanted >= 4 && left >= 4 ? 2 : panels_wanted >= 2 && left >= 2 ? 1 : 0;
+      tile.b = block.b + j / kPanel * block.panel_stride + p * kPanel;
+      tile.columns = block.columns - j;
+      for (int64_t i = 0; i < block.rows; i += block.tile_rows) {
+        const int64_t rows = block.rows - i < block.tile_rows ? block.rows - i : block.tile_rows;
+        tile.a = block.a + i * block.a_stride + p * a_words;
+        tile.c = block.c + i * block.c_stride + j;
+        table.run[rows][level](tile);
+      }
+      j += kPanel << level;
+    }
+  }
+}
+
+}  // namespace
+
+const ProductKernels product_kernels = {kPairs, kMaxRows, pack_rows, pack_panels, multiply};
+
+}  // namespace nuri::cpu::NURI_LEVEL

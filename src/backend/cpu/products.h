@@ -1,0 +1,60 @@
+// What the driver of products (products.cpp) asks of a level. Plain structs only: kernel sources include this header
+// once per level.
+//
+// A "word" is 32 bits of an input along k. B is always the packed panels of backend/kernels.h. A is packed for one
+// product into rows of words: FP32 products: one float a word; BF16 products: a pair of k a word where the level has the
+// pair instruction, else one float (already rounded) a word.
+#pragma once
+
+#include <stdint.h>
+
+namespace nuri::cpu {
+
+enum class Words : uint8_t {
+  floats,   ///< FP32 as it is
+  rounded,  ///< FP32 holding a BF16 value
+  pairs,    ///< BF16 of k = 2p in the high half, of 2p+1 in the low half
+};
+
+/// Elements (o, k) of an operand, o being its outer axis (rows of A, columns of B).
+struct PackSource {
+  const void* data = nullptr;
+  bool bf16 = false;             ///< else FP32
+  int64_t stride = 0;            ///< elements between memory rows
+  const int32_t* rows = nullptr; ///< gather of memory rows; null: in order
+  bool k_contiguous = false;     ///< memory row = o, column = k; else memory row = k, column = o
+  int64_t k = 0;
+};
+
+/// C [rows, columns] from packed A and B: one tile row after another.
+struct ProductBlock {
+  bool bf16 = false;  ///< the precision
+  int64_t rows = 0, columns = 0;
+  int64_t words = 0;              ///< words of B along k: k, or (k + 1) / 2 in BF16
+  int64_t tile_rows = 0;          ///< rows of a register tile, at most max_tile_rows
+  const uint32_t* a = nullptr;    ///< [rows, a_stride]
+  int64_t a_stride = 0;
+  const uint32_t* b = nullptr;    ///< first word of the first panel
+  int64_t panel_stride = 0;       ///< words between panels
+  float* c = nullptr;
+  int64_t c_stride = 0;
+  bool accumulate = false;
+};
+
+struct ProductKernels {
+  bool pairs = false;  ///< A of BF16 products is packed as pairs, else as rounded floats
+  int64_t max_tile_rows = 0;
+  /// Rows first .. first + count of A to out [count, stride] (the caller points at row `first`); stride is a multiple of
+  /// 16 words; words past k are +0.
+  void (*pack_rows)(const PackSource&, Words, int64_t first, int64_t count, uint32_t* out, int64_t stride) = nullptr;
+  /// Columns first .. first + count of B to whole panels (first is a multiple of 16); the caller points at the panel.
+  void (*pack_panels)(const PackSource&, Words, int64_t first, int64_t count, uint32_t* out) = nullptr;
+  void (*multiply)(const ProductBlock&) = nullptr;
+};
+
+namespace portable { extern const ProductKernels product_kernels; }
+namespace avx2 { extern const ProductKernels product_kernels; }
+namespace avx512 { extern const ProductKernels product_kernels; }
+namespace avx512_bf16 { extern const ProductKernels product_kernels; }
+
+}  // namespace nuri::cpu
