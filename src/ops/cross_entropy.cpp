@@ -1,0 +1,189 @@
+#include "ops/cross_entropy.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "autograd/tape.h"
+#include "base/x1.h"
+#include "ops/product.h"
+
+namespace nuri {
+
+namespace reference {
+
+template <class T>
+T log_sum_exp_row(int64_t vocab, const T* logits, T inv_temperature) {
+  T m = -std::numeric_limits<T>::infinity(), l = 0;
+  for (int64_t begin = 0; begin < vocab; begin += kVocabularyBlock) {
+    const int64_t n = std::min(kVocabularyBlock, vocab - begin);
+    const T* block = logits + begin;
+    T next = m;
+    for (int64_t i = 0; i < n; ++i) next = std::max(next, block[i] * inv_temperature);
+    const T sum = x1::row_sum<T>(n, [&](int64_t i) { return x1::exp(block[i] * inv_temperature - next); });
+    l = x1::fma(l, x1::exp(m - next), sum);
+    m = next;
+  }
+  return m + x1::log(l);
+}
+
+template <class T>
+void cross_entropy_grad_row(int64_t vocab, T* logits, T lse, int64_t target, T weight) {
+  for (int64_t i = 0; i < vocab; ++i) {
+    const T p = x1::exp(logits[i] - lse);
+    logits[i] = weight == 0 ? T(0) : (i == target ? p - T(1) : p) * weight;
+  }
+}
+
+template float log_sum_exp_row(int64_t, const float*, float);
+template double log_sum_exp_row(int64_t, const double*, double);
+template void cross_entropy_grad_row(int64_t, float*, float, int64_t, float);
+template void cross_entropy_grad_row(int64_t, double*, double, int64_t, double);
+
+void log_sum_exp(const LogSumExpArgs& a) {
+  for (int64_t r = 0; r < a.n_rows; ++r) a.lse[r] = log_sum_exp_row(a.vocab, a.logits + r * a.stride, a.inv_temperature);
+}
+
+void cross_entropy_grad(const CrossEntropyGradArgs& a) {
+  for (int64_t r = 0; r < a.n_rows; ++r)
+    cross_entropy_grad_row(a.vocab, a.logits + r * a.stride, a.lse[r], a.targets[r], a.weights[r]);
+}
+
+}  // namespace reference
+
+void log_sum_exp(const LogSumExpArgs& args) { run(kernels().log_sum_exp, reference::log_sum_exp, args); }
+
+namespace {
+
+constexpr int64_t kLogitBytes = int64_t{16} << 20;  // of a chunk: small enough for the caches that cores share
+
+Operand operand(const Tensor& t, bool transposed = false, const int32_t* rows = nullptr) {
+  return {t.raw(), t.dtype(), t.row_stride(), transposed, rows};
+}
+
+/// One chunk of target tokens: their logits, and what is made of them.
+class Chunk {
+ public:
+  Chunk(const Tensor& x, Weight& head, Precision precision, int64_t capacity)
+      : x_(x),
+        head_(head),
+        precision_(precision),
+        logits_(Tensor::empty({capacity, head.out()}, DType::f32, Owner::scratch)),
+        lse_(static_cast<size_t>(capacity)) {}
+
+  /// Logits and lse of rows `tokens` of x.
+  void forward(const int32_t* tokens, int64_t n) {
+    tokens_ = tokens, n_ = n;
+    ProductArgs p{precision_, n, head_.out(), head_.in(), operand(x_, false, tokens)};
+    p.packed = &head_.packed_forward(precision_);
+    p.c = logits_.data<float>(), p.c_stride = head_.out();
+    products({&p, 1});
+    log_sum_exp({n, head_.out(), logits_.data<float>(), head_.out(), 1.0f, lse_.data()});
+  }
+  float nll(int64_t i, int32_t target) const {
+    return -log_probability(logits_.data<float>()[i * head_.out() + target], 1.0f, lse_[static_cast<size_t>(i)]);
+  }
+  /// Turns the logits into their gradient; writes dx [n, d] and continues the chains of dw [vocab, d] (may be undefined).
+  void backward(const int32_t* targets, const float* weights, const Tensor& dx, const Tensor& dw) {
+    run(kernels().cross_entropy_grad, reference::cross_entropy_grad,
+        CrossEntropyGradArgs{n_, head_.out(), logits_.data<float>(), head_.out(), lse_.data(), targets, weights});
+    std::vector<ProductArgs> work;
+    ProductArgs to_x{precision_, n_, head_.in(), head_.out(), operand(logits_)};
+    to_x.packed = &head_.packed_backward(precision_);
+    to_x.c = dx.data<float>(), to_x.c_stride = head_.in();
+    work.push_back(to_x);
+    if (dw.defined()) {
+      ProductArgs to_w{precision_, head_.out(), head_.in(), n_, operand(logits_, true)};
+      to_w.b = operand(x_, false, tokens_);
+      to_w.c = dw.data<float>(), to_w.c_stride = head_.in(), to_w.accumulate = true;
+      work.push_back(to_w);
+    }
+    products(work);
+  }
+
+ private:
+  const Tensor& x_;
+  Weight& head_;
+  Precision precision_;
+  Tensor logits_;
+  std::vector<float> lse_;
+  const int32_t* tokens_ = nullptr;
+  int64_t n_ = 0;
+};
+
+/// Tokens whose weight is not 0, with their targets and weights.
+struct Targets {
+  std::vector<int32_t> token, id;
+  std::vector<float> weight;
+};
+Targets choose(const std::vector<int32_t>& ids, const std::vector<float>& weights, int64_t vocab) {
+  Targets chosen;
+  for (size_t t = 0; t < ids.size(); ++t) {
+    if (weights[t] == 0) continue;
+    NURI_CHECK(ids[t] >= 0 && ids[t] < vocab,
+               "target {} of the batch has id {}, but the model's vocabulary has ids 0 to {}; use the tokenizer that the "
+               "model was trained with",
+               t, ids[t], vocab - 1);
+    chosen.token.push_back(static_cast<int32_t>(t));
+    chosen.id.push_back(ids[t]);
+    chosen.weight.push_back(weights[t]);
+  }
+  return chosen;
+}
+
+}  // namespace
+
+CrossEntropyResult cross_entropy(const Tensor& x, Weight& head, int use, const std::vector<int32_t>& targets,
+                                 const std::vector<float>& weights, Precision precision) {
+  const int64_t n_tokens = static_cast<int64_t>(targets.size()), vocab = head.out(), d = head.in();
+  x.expect({n_tokens, d}, "cross_entropy x [n_tokens, d]");
+  NURI_ASSERT(weights.size() == targets.size());
+  const Targets chosen = choose(targets, weights, vocab);
+  const int64_t n_chosen = static_cast<int64_t>(chosen.token.size());
+  const int64_t capacity = std::clamp<int64_t>(kLogitBytes / (vocab * 4) / 16 * 16, 16, std::max<int64_t>(n_chosen, 16));
+
+  Tape* tape = Tape::current();
+  const Tensor dw = tape && head.trainable() ? head.grads[static_cast<size_t>(use)] : Tensor();
+  const bool all = n_chosen == n_tokens;
+  Tensor dx, part;
+  if (tape) {
+    dx = all ? Tensor::empty(x.shape()) : Tensor::zeros(x.shape());
+    if (!all) part = Tensor::empty({capacity, d}, DType::f32, Owner::scratch);
+  }
+  CrossEntropyResult result;
+  result.nll.assign(targets.size(), 0.0f);
+  Chunk chunk(x, head, precision, capacity);
+  for (int64_t begin = 0; begin < n_chosen; begin += capacity) {
+    const int64_t n = std::min(capacity, n_chosen - begin);
+    const int32_t *token = chosen.token.data() + begin, *id = chosen.id.data() + begin;
+    const float* weight = chosen.weight.data() + begin;
+    chunk.forward(token, n);
+    if (!meta_active()) {
+      for (int64_t i = 0; i < n; ++i) {
+        const float nll = chunk.nll(i, id[i]);
+        result.nll[static_cast<size_t>(token[i])] = nll;
+        result.loss_sum += static_cast<double>(weight[i]) * static_cast<double>(nll);
+      }
+    }
+    if (!tape) continue;
+    chunk.backward(id, weight, all ? dx.rows(begin, begin + n) : part, dw);
+    if (all || meta_active()) continue;
+    for (int64_t i = 0; i < n; ++i)
+      std::memcpy(dx.data<float>() + token[i] * d, part.data<float>() + i * d, static_cast<size_t>(d) * sizeof(float));
+  }
+  if (tape) tape->record("cross_entropy", [x, dx](Tape& t) { t.add_grad(x, dx); });
+  return result;
+}
+
+Tensor logits(const Tensor& x, Weight& head, Precision precision) {
+  x.expect({-1, head.in()}, "logits x [n_rows, d]");
+  Tensor z = Tensor::empty({x.dim(0), head.out()});
+  ProductArgs p{precision, x.dim(0), head.out(), head.in(), operand(x)};
+  p.packed = &head.packed_forward(precision);
+  p.c = z.data<float>(), p.c_stride = head.out();
+  products({&p, 1});
+  observe("logits", z);
+  return z;
+}
+
+}  // namespace nuri

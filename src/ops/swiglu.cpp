@@ -1,0 +1,65 @@
+#include "ops/swiglu.h"
+
+#include "autograd/tape.h"
+#include "base/x1.h"
+
+namespace nuri {
+
+namespace reference {
+
+template <class T>
+T swiglu_value(T gate, T up) {
+  return (gate * x1::sigmoid(gate)) * up;
+}
+
+template <class T>
+void swiglu_grad_value(T gate, T up, T dh, T& dgate, T& dup) {
+  const T s = x1::sigmoid(gate), silu = gate * s;
+  dup = dh * silu;
+  dgate = (dh * up) * x1::fma(silu, T(1) - s, s);
+}
+
+template float swiglu_value(float, float);
+template double swiglu_value(double, double);
+template void swiglu_grad_value(float, float, float, float&, float&);
+template void swiglu_grad_value(double, double, double, double&, double&);
+
+void swiglu(const SwigluArgs& a) {
+  for (int64_t t = 0; t < a.n_tokens; ++t) {
+    const float* gate = a.gu + 2 * t * a.d;
+    for (int64_t i = 0; i < a.d; ++i) a.h[t * a.d + i] = swiglu_value(gate[i], gate[a.d + i]);
+  }
+}
+
+void swiglu_grad(const SwigluGradArgs& a) {
+  for (int64_t t = 0; t < a.n_tokens; ++t) {
+    const float* gate = a.gu + 2 * t * a.d;
+    float* dgate = a.dgu + 2 * t * a.d;
+    for (int64_t i = 0; i < a.d; ++i)
+      swiglu_grad_value(gate[i], gate[a.d + i], a.dh[t * a.d + i], dgate[i], dgate[a.d + i]);
+  }
+}
+
+}  // namespace reference
+
+Tensor swiglu(const Tensor& gu) {
+  gu.expect({-1, -1}, "swiglu gu [n_tokens, 2 d]");
+  NURI_ASSERT(gu.contiguous() && gu.dim(1) % 2 == 0);
+  const int64_t n_tokens = gu.dim(0), d = gu.dim(1) / 2;
+  Tensor h = Tensor::empty({n_tokens, d});
+  run(kernels().swiglu, reference::swiglu, SwigluArgs{n_tokens, d, gu.data<float>(), h.data<float>()});
+  if (Tape* tape = Tape::current()) {
+    tape->record("swiglu", [gu, h, n_tokens, d](Tape& t) {
+      const Tensor dh = t.take_grad(h);
+      if (!dh.defined()) return;
+      Tensor dgu = Tensor::empty(gu.shape());
+      run(kernels().swiglu_grad, reference::swiglu_grad,
+          SwigluGradArgs{n_tokens, d, gu.data<float>(), dh.data<float>(), dgu.data<float>()});
+      t.add_grad(gu, dgu);
+    });
+  }
+  observe("swiglu", h);
+  return h;
+}
+
+}  // namespace nuri
