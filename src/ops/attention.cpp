@@ -1,0 +1,197 @@
+#include "ops/attention.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "autograd/tape.h"
+#include "ops/attention_reference.h"
+
+namespace nuri {
+namespace {
+
+/// Keys of one training batch: contiguous tokens, 64 to a block, sequence after sequence.
+struct Keys {
+  const float* k;
+  const float* k_shared;
+  const float* v;
+};
+
+/// Arguments with the arrays that they point to.
+struct Call {
+  AttentionArgs args;
+  std::vector<KeyBlock> blocks;
+  std::vector<AttentionSequence> sequences;
+
+  void set_sequences(const std::vector<int64_t>& offsets, const Keys& keys) {
+    int64_t n_blocks = 0;
+    for (size_t s = 0; s + 1 < offsets.size(); ++s) n_blocks += (offsets[s + 1] - offsets[s] + kKeyBlock - 1) / kKeyBlock;
+    blocks.reserve(static_cast<size_t>(n_blocks));
+    for (size_t s = 0; s + 1 < offsets.size(); ++s) {
+      if (offsets[s] == offsets[s + 1]) continue;
+      sequences.push_back({.first_row = offsets[s],
+                           .n_queries = offsets[s + 1] - offsets[s],
+                           .first_position = 0,
+                           .blocks = blocks.data() + blocks.size()});
+      for (int64_t row = offsets[s]; row < offsets[s + 1]; row += kKeyBlock)
+        blocks.push_back({.k = keys.k + row * args.k_row,
+                          .k_shared = args.d_shared ? keys.k_shared + row * args.shared_row : nullptr,
+                          .v = keys.v + row * args.v_row});
+    }
+    args.sequences = sequences;
+  }
+};
+
+void check_offsets(const std::vector<int64_t>& offsets, int64_t n_tokens) {
+  NURI_ASSERT(!offsets.empty() && offsets.front() == 0 && offsets.back() == n_tokens &&
+                  std::is_sorted(offsets.begin(), offsets.end()),
+              "sequence offsets must ascend from 0 to {}", n_tokens);
+}
+
+float largest(const Tensor& row_max) {
+  float largest = -std::numeric_limits<float>::infinity();
+  if (meta_active()) return largest;
+  for (float x : row_max.span<float>()) largest = std::max(largest, x);
+  return largest;
+}
+
+/// The tensors of one attention, in either form of MLA.
+struct Form {
+  const char* op;
+  Tensor q, kv, k_rope;
+  std::vector<int64_t> offsets;
+  int64_t n_heads, d_k, d_v, d_shared;
+  int64_t kv_head;  ///< elements from one head to the next in kv; 0: one key, which is also the value
+  float scale;
+  Precision precision;
+
+  bool absorbed() const { return kv_head == 0; }
+  int64_t value_at() const { return absorbed() ? 0 : d_k; }
+
+  void fill(Call& call, const Tensor& out, const Tensor& lse) const {
+    call.args = {.precision = precision,
+                 .n_heads = n_heads,
+                 .d_k = d_k,
+                 .d_shared = d_shared,
+                 .d_v = d_v,
+                 .scale = scale,
+                 .kv_dtype = DType::f32,
+                 .k_row = kv.dim(1),
+                 .k_head = kv_head,
+                 .shared_row = d_shared,
+                 .v_row = kv.dim(1),
+                 .v_head = kv_head,
+                 .q = q.data<float>(),
+                 .q_row = q.dim(1),
+                 .q_head = d_k + d_shared,
+                 .sequences = {},
+                 .out = out.data<float>(),
+                 .out_row = out.dim(1),
+                 .out_head = d_v,
+                 .lse = lse.data<float>()};
+    const float* k = kv.data<float>();
+    call.set_sequences(offsets, {.k = k, .k_shared = d_shared ? k_rope.data<float>() : nullptr, .v = k + value_at()});
+  }
+
+  void backward(Tape& tape, const Tensor& out, const Tensor& lse) const {
+    const Tensor dout = tape.take_grad(out);
+    if (!dout.defined()) return;
+    Tensor dq = Tensor::empty(q.shape()), dkv = Tensor::empty(kv.shape()), dk_rope;
+    if (d_shared) dk_rope = Tensor::empty(k_rope.shape());
+    if (!meta_active()) {
+      Call call;
+      fill(call, out, lse);
+      float* dk = dkv.data<float>();
+      run(kernels().attention_grad, reference::attention_grad,
+          AttentionGradArgs{.forward = call.args,
+                            .v_is_k = absorbed(),
+                            .dout = dout.data<float>(),
+                            .dq = dq.data<float>(),
+                            .dk = dk,
+                            .dk_shared = d_shared ? dk_rope.data<float>() : nullptr,
+                            .dv = absorbed() ? nullptr : dk + value_at()});
+    }
+    tape.add_grad(q, dq);
+    tape.add_grad(kv, dkv);
+    if (d_shared) tape.add_grad(k_rope, dk_rope);
+  }
+};
+
+Tensor attend(Form form, float* max_score) {
+  const int64_t n_tokens = form.q.dim(0);
+  check_offsets(form.offsets, n_tokens);
+  form.q.expect({n_tokens, form.n_heads * (form.d_k + form.d_shared)}, "attention q [tokens, n_heads * (d_k + d_rope)]");
+  NURI_ASSERT(form.q.contiguous() && form.kv.contiguous() && (!form.d_shared || form.k_rope.contiguous()));
+  const Tensor out = Tensor::empty({n_tokens, form.n_heads * form.d_v});
+  const Tensor lse = Tensor::empty({n_tokens, form.n_heads});
+  Tensor row_max;
+  if (max_score) row_max = Tensor::empty({n_tokens, form.n_heads}, DType::f32, Owner::scratch);
+  if (!meta_active()) {
+    Call call;
+    form.fill(call, out, lse);
+    if (max_score) call.args.row_max = row_max.data<float>();
+    attention_paged(call.args);
+  }
+  if (max_score) *max_score = largest(row_max);
+  const char* op = form.op;
+  if (Tape* tape = Tape::current())
+    tape->record(op, [form = std::move(form), out, lse](Tape& t) { form.backward(t, out, lse); });
+  observe(op, out);
+  return out;
+}
+
+}  // namespace
+
+Tensor attention_expanded(const Tensor& q, const Tensor& kv, const Tensor& k_rope, const std::vector<int64_t>& offsets,
+                          int64_t n_heads, int64_t d_nope, int64_t d_v, float scale, Precision precision,
+                          float* max_score) {
+  kv.expect({q.dim(0), n_heads * (d_nope + d_v)}, "attention kv [tokens, n_heads * (d_nope + d_v)]");
+  if (k_rope.defined()) k_rope.expect({q.dim(0), -1}, "attention k_rope [tokens, d_rope]");
+  return attend({.op = "attention",
+                 .q = q,
+                 .kv = kv,
+                 .k_rope = k_rope,
+                 .offsets = offsets,
+                 .n_heads = n_heads,
+                 .d_k = d_nope,
+                 .d_v = d_v,
+                 .d_shared = k_rope.defined() ? k_rope.dim(1) : 0,
+                 .kv_head = d_nope + d_v,
+                 .scale = scale,
+                 .precision = precision},
+                max_score);
+}
+
+Tensor attention_absorbed(const Tensor& q, const Tensor& c, const Tensor& k_rope, const std::vector<int64_t>& offsets,
+                          int64_t n_heads, float scale, Precision precision, float* max_score) {
+  c.expect({q.dim(0), -1}, "attention c [tokens, rank]");
+  if (k_rope.defined()) k_rope.expect({q.dim(0), -1}, "attention k_rope [tokens, d_rope]");
+  return attend({.op = "attention_absorbed",
+                 .q = q,
+                 .kv = c,
+                 .k_rope = k_rope,
+                 .offsets = offsets,
+                 .n_heads = n_heads,
+                 .d_k = c.dim(1),
+                 .d_v = c.dim(1),
+                 .d_shared = k_rope.defined() ? k_rope.dim(1) : 0,
+                 .kv_head = 0,
+                 .scale = scale,
+                 .precision = precision},
+                max_score);
+}
+
+void attention_paged(const AttentionArgs& args) {
+  NURI_ASSERT(args.n_heads > 0 && args.d_k > 0 && args.d_shared >= 0 && args.d_v > 0, "{} heads, {} + {}, {}",
+              args.n_heads, args.d_k, args.d_shared, args.d_v);
+  NURI_ASSERT(args.kv_dtype == DType::f32 || (args.kv_dtype == DType::bf16 && args.precision == Precision::bf16),
+              "keys are {} in {} precision", dtype_name(args.kv_dtype), precision_name(args.precision));
+  for (const AttentionSequence& sequence : args.sequences)
+    NURI_ASSERT(sequence.first_row >= 0 && sequence.n_queries >= 0 && sequence.first_position >= 0 &&
+                    (sequence.n_queries == 0 || sequence.blocks),
+                "sequence at row {}: {} queries from position {}", sequence.first_row, sequence.n_queries,
+                sequence.first_position);
+  run(kernels().attention, reference::attention, args);
+}
+
+}  // namespace nuri
