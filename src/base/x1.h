@@ -12,12 +12,15 @@ inline constexpr const char* kProfile = "x1";
 /// a * b + c, rounded once; the instruction where the CPU has it, else an exact emulation with the same bits.
 float fma(float a, float b, float c);
 double fma(double a, double b, double c);
+/// The emulations themselves (results below the smallest normal are zero): what runs where the CPU has no FMA.
+float emulated_fma(float a, float b, float c);
+double emulated_fma(double a, double b, double c);
 
 // Fixed sequences of fma, mul, add on FP32; at most 2 ulp against the exact value. Subnormal results are zero.
 float exp(float x);      ///< 0 below the smallest normal result, +inf above the largest
 float log(float x);      ///< -inf at 0, NaN below
 float sigmoid(float x);  ///< 1 / (1 + exp(-x)) without overflow
-float silu(float x);     ///< x * sigmoid(x)
+float silu(float x);     ///< x * sigmoid(x), both rounded
 
 // The same in double, for angles, frequencies, schedules and references.
 double exp(double x);

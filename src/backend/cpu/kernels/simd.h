@@ -1,8 +1,8 @@
 // Vectors of one level. This header is compiled once per level, in a namespace named after it; it includes nothing with
 // inline functions, so that no code of one level can be linked into another.
 //
-// F is kWidth floats, I is kWidth 32-bit integers; +, -, *, / and comparisons are the compiler's vector operators (IEEE,
-// never contracted because of -ffp-contract=off); fma is written where it is meant.
+// F is kWidth floats, I is kWidth 32-bit integers; +, -, *, / and comparisons are the compiler's vector operators
+// (IEEE, never contracted because of -ffp-contract=off); fma is written where it is meant.
 #pragma once
 
 #include <immintrin.h>
@@ -35,43 +35,59 @@ NURI_INLINE F load(const float* p) { return *reinterpret_cast<const FUnaligned*>
 NURI_INLINE void store(float* p, F v) { *reinterpret_cast<FUnaligned*>(p) = v; }
 NURI_INLINE U load_u32(const void* p) { return *reinterpret_cast<const UUnaligned*>(p); }
 NURI_INLINE void store_u32(void* p, U v) { *reinterpret_cast<UUnaligned*>(p) = v; }
-NURI_INLINE F set1(float x) { return x - F{}; }  // x - (+0) = x for every x, -0 included
-NURI_INLINE U set1_u32(uint32_t x) { return x - U{}; }
+#if defined(__AVX512F__)
+NURI_INLINE F set1(float x) { return reinterpret_cast<F>(_mm512_set1_ps(x)); }
+NURI_INLINE U set1_u32(uint32_t x) { return reinterpret_cast<U>(_mm512_set1_epi32(static_cast<int>(x))); }
+#elif defined(__AVX2__)
+NURI_INLINE F set1(float x) { return reinterpret_cast<F>(_mm256_set1_ps(x)); }
+NURI_INLINE U set1_u32(uint32_t x) { return reinterpret_cast<U>(_mm256_set1_epi32(static_cast<int>(x))); }
+#else
+NURI_INLINE F set1(float x) { return reinterpret_cast<F>(_mm_set1_ps(x)); }
+NURI_INLINE U set1_u32(uint32_t x) { return reinterpret_cast<U>(_mm_set1_epi32(static_cast<int>(x))); }
+#endif
 NURI_INLINE U bits(F v) { return reinterpret_cast<U>(v); }
 NURI_INLINE F from_bits(U v) { return reinterpret_cast<F>(v); }
 
 /// a where the mask (0 or -1 per lane) is set, else b.
-NURI_INLINE F select(I mask, F a, F b) {
-  return from_bits((reinterpret_cast<U>(mask) & bits(a)) | (~reinterpret_cast<U>(mask) & bits(b)));
-}
+NURI_INLINE F select(I mask, F a, F b) { return mask ? a : b; }
+/// The float nearest to each integer.
+NURI_INLINE F to_float(I v) { return __builtin_convertvector(v, F); }
 
 #if defined(__FMA__)
 NURI_INLINE float fma1(float a, float b, float c) {
   return _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c)));
 }
 #else
-/// a * b + c rounded once. The product of two floats is exact in double; the sum is rounded to odd (the error of the
-/// addition decides the last bit), after which the rounding to float is the only one that shows.
+/// a * b + c rounded once, two lanes in double. The product of two floats is exact in double; the sum is rounded to odd
+/// (the error of the addition decides the last bit), after which the rounding to float is the only one that shows.
+NURI_INLINE __m128 fma2(__m128d a, __m128d b, __m128d c) {
+  const __m128d p = a * b, s = p + c, t = s - p, error = (p - (s - t)) + (c - t);
+  const __m128i word = _mm_castpd_si128(s), one = _mm_set1_epi64x(1);
+  // Inexact: the error is above or below zero (at infinities it is NaN). Then an even word moves by one towards it.
+  const __m128i inexact =
+      _mm_castpd_si128(_mm_or_pd(_mm_cmplt_pd(error, _mm_setzero_pd()), _mm_cmpgt_pd(error, _mm_setzero_pd())));
+  const __m128i even = _mm_sub_epi64(_mm_and_si128(word, one), one);
+  const __m128i opposite = _mm_srli_epi64(_mm_castpd_si128(_mm_xor_pd(error, s)), 63);  // 1: towards zero
+  const __m128i step = _mm_sub_epi64(one, _mm_add_epi64(opposite, opposite));
+  return _mm_cvtpd_ps(_mm_castsi128_pd(_mm_add_epi64(word, _mm_and_si128(step, _mm_and_si128(inexact, even)))));
+}
 NURI_INLINE float fma1(float a, float b, float c) {
-  const double p = static_cast<double>(a) * static_cast<double>(b), d = c;
-  double s = p + d;
-  const double t = s - p, error = (p - (s - t)) + (d - t);
-  int64_t word;
-  __builtin_memcpy(&word, &s, 8);
-  const bool finite = (word & 0x7FF0000000000000) != 0x7FF0000000000000;
-  if (finite && error != 0 && (word & 1) == 0) {
-    word += ((error > 0) == (word > 0)) ? 1 : -1;  // towards the exact value
-    __builtin_memcpy(&s, &word, 8);
-  }
-  return static_cast<float>(s);
+  return _mm_cvtss_f32(fma2(_mm_set_sd(a), _mm_set_sd(b), _mm_set_sd(c)));
 }
 #endif
 
 #if defined(__AVX512F__)
-NURI_INLINE F fma(F a, F b, F c) { return reinterpret_cast<F>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c))); }
+NURI_INLINE F fma(F a, F b, F c) {
+  return reinterpret_cast<F>(
+      _mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
+}
 NURI_INLINE F sqrt(F a) { return reinterpret_cast<F>(_mm512_sqrt_ps(reinterpret_cast<__m512>(a))); }
-NURI_INLINE F max(F a, F b) { return reinterpret_cast<F>(_mm512_max_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b))); }
-NURI_INLINE F min(F a, F b) { return reinterpret_cast<F>(_mm512_min_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b))); }
+NURI_INLINE F max(F a, F b) {
+  return reinterpret_cast<F>(_mm512_max_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
+}
+NURI_INLINE F min(F a, F b) {
+  return reinterpret_cast<F>(_mm512_min_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
+}
 /// The first n lanes from p, the others `fill`; nothing past p + n is read.
 NURI_INLINE F load_partial(const float* p, int n, float fill = 0) {
   return reinterpret_cast<F>(_mm512_mask_loadu_ps(_mm512_set1_ps(fill), static_cast<__mmask16>((1u << n) - 1), p));
@@ -94,9 +110,10 @@ NURI_INLINE F load_partial(const float* p, int n, float fill = 0) {
 NURI_INLINE void store_partial(float* p, F v, int n) { _mm256_maskstore_ps(p, lane_mask(n), v); }
 #else
 NURI_INLINE F fma(F a, F b, F c) {
-  F r;
-  for (int i = 0; i < kWidth; ++i) r[i] = fma1(a[i], b[i], c[i]);
-  return r;
+  const __m128 low = fma2(_mm_cvtps_pd(a), _mm_cvtps_pd(b), _mm_cvtps_pd(c));
+  const __m128 high =
+      fma2(_mm_cvtps_pd(_mm_movehl_ps(a, a)), _mm_cvtps_pd(_mm_movehl_ps(b, b)), _mm_cvtps_pd(_mm_movehl_ps(c, c)));
+  return _mm_movelh_ps(low, high);
 }
 NURI_INLINE F sqrt(F a) { return _mm_sqrt_ps(a); }
 NURI_INLINE F max(F a, F b) { return _mm_max_ps(a, b); }
@@ -137,11 +154,19 @@ struct LaneSum {
     for (int i = 0; i < kVectors; ++i) v[i] = lane[i];
     for (int half = kVectors / 2; half >= 1; half /= 2)
       for (int i = 0; i < half; ++i) v[i] = v[i] + v[i + half];
-    float x[kWidth];
-    store(x, v[0]);
-    for (int half = kWidth / 2; half >= 1; half /= 2)
-      for (int i = 0; i < half; ++i) x[i] = x[i] + x[i + half];
-    return x[0];
+#if defined(__AVX512F__)
+    const __m512 wide = reinterpret_cast<__m512>(v[0]);
+    const __m256 eight = _mm512_castps512_ps256(wide) + _mm512_extractf32x8_ps(wide, 1);
+#elif defined(__AVX2__)
+    const __m256 eight = v[0];
+#endif
+#if defined(__AVX2__)
+    const __m128 four = _mm256_castps256_ps128(eight) + _mm256_extractf128_ps(eight, 1);
+#else
+    const __m128 four = v[0];
+#endif
+    const __m128 two = four + _mm_movehl_ps(four, four);
+    return two[0] + two[1];
   }
 };
 
