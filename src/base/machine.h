@@ -1,0 +1,21 @@
+// Facts about the machine and what of it this process may use.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace nuri {
+
+/// "AMD EPYC 7B13 64-Core Processor", from the system; "unknown" where it says nothing.
+std::string cpu_model();
+
+/// Bytes of memory of the machine; 0 where unknown.
+int64_t memory_total();
+
+/// Bytes this process may use: the machine's memory or the smallest limit of its control groups (v1 and v2).
+int64_t memory_allowed();
+
+/// Largest resident memory of this process so far, in bytes.
+int64_t peak_resident_bytes();
+
+}  // namespace nuri

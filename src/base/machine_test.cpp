@@ -1,0 +1,25 @@
+#include "base/machine.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace nuri {
+namespace {
+
+TEST(Machine, SaysWhatTheSystemSays) {
+  EXPECT_FALSE(cpu_model().empty());
+  EXPECT_GT(memory_total(), int64_t(64) << 20);
+  EXPECT_GT(memory_allowed(), 0);
+  EXPECT_LE(memory_allowed(), memory_total());
+}
+
+TEST(Machine, PeakMemoryGrowsWithUse) {
+  const int64_t before = peak_resident_bytes();
+  std::vector<char> block(static_cast<size_t>(before) + (64 << 20), 1);  // larger than the peak so far: it must rise
+  EXPECT_GT(peak_resident_bytes(), before + (32 << 20));
+  EXPECT_EQ(block.back(), 1);
+}
+
+}  // namespace
+}  // namespace nuri

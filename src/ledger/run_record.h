@@ -1,0 +1,101 @@
+// run.json: what was run, on what, and what came of it. Written when a run starts (outcome "running"), rewritten while
+// it works, and closed when it ends; a run that was killed still says "running".
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nuri {
+
+struct MachineRecord {
+  std::string cpu;           ///< as the system names it
+  std::string level;         ///< of the kernels: "avx512_bf16", "avx2", ...
+  int64_t cores = 0;         ///< allowed to this process
+  int64_t threads = 0;       ///< used
+  int64_t memory_bytes = 0;  ///< allowed to this process
+  bool operator==(const MachineRecord&) const = default;
+};
+
+/// This machine, with the level the caller computes at.
+MachineRecord this_machine(std::string level);
+
+struct RunRecord {
+  std::vector<std::string> command;  ///< arguments, the program first
+  std::string recipe;                ///< resolved, as TOML; can be run again
+  std::string commit;                ///< of the program
+  std::string data_manifest;         ///< SHA-256 of the data's manifest
+  std::string profile;               ///< of the arithmetic, with version: "x1"
+  MachineRecord machine;
+  std::string started, ended;  ///< UTC; ended is empty while running
+  int64_t sessions = 1;        ///< processes that worked on the run: 1 + resumptions
+  int64_t steps = 0;           ///< optimizer steps done
+  int64_t tokens = 0;          ///< seen in training
+  double flops = 0;            ///< by arch/counts.h
+  double seconds = 0;          ///< of all sessions
+  int64_t memory_planned_bytes = 0;
+  int64_t memory_peak_bytes = 0;              ///< resident, measured
+  std::string outcome = "running";            ///< running, finished, stopped (by a signal), failed
+  std::string reason;                         ///< of stopped and failed
+  std::map<std::string, double> results;      ///< loss, bits per byte, ...
+  std::map<std::string, std::string> hashes;  ///< of weights and the like
+  bool operator==(const RunRecord&) const = default;
+
+  /// The one list of fields; reading and writing walk it.
+  template <class Self, class Field>
+  static void visit(Self& self, Field&& field) {
+    field("command", self.command);
+    field("recipe", self.recipe);
+    field("commit", self.commit);
+    field("data_manifest_sha256", self.data_manifest);
+    field("profile", self.profile);
+    field("cpu", self.machine.cpu);
+    field("level", self.machine.level);
+    field("cores", self.machine.cores);
+    field("threads", self.machine.threads);
+    field("memory_allowed_bytes", self.machine.memory_bytes);
+    field("started", self.started);
+    field("ended", self.ended);
+    field("sessions", self.sessions);
+    field("steps", self.steps);
+    field("tokens", self.tokens);
+    field("flops", self.flops);
+    field("seconds", self.seconds);
+    field("memory_planned_bytes", self.memory_planned_bytes);
+    field("memory_peak_bytes", self.memory_peak_bytes);
+    field("outcome", self.outcome);
+    field("reason", self.reason);
+    field("results", self.results);
+    field("hashes", self.hashes);
+  }
+};
+
+std::string run_record_json(const RunRecord& record);
+/// Missing keys keep their defaults, unknown ones are ignored. Errors: not JSON, wrong types.
+RunRecord parse_run_record(std::string_view json, std::string_view file);
+RunRecord read_run_record(const std::filesystem::path& path);
+
+/// run.json of a run that is going on.
+class RunFile {
+ public:
+  /// Sets commit and start, and writes the file. With `resumed`, what the file says of earlier sessions (start,
+  /// seconds, sessions) is carried on.
+  RunFile(std::filesystem::path path, RunRecord record, bool resumed = false);
+  RunRecord& record() { return record_; }
+  /// Rewrites the file with the record, the time so far and the peak memory.
+  void update();
+  /// Closes it: finished, stopped or failed.
+  void finish(std::string outcome, std::string reason = {});
+
+ private:
+  double now() const;  // seconds of a steady clock
+  std::filesystem::path path_;
+  RunRecord record_;
+  double earlier_seconds_ = 0;
+  double started_at_ = 0;
+};
+
+}  // namespace nuri
