@@ -81,12 +81,13 @@ NURI_INLINE F fma(F a, F b, F c) {
   return reinterpret_cast<F>(
       _mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
 }
-NURI_INLINE F sqrt(F a) { return reinterpret_cast<F>(_mm512_sqrt_ps(reinterpret_cast<__m512>(a))); }
+// The maskz forms are the plain instructions; the plain intrinsics of GCC 12 pass an uninitialised register and warn.
+NURI_INLINE F sqrt(F a) { return reinterpret_cast<F>(_mm512_maskz_sqrt_ps(0xFFFF, reinterpret_cast<__m512>(a))); }
 NURI_INLINE F max(F a, F b) {
-  return reinterpret_cast<F>(_mm512_max_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
+  return reinterpret_cast<F>(_mm512_maskz_max_ps(0xFFFF, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
 }
 NURI_INLINE F min(F a, F b) {
-  return reinterpret_cast<F>(_mm512_min_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
+  return reinterpret_cast<F>(_mm512_maskz_min_ps(0xFFFF, reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b)));
 }
 /// The first n lanes from p, the others `fill`; nothing past p + n is read.
 NURI_INLINE F load_partial(const float* p, int n, float fill = 0) {
@@ -155,8 +156,8 @@ struct LaneSum {
     for (int half = kVectors / 2; half >= 1; half /= 2)
       for (int i = 0; i < half; ++i) v[i] = v[i] + v[i + half];
 #if defined(__AVX512F__)
-    const __m512 wide = reinterpret_cast<__m512>(v[0]);
-    const __m256 eight = _mm512_castps512_ps256(wide) + _mm512_extractf32x8_ps(wide, 1);
+    const __m256 eight = __builtin_shufflevector(v[0], v[0], 0, 1, 2, 3, 4, 5, 6, 7) +
+                         __builtin_shufflevector(v[0], v[0], 8, 9, 10, 11, 12, 13, 14, 15);
 #elif defined(__AVX2__)
     const __m256 eight = v[0];
 #endif
