@@ -39,10 +39,12 @@ std::map<std::string, std::string> parse_index(std::string_view json, std::strin
 }
 
 ModelFiles::ModelFiles(const std::filesystem::path& directory) : directory_(directory) {
-  NURI_CHECK(fs::is_directory(directory), "{}: not a directory; give a model directory (config.json and *.safetensors)",
+  const bool one_file = fs::is_regular_file(directory);
+  NURI_CHECK(one_file || fs::is_directory(directory),
+             "{}: neither a directory nor a file; give a model directory (config.json and *.safetensors)",
              directory.string());
-  const fs::path single = directory / kWeightsName, index = directory / kIndexName;
-  if (fs::exists(single)) {
+  const fs::path single = one_file ? directory : directory / kWeightsName, index = directory / kIndexName;
+  if (one_file || fs::exists(single)) {
     files_.push_back(std::make_unique<SafetensorsFile>(single));
     for (const TensorEntry& entry : files_[0]->entries()) file_of_name_[entry.name] = 0;
   } else {

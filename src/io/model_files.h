@@ -25,7 +25,8 @@ std::map<std::string, std::string> parse_index(std::string_view json, std::strin
 /// All tensors of a directory by name, mapped into memory.
 class ModelFiles {
  public:
-  /// Errors: no weights in the directory, a shard missing or damaged, a tensor of the index that its shard lacks.
+  /// A model directory, or one .safetensors file. Errors: no weights in the directory, a shard missing or damaged, a
+  /// tensor of the index that its shard lacks.
   explicit ModelFiles(const std::filesystem::path& directory);
 
   const std::filesystem::path& directory() const { return directory_; }

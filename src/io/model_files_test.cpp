@@ -47,6 +47,7 @@ TEST(ModelFiles, OneFileAndShardsHoldTheSame) {
   const std::vector<NamedTensor> tensors = tensors_of(tiny());
   write_model_weights(dir.path(), tensors);
   expect_equal(ModelFiles(dir.path()), tensors);
+  expect_equal(ModelFiles(dir.path() / kWeightsName), tensors);
   EXPECT_NE(error_of([&] { write_model_weights(dir.path(), tensors); }).find("exists already"), std::string::npos);
 
   for (const uint64_t most : {1, 300, 1000}) {
@@ -107,7 +108,7 @@ TEST(ModelFiles, IndexIsCheckedBeforeItIsUsed) {
 TEST(ModelFiles, MissingPartsAreNamed) {
   const test::TempDir dir;
   EXPECT_NE(error_of([&] { ModelFiles(dir.path()); }).find("holds neither model.safetensors nor"), std::string::npos);
-  EXPECT_NE(error_of([&] { ModelFiles(dir.path() / "no"); }).find("not a directory"), std::string::npos);
+  EXPECT_NE(error_of([&] { ModelFiles(dir.path() / "no"); }).find("neither a directory nor a file"), std::string::npos);
   const std::vector<NamedTensor> tensors = tensors_of(tiny());
   write_model_weights(dir.path(), tensors, {}, 300);
   const size_t n_files = ModelFiles(dir.path()).n_files();
