@@ -1,0 +1,63 @@
+#include "cli/verbs.h"
+
+#include <clocale>
+#include <cstdio>
+#include <exception>
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "nuri_commit.h"
+
+namespace nuri {
+namespace {
+
+constexpr Verb kVerbs[] = {
+    {"check", "compare a model directory with golden outputs, gradients and optimizer steps", add_check},
+};
+
+std::string g_command_line;
+
+}  // namespace
+
+std::span<const Verb> verbs() { return kVerbs; }
+const std::string& command_line() { return g_command_line; }
+
+int run_program(int argc, char** argv) {
+  const FlushSubnormals flush;
+  std::setlocale(LC_ALL, "C");
+  for (int i = 0; i < argc; ++i) g_command_line += (i ? " " : "") + std::string(argv[i]);
+
+  CLI::App app{"nuri: raw text in, a served reasoning model out"};
+  app.set_version_flag("--version", std::string("nuri 0.1.0, commit ") + NURI_COMMIT);
+  app.require_subcommand(1);
+  int threads = 0;
+  app.add_option("--threads", threads, "threads to use (default: the cores this process may use, or NURI_THREADS)")
+      ->check(CLI::Range(1, 1024));
+  Action action;
+  for (const Verb& verb : kVerbs) {
+    CLI::App* sub = app.add_subcommand(std::string(verb.name), std::string(verb.summary));
+    sub->fallthrough();
+    Action run = verb.add(*sub);
+    sub->final_callback([&action, run] {
+      if (!action) action = run;
+    });
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? kExitOk : kExitUsage;
+  }
+  try {
+    if (threads > 0) set_thread_count(threads);
+    return action();
+  } catch (const Error& error) {
+    std::fprintf(stderr, "nuri: %s\n", error.what());
+    return kExitUsage;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "nuri: internal error: %s\n", error.what());
+    return kExitInternal;
+  }
+}
+
+}  // namespace nuri

@@ -1,0 +1,36 @@
+// The verbs of the program, one file each, and what all of them share.
+//
+// Exit codes: 0 done; 1 a comparison or check did not hold; 2 bad input or usage, with a message that says what to do;
+// 3 an internal error; 130 stopped by Ctrl-C after saving.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace nuri {
+
+inline constexpr int kExitOk = 0, kExitDiffers = 1, kExitUsage = 2, kExitInternal = 3, kExitInterrupted = 130;
+
+/// A verb adds its options to `app` and returns what runs it.
+using Action = std::function<int()>;
+struct Verb {
+  std::string_view name;
+  std::string_view summary;
+  Action (*add)(CLI::App& app);
+};
+std::span<const Verb> verbs();
+
+// One function per file of this folder; the registry in verbs.cpp has a row for each.
+Action add_check(CLI::App& app);
+
+/// Parses the command line, runs the verb, turns exceptions into messages and exit codes.
+int run_program(int argc, char** argv);
+
+/// The command line as typed, for run records.
+const std::string& command_line();
+
+}  // namespace nuri

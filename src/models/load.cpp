@@ -1,0 +1,67 @@
+#include "models/load.h"
+
+#include <map>
+
+#include "base/threads.h"
+#include "io/model_files.h"
+#include "io/model_write.h"
+
+namespace nuri {
+namespace {
+
+/// Copies a file's tensor into t, converting; sizes were checked by match_model.
+void read_into(const ModelFiles& files, const std::string& name, const Tensor& t) {
+  const TensorEntry& entry = *files.find(name);
+  convert_elements(files.data(name).data(), *entry.type, t.size(), t.dtype(), t.raw());
+}
+
+}  // namespace
+
+LoadedModel load_model(const std::filesystem::path& directory, const LoadOptions& options) {
+  const DeepseekV3Config config = read_config(directory / "config.json");
+  const ModelFiles files(directory);
+  const ModelMatch match = match_model(files, config);
+  LoadedModel out;
+  if (config.n_mtp_layers > 0 && !match.has_mtp)
+    out.notes.push_back("config.json announces MTP, but the directory holds no MTP tensors: loaded without MTP");
+  if (!match.unused.empty())
+    out.notes.push_back(fmt::format("{} tensors belong to no part of the model and are ignored, first: {}",
+                                    match.unused.size(), match.unused[0]));
+  DeepseekV3::Options model_options;
+  model_options.dtype = options.dtype.value_or(config.dtype == "bfloat16" ? DType::bf16 : DType::f32);
+  model_options.trainable = options.trainable;
+  model_options.with_mtp = match.has_mtp;
+  model_options.form = options.form;
+  out.model = std::make_unique<DeepseekV3>(config, model_options);
+  const std::vector<Parameter*> parameters = out.model->parameters();
+  parallel_for(static_cast<int64_t>(parameters.size()), [&](int64_t i) {
+    Parameter& p = *parameters[static_cast<size_t>(i)];
+    read_into(files, p.name, p.master.defined() ? p.master : p.value);
+  });
+  for (DeepseekV3::RouterBias& bias : out.model->router_biases()) read_into(files, bias.name, bias.value);
+  out.model->refresh();
+  return out;
+}
+
+std::vector<NamedTensor> model_tensors(DeepseekV3& model) {
+  std::map<std::string, Tensor> by_name;
+  for (const Parameter* p : model.parameters()) by_name.emplace(p->name, p->value);
+  for (const DeepseekV3::RouterBias& bias : model.router_biases()) by_name.emplace(bias.name, bias.value);
+  std::vector<NamedTensor> out;
+  for (const TensorSpec& spec : tensor_specs(model.config())) {
+    auto found = by_name.find(spec.name);
+    if (found != by_name.end()) out.push_back({spec.name, found->second});
+  }
+  NURI_ASSERT(out.size() == by_name.size(), "{} of {} tensors have a place in the file", out.size(), by_name.size());
+  return out;
+}
+
+void save_model(DeepseekV3& model, const std::filesystem::path& directory) {
+  DeepseekV3Config config = model.config();
+  config.dtype = model.options().dtype == DType::bf16 ? "bfloat16" : "float32";
+  if (!model.has_mtp()) config.n_mtp_layers = 0;
+  write_file_atomic(directory / "config.json", write_config(config));
+  write_model_weights(directory, model_tensors(model));
+}
+
+}  // namespace nuri

@@ -1,0 +1,36 @@
+// Models from and to Hugging Face directories.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/safetensors.h"
+#include "models/deepseek_v3.h"
+
+namespace nuri {
+
+struct LoadOptions {
+  std::optional<DType> dtype;  ///< what the forward reads; default: BF16 where config.json says bfloat16, else FP32
+  bool trainable = false;
+  MlaForm form = MlaForm::expanded;
+};
+
+struct LoadedModel {
+  std::unique_ptr<DeepseekV3> model;
+  std::vector<std::string> notes;  ///< what a user should know: MTP missing, unused tensors
+};
+
+/// Reads config.json and the weights. Weights of another type than asked for are converted (widened exactly, or rounded to
+/// BF16). Errors: those of parse_config, ModelFiles and match_model.
+LoadedModel load_model(const std::filesystem::path& directory, const LoadOptions& options);
+
+/// The tensors of a model as its directory holds them, in file order: what the forward reads, and FP32 router biases.
+std::vector<NamedTensor> model_tensors(DeepseekV3& model);
+
+/// Writes config.json and the weights into an existing directory.
+void save_model(DeepseekV3& model, const std::filesystem::path& directory);
+
+}  // namespace nuri

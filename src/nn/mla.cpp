@@ -1,0 +1,174 @@
+#include "nn/mla.h"
+
+#include <algorithm>
+
+#include <cstring>
+
+#include "autograd/tape.h"
+#include "ops/attention.h"
+#include "ops/linear.h"
+#include "ops/residual.h"
+#include "ops/rmsnorm.h"
+#include "ops/rope.h"
+#include "ops/round.h"
+
+namespace nuri {
+
+Mla::Mla(const DeepseekV3Config& c, const std::string& p, DType dtype, bool trainable) : config_(c) {
+  const int64_t q_dim = c.n_heads * c.qk_head_dim(), kv_a = c.kv_lora_rank + c.qk_rope_head_dim;
+  const bool latent = c.q_lora_rank > 0;
+  down_ = Weight({{p + (latent ? "q_a_proj.weight" : "q_proj.weight"), {latent ? c.q_lora_rank : q_dim, c.d_model}},
+                  {p + "kv_a_proj_with_mqa.weight", {kv_a, c.d_model}}},
+                 dtype, trainable);
+  if (latent) {
+    q_norm_ = Weight({{p + "q_a_layernorm.weight", {c.q_lora_rank}}}, dtype, trainable);
+    q_up_ = Weight({{p + "q_b_proj.weight", {q_dim, c.q_lora_rank}}}, dtype, trainable);
+  }
+  kv_norm_ = Weight({{p + "kv_a_layernorm.weight", {c.kv_lora_rank}}}, dtype, trainable);
+  kv_up_ = Weight({{p + "kv_b_proj.weight", {c.n_heads * (c.qk_nope_head_dim + c.v_head_dim), c.kv_lora_rank}}}, dtype,
+                  trainable);
+  out_ = Weight({{p + "o_proj.weight", {c.d_model, c.n_heads * c.v_head_dim}}}, dtype, trainable);
+}
+
+void Mla::visit(const std::function<void(Weight&)>& see) {
+  see(down_);
+  if (config_.q_lora_rank > 0) {
+    see(q_norm_);
+    see(q_up_);
+  }
+  see(kv_norm_);
+  see(kv_up_);
+  see(out_);
+}
+
+int64_t Mla::cache_width(const DeepseekV3Config& c, MlaForm form) {
+  return form == MlaForm::absorbed ? c.kv_lora_rank : c.n_heads * (c.qk_nope_head_dim + c.v_head_dim);
+}
+
+HeadProduct Mla::query_product() const {
+  const DeepseekV3Config& c = config_;
+  return {c.n_heads, c.qk_nope_head_dim + c.v_head_dim, 0, c.qk_nope_head_dim, c.qk_head_dim(), true};
+}
+
+HeadProduct Mla::value_product() const {
+  const DeepseekV3Config& c = config_;
+  const int64_t rows = c.qk_nope_head_dim + c.v_head_dim;
+  return {c.n_heads, rows, c.qk_nope_head_dim, rows, c.kv_lora_rank, false};
+}
+
+Tensor Mla::forward(const Tensor& x, const ForwardContext& context, int64_t layer) {
+  const DeepseekV3Config& c = config_;
+  const ModuleScope scope("self_attn");
+  const int64_t q_dim = c.n_heads * c.qk_head_dim();
+  const int64_t q_width = c.q_lora_rank > 0 ? c.q_lora_rank : q_dim;
+  const Tensor down = linear(x, down_, context.precision);
+  Tensor q = slice_columns(down, 0, q_width);
+  if (c.q_lora_rank > 0) q = linear(rmsnorm(q, q_norm_, kLatentNormEps), q_up_, context.precision);
+  const Tensor latent = slice_columns(down, q_width, q_width + c.kv_lora_rank);
+  const Tensor k_part = slice_columns(down, q_width + c.kv_lora_rank, down.dim(1));
+  const Tensor normed = rmsnorm(latent, kv_norm_, kLatentNormEps);
+  const auto& positions = context.batch->positions;
+  q = rope(q, positions, *context.rope, c.n_heads, c.qk_head_dim(), c.qk_nope_head_dim, c.qk_rope_head_dim,
+           c.rope.interleaved);
+  const Tensor k_rope = rope(k_part, positions, *context.rope, 1, c.qk_rope_head_dim, 0, c.qk_rope_head_dim,
+                             c.rope.interleaved);
+
+  float largest = 0;
+  float* want = context.stats ? &largest : nullptr;
+  if (context.form == MlaForm::absorbed) q = head_linear(q, kv_up_, query_product(), context.precision);
+  Tensor o = context.cache ? attend_cache(q, normed, k_rope, context, layer, want)
+                           : attend_batch(q, normed, k_rope, context, want);
+  if (context.form == MlaForm::absorbed) o = head_linear(o, kv_up_, value_product(), context.precision);
+  if (want) {
+    float& kept = (*context.stats)[static_cast<size_t>(layer)].largest_logit;
+    kept = std::max(kept, largest);
+  }
+  return linear(o, out_, context.precision);
+}
+
+Tensor Mla::attend_batch(const Tensor& q, const Tensor& c, const Tensor& k_rope, const ForwardContext& context,
+                         float* largest) {
+  const auto& sequences = context.batch->sequences;
+  if (context.form == MlaForm::absorbed)
+    return attention_absorbed(q, c, k_rope, sequences, config_.n_heads, context.softmax_scale, context.precision,
+                              largest);
+  const Tensor kv = linear(c, kv_up_, context.precision);
+  return attention_expanded(q, kv, k_rope, sequences, config_.n_heads, config_.qk_nope_head_dim, config_.v_head_dim,
+                            context.softmax_scale, context.precision, largest);
+}
+
+namespace {
+
+/// Row `row` of x goes to `to`, rounded where the cache is BF16.
+void store_row(const Tensor& x, int64_t row, std::byte* to, DType dtype) {
+  const float* from = x.data<float>() + row * x.row_stride();
+  if (dtype == DType::bf16)
+    run(kernels().round, reference::round, RoundArgs{x.dim(1), from, reinterpret_cast<Bf16*>(to)});
+  else
+    std::memcpy(to, from, static_cast<size_t>(x.dim(1)) * sizeof(float));
+}
+
+}  // namespace
+
+Tensor Mla::attend_cache(const Tensor& q, const Tensor& c, const Tensor& k_rope, const ForwardContext& context,
+                         int64_t layer, float* largest) {
+  const DeepseekV3Config& cfg = config_;
+  const bool absorbed = context.form == MlaForm::absorbed;
+  const CacheView& cache = *context.cache;
+  const LayerPages& pages = cache.layers[static_cast<size_t>(layer)];
+  const Tensor main = absorbed ? c : linear(c, kv_up_, context.precision);
+  const int64_t element = static_cast<int64_t>(dtype_bytes(pages.dtype));
+  const RaggedBatch& batch = *context.batch;
+  const size_t n_sequences = batch.sequences.size() - 1;
+
+  std::vector<KeyBlock> blocks;
+  std::vector<AttentionSequence> sequences(n_sequences);
+  std::vector<size_t> first_block(n_sequences);
+  for (size_t s = 0; s < n_sequences; ++s) {
+    const int64_t begin = batch.sequences[s], count = batch.sequences[s + 1] - begin;
+    const int64_t past = cache.n_past[s];
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t position = past + i;
+      const int32_t page = cache.pages[s][position / kKeyBlock];
+      const int64_t slot = position % kKeyBlock;
+      store_row(main, begin + i, pages.main(page) + slot * pages.main_width * element, pages.dtype);
+      store_row(k_rope, begin + i, pages.rope(page) + slot * pages.rope_width * element, pages.dtype);
+    }
+    first_block[s] = blocks.size();
+    for (int64_t b = 0; b * kKeyBlock < past + count; ++b) {
+      const int32_t page = cache.pages[s][b];
+      const std::byte* base = pages.main(page);
+      blocks.push_back({base, pages.rope(page), absorbed ? base : base + cfg.qk_nope_head_dim * element});
+    }
+    sequences[s] = {begin, count, past, nullptr};
+  }
+  for (size_t s = 0; s < n_sequences; ++s) sequences[s].blocks = blocks.data() + first_block[s];
+
+  const int64_t head = cfg.qk_nope_head_dim + cfg.v_head_dim;
+  AttentionArgs a;
+  a.precision = context.precision;
+  a.n_heads = cfg.n_heads;
+  a.d_k = absorbed ? cfg.kv_lora_rank : cfg.qk_nope_head_dim;
+  a.d_shared = cfg.qk_rope_head_dim;
+  a.d_v = absorbed ? cfg.kv_lora_rank : cfg.v_head_dim;
+  a.scale = context.softmax_scale;
+  a.kv_dtype = pages.dtype;
+  a.k_row = a.v_row = pages.main_width;
+  a.k_head = a.v_head = absorbed ? 0 : head;
+  a.shared_row = pages.rope_width;
+  a.q = q.data<float>(), a.q_row = q.row_stride(), a.q_head = a.d_k + a.d_shared;
+  a.sequences = sequences;
+  Tensor out = Tensor::empty({q.dim(0), cfg.n_heads * a.d_v});
+  a.out = out.data<float>(), a.out_row = out.row_stride(), a.out_head = a.d_v;
+  Tensor row_max;
+  if (largest) {
+    row_max = Tensor::empty({q.dim(0), cfg.n_heads});
+    a.row_max = row_max.data<float>();
+  }
+  attention_paged(a);
+  if (largest)
+    for (float m : row_max.span<float>()) *largest = std::max(*largest, m);
+  return out;
+}
+
+}  // namespace nuri

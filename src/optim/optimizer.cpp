@@ -1,0 +1,74 @@
+#include "optim/optimizer.h"
+
+#include <algorithm>
+
+#include "base/x1.h"
+#include "ops/adamw.h"
+#include "ops/residual.h"
+#include "ops/square_sum.h"
+
+namespace nuri {
+
+AdamW::AdamW(std::vector<Parameter*> parameters, const AdamWOptions& options)
+    : parameters_(std::move(parameters)), options_(options) {
+  NURI_CHECK(options.eps >= 1e-12, "AdamW eps = {} is below 1e-12: subnormal numbers are zero in profile x1, so the "
+             "division would not be protected; use 1e-12 or more", options.eps);
+  for (const Parameter* p : parameters_) {
+    Tensor mean = Tensor::zeros(p->value.shape(), DType::f32, Owner::optimizer);
+    states_.push_back({p->name, mean, Tensor::zeros(p->value.shape(), DType::f32, Owner::optimizer)});
+  }
+}
+
+double AdamW::join_and_norm() {
+  double sum = 0;
+  for (Parameter* p : parameters_) {
+    const Tensor& total = p->grads[0];
+    for (size_t use = 1; use < p->grads.size(); ++use)
+      run(kernels().add, reference::add,
+          AddArgs{total.size(), total.data<float>(), p->grads[use].data<float>(), total.data<float>()});
+    sum += square_sum(total);
+  }
+  return x1::sqrt(sum);
+}
+
+void AdamW::update(double learning_rate, int64_t step, double norm) {
+  const AdamWOptions& o = options_;
+  // One factor for all, rounded once: min(1, max / (norm + 1e-6)).
+  const double clip = o.max_grad_norm > 0 ? std::min(1.0, o.max_grad_norm / (norm + 1e-6)) : 1.0;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    Parameter& p = *parameters_[i];
+    AdamWArgs a;
+    a.n = p.value.size();
+    a.p = p.master.data<float>();
+    a.m = states_[i].mean.data<float>();
+    a.v = states_[i].square.data<float>();
+    a.grad = p.grads[0].data<float>();
+    a.copy = p.value.dtype() == DType::bf16 ? p.value.data<Bf16>() : nullptr;
+    a.lr = static_cast<float>(learning_rate);
+    a.beta1 = static_cast<float>(o.beta1), a.beta2 = static_cast<float>(o.beta2);
+    a.eps = static_cast<float>(o.eps);
+    a.decay = p.matrix ? static_cast<float>(o.weight_decay) : 0.0f;
+    a.clip = static_cast<float>(clip);
+    a.bias1 = adamw_bias(o.beta1, step), a.bias2 = adamw_bias(o.beta2, step);
+    adamw(a);
+  }
+}
+
+void AdamW::zero_gradients() {
+  for (Parameter* p : parameters_)
+    for (const Tensor& grad : p->grads) grad.fill_zero();
+}
+
+void update_router_bias(std::span<float> bias, std::span<const int64_t> counts, double speed) {
+  double mean = 0;
+  for (int64_t c : counts) mean += static_cast<double>(c);
+  mean /= static_cast<double>(counts.size());
+  const float step = static_cast<float>(speed);
+  for (size_t e = 0; e < bias.size(); ++e) {
+    const double error = mean - static_cast<double>(counts[e]);
+    if (error > 0) bias[e] = bias[e] + step;
+    if (error < 0) bias[e] = bias[e] - step;
+  }
+}
+
+}  // namespace nuri

@@ -1,0 +1,52 @@
+// One optimizer step: micro-batches forward and backward, shards added by a fixed tree, clipping, AdamW, router bias.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "models/deepseek_v3.h"
+#include "optim/optimizer.h"
+
+namespace nuri {
+
+struct StepOptions {
+  int64_t length = 256;      ///< tokens a row predicts
+  int64_t micro_rows = 8;    ///< rows of one forward; invisible in the bits
+  int64_t grad_shards = 1;   ///< power of two; the rows of a step are cut into this many equal runs (profile x1, rule 9)
+  bool document_mask = true;
+  double mtp_weight = 0.3, balance_alpha = 1e-4, bias_update_speed = 1e-3;
+};
+
+struct StepResult {
+  double main = 0, mtp = 0, balance = 0, total = 0;  ///< mean losses; balance before alpha
+  double grad_norm = 0;
+  int64_t tokens = 0, targets = 0;
+  std::vector<int64_t> sequence_lengths;  ///< what attention saw, for the FLOP count
+  std::vector<LayerStats> layers;
+};
+
+/// Checks what the options demand of the rows of a step. Errors name the keys of the recipe.
+void check_step_options(const StepOptions& options, int64_t rows);
+
+class TrainStep {
+ public:
+  TrainStep(DeepseekV3& model, AdamW& optimizer, const StepOptions& options);
+
+  /// tokens, documents [rows, length + 1]. Leaves the gradients (chains not yet joined) in the parameters.
+  StepResult gradients(std::span<const int32_t> tokens, std::span<const int32_t> documents, int64_t rows);
+  /// Joins chains, clips, updates weights and router biases; fills in result.grad_norm. step counts from 1.
+  void apply(StepResult& result, double learning_rate, int64_t step);
+
+ private:
+  void run_shard(std::span<const int32_t> tokens, std::span<const int32_t> documents, int64_t rows,
+                 const LossOptions& loss, LossSums& sums, StepResult& result);
+  void push_shard(int64_t shard);
+
+  DeepseekV3& model_;
+  AdamW& optimizer_;
+  StepOptions options_;
+  std::vector<std::vector<Tensor>> tree_;  ///< per level of the tree: the sums of 2^level shards, all chains
+};
+
+}  // namespace nuri
