@@ -11,7 +11,7 @@ namespace nuri::report {
 namespace {
 
 // Geometry in SVG units; at a page width of 1,200 px one unit is about one pixel.
-constexpr double kWidth = 560, kHeight = 300, kLeft = 58, kRight = 22, kTop = 12, kBottom = 44;
+constexpr double kWidth = 560, kHeight = 300, kLeft = 66, kRight = 22, kTop = 12, kBottom = 44;
 constexpr double kPlotWidth = kWidth - kLeft - kRight, kPlotHeight = kHeight - kTop - kBottom;
 constexpr int64_t kBuckets = 280;  // two units each
 
@@ -90,7 +90,7 @@ class LinePlot {
     std::string out;
     for (double t : y_.ticks()) {
       out += fmt::format("<path class=\"grid\" d=\"M{} {:.1f}H{}\"/>", kLeft, py(t), kWidth - kRight);
-      out += fmt::format("<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\" dy=\".32em\">{}</text>\n", kLeft - 7, py(t),
+      out += fmt::format("<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\" dy=\".32em\">{}</text>\n", kLeft - 5, py(t),
                          short_number(t));
     }
     for (double t : x_.ticks()) {

@@ -69,7 +69,7 @@ const std::string_view kScript = R"js(
   button.onclick = () => speak(root.dataset.lang === 'ko' ? 'en' : 'ko');
 
   // The value of each line under the pointer: plot area of the 560 x 300 chart, axes from data-plot.
-  const left = 58, right = 538, top = 12, bottom = 256;
+  const left = 66, right = 538, top = 12, bottom = 256;
   const short = (v) => Number(v.toPrecision(4)).toLocaleString('en', {maximumSignificantDigits: 4});
   const value = (lo, hi, log, t) => log ? Math.exp(Math.log(lo) + t * Math.log(hi / lo)) : lo + t * (hi - lo);
   for (const svg of document.querySelectorAll('svg.lines')) {

@@ -1,0 +1,347 @@
+#include "data/build.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/threads.h"
+#include "data/hash.h"
+#include "data/prepare.h"
+#include "data/shard.h"
+#include "data/token_bytes.h"
+#include "text/tokenizer.h"
+
+namespace nuri::data {
+namespace {
+
+constexpr size_t kBatchDocuments = 1024;
+constexpr size_t kBatchBytes = 8 << 20;
+constexpr size_t kMaxTokenizerBytes = size_t(1) << 28;
+
+fs::path tokenizer_file(const fs::path& path) { return fs::is_directory(path) ? path / "tokenizer.json" : path; }
+
+/// Bad rows with all that is needed to find and mend them.
+class RejectedFile {
+ public:
+  explicit RejectedFile(const fs::path& path) : file_(path) {}
+  void add(const RawDocument& raw, const fs::path& file, const std::string& reason) {
+    OrderedJson row = {{"file", file.string()}, {"line", raw.line}, {"reason", reason}, {"bytes", raw.full_bytes}};
+    if (to_utf8(raw.bytes, Encoding::utf8, false).invalid == 0) {
+      row["row"] = raw.bytes;
+    } else {
+      std::string digits;
+      for (unsigned char c : raw.bytes) digits += fmt::format("{:02x}", c);
+      row["row_hex"] = digits;
+    }
+    file_.write(row.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
+  }
+  void commit() { file_.commit(); }
+
+ private:
+  AtomicFile file_;
+};
+
+/// Shards of one source and split, opened as they are needed.
+class SplitWriter {
+ public:
+  SplitWriter(const BuildOptions& options, Manifest& manifest, Split split, int source)
+      : options_(options), manifest_(manifest), split_(split), source_(source) {}
+  void add(std::span<const int32_t> ids, const DocumentRecord& record, const std::string& file) {
+    if (!writer_) {
+      name_ = fmt::format("{}-{:03}-{:05}.shard", split_name(split_), source_, n_shards_++);
+      writer_.emplace(options_.out / name_, manifest_.vocab_size);
+      amount_ = {};
+    }
+    writer_->add(ids, record, file);
+    const Amount one{1, static_cast<int64_t>(ids.size()), static_cast<int64_t>(record.text_bytes)};
+    amount_ += one;
+    manifest_.sources.back().amounts[static_cast<size_t>(split_)][static_cast<size_t>(record.language)] += one;
+    if (writer_->n_tokens() >= options_.shard_tokens || writer_->n_documents() >= uint64_t(1) << 20) close();
+  }
+  void close() {
+    if (!writer_) return;
+    const Hash128 hash = writer_->finish();
+    manifest_.shards.push_back({name_, split_, source_, amount_, hex(hash)});
+    writer_.reset();
+  }
+
+ private:
+  const BuildOptions& options_;
+  Manifest& manifest_;
+  Split split_;
+  int source_, n_shards_ = 0;
+  std::optional<ShardWriter> writer_;
+  std::string name_;
+  Amount amount_;
+};
+
+struct Item {
+  RawDocument raw;
+  Prepared clean;
+  Split split = Split::train;
+  bool keep = false;
+  std::vector<int32_t> ids;
+  uint64_t text_bytes = 0;
+};
+
+class Builder {
+ public:
+  Builder(const BuildOptions& options, const std::function<void(const BuildProgress&)>& progress)
+      : options_(options),
+        report_progress_(progress),
+        tokenizer_(Tokenizer::load(options.tokenizer)),
+        parsers_(static_cast<size_t>(thread_count())) {
+    NURI_CHECK(tokenizer_.eos_id().has_value(),
+               "{}: the tokenizer names no end token (eos_token in tokenizer_config.json), which separates documents",
+               options.tokenizer.string());
+    token_bytes_ = bytes_per_token(tokenizer_);
+    tokenizer_json_ = read_file(tokenizer_file(options.tokenizer), kMaxTokenizerBytes);
+    // Rounds to 2^64 for 1; kept just below.
+    threshold_ = options.validation >= 1 ? UINT64_MAX : static_cast<uint64_t>(std::ldexp(options.validation, 64));
+  }
+
+  Manifest run() {
+    build_once();
+    const bool want_validation = options_.validation > 0 && manifest_.total(Split::validation).documents == 0;
+    if (want_validation && manifest_.total(Split::train).documents >= 2) {  // a small corpus: again, with one held out
+      threshold_ = smallest_split_hash_ + 1;
+      build_once();
+      manifest_.smallest_validation = true;
+    }
+    NURI_CHECK(manifest_.total(Split::train).tokens > 0,
+               "nothing is left to train on: of {} documents read, {} were rejected (see {}), the others empty, "
+               "duplicates or held out; check the sources and the validation share",
+               documents_read(), rejected(), (options_.out / "rejected.jsonl").string());
+    return manifest_;
+  }
+
+ private:
+  int64_t documents_read() const {
+    int64_t n = 0;
+    for (const SourceReport& r : manifest_.sources) n += r.documents_read;
+    return n;
+  }
+  int64_t rejected() const {
+    int64_t n = 0;
+    for (const SourceReport& r : manifest_.sources) n += r.rejected;
+    return n;
+  }
+
+  void build_once() {
+    manifest_ = {};
+    manifest_.tokenizer_hash = hex(hash128(tokenizer_json_));
+    manifest_.vocab_size = tokenizer_.vocab_size();
+    manifest_.begin_id = tokenizer_.bos_id().value_or(-1);
+    manifest_.end_id = *tokenizer_.eos_id();
+    manifest_.validation = options_.validation;
+    manifest_.split_seed = options_.split_seed;
+    manifest_.repeated_line_characters = options_.repeated_line_characters;
+    manifest_.document_bytes = options_.limits.document_bytes;
+    seen_.clear();
+    smallest_split_hash_ = UINT64_MAX;
+    progress_ = {};
+    std::vector<std::vector<SourceFile>> files;
+    std::vector<int64_t> skipped;
+    for (const Source& source : options_.sources) {
+      files.push_back(list_files(source, skipped.emplace_back(0)));
+      for (const SourceFile& f : files.back()) progress_.bytes_total += fs::file_size(f.path);
+    }
+    RejectedFile rejected(options_.out / "rejected.jsonl");
+    for (size_t i = 0; i < options_.sources.size(); ++i) {
+      SourceReport& report = manifest_.sources.emplace_back();
+      report.source = options_.sources[i];
+      report.files = static_cast<int64_t>(files[i].size());
+      report.skipped_files = skipped[i];
+      build_source(static_cast<int>(i), std::move(files[i]), rejected);
+    }
+    rejected.commit();
+  }
+
+  void build_source(int index, std::vector<SourceFile> files, RejectedFile& rejected) {
+    SplitWriter train(options_, manifest_, Split::train, index),
+        validation(options_, manifest_, Split::validation, index);
+    DocumentReader reader(std::move(files), options_.limits);
+    RepeatedLines lines(options_.repeated_line_characters);
+    const Source& source = options_.sources[static_cast<size_t>(index)];
+    const uint64_t before = progress_.bytes_read;
+    last_file_ = UINT32_MAX;
+    std::vector<Item> batch;
+    for (bool more = true; more;) {
+      batch.clear();
+      for (size_t bytes = 0; bytes < kBatchBytes && batch.size() < kBatchDocuments;) {
+        Item& item = batch.emplace_back();
+        if (!(more = reader.next(item.raw))) {
+          batch.pop_back();
+          break;
+        }
+        bytes += item.raw.bytes.size();
+      }
+      const auto n = static_cast<int64_t>(batch.size());
+      parallel_for(n, [&](int64_t i) {
+        Item& item = batch[static_cast<size_t>(i)];
+        item.clean = prepare(item.raw, source, options_.limits, parsers_[static_cast<size_t>(thread_index())]);
+      });
+      for (Item& item : batch) select(item, source, lines, reader.files(), rejected);
+      parallel_for(n, [&](int64_t i) { tokenise(batch[static_cast<size_t>(i)], source); });
+      for (Item& item : batch) {
+        if (!item.keep) continue;
+        const DocumentRecord record{.line = item.raw.line,
+                                    .text_bytes = item.text_bytes,
+                                    .hash = item.clean.hash.low,
+                                    .language = item.clean.language};
+        SplitWriter& writer = item.split == Split::train ? train : validation;
+        writer.add(item.ids, record, reader.files()[item.raw.file].path.string());
+        ++progress_.documents;
+        progress_.tokens += static_cast<int64_t>(item.ids.size());
+      }
+      progress_.source = source.name;
+      progress_.file = reader.current().string();
+      progress_.bytes_read = before + reader.bytes_read();
+      if (report_progress_) report_progress_(progress_);
+    }
+    train.close();
+    validation.close();
+  }
+
+  /// Counts the document and decides, in input order, whether it is kept and in which split.
+  void select(Item& item, const Source& source, RepeatedLines& lines, const std::vector<SourceFile>& files,
+              RejectedFile& rejected) {
+    SourceReport& report = manifest_.sources.back();
+    if (item.raw.file != last_file_) {
+      last_file_ = item.raw.file;
+      ++report.encodings[std::string(encoding_name(item.clean.encoding))];
+    }
+    if (item.clean.blank_row) return;
+    ++report.documents_read;
+    if (!item.clean.rejected.empty()) {
+      ++report.rejected;
+      rejected.add(item.raw, files[item.raw.file].path, item.clean.rejected);
+      return;
+    }
+    if (item.clean.text.empty()) {
+      ++report.empty;
+      return;
+    }
+    if (source.language && item.clean.language != *source.language) {
+      ++report.other_language;
+      return;
+    }
+    if (!seen_.insert(item.clean.hash)) {
+      ++report.duplicates;
+      return;
+    }
+    // The split follows from the document alone: other documents, and the lines dropped below, do not move it.
+    const uint64_t place = hash64(item.clean.text, options_.split_seed);
+    report.repeated_lines += lines.drop(item.clean.text);
+    item.clean.text = tidy(item.clean.text);
+    if (item.clean.text.empty()) {
+      ++report.empty;
+      return;
+    }
+    smallest_split_hash_ = std::min(smallest_split_hash_, place);
+    item.split = place < threshold_ ? Split::validation : Split::train;
+    item.keep = true;
+    report.invalid_sequences += item.clean.invalid;
+  }
+
+  void tokenise(Item& item, const Source& source) const {
+    if (!item.keep) return;
+    if (manifest_.begin_id >= 0) item.ids.push_back(manifest_.begin_id);
+    if (source.markers) {
+      tokenizer_.encode_to(item.clean.text, item.ids);
+    } else {
+      tokenizer_.encode_plain_to(item.clean.text, item.ids);
+    }
+    item.ids.push_back(manifest_.end_id);
+    for (int32_t id : item.ids) item.text_bytes += static_cast<uint64_t>(token_bytes_[static_cast<size_t>(id)]);
+  }
+
+  const BuildOptions& options_;
+  const std::function<void(const BuildProgress&)>& report_progress_;
+  Tokenizer tokenizer_;
+  std::string tokenizer_json_;
+  std::vector<int32_t> token_bytes_;
+  std::vector<RowParser> parsers_;  // one per thread
+  Manifest manifest_;
+  HashSet<Hash128> seen_;
+  BuildProgress progress_;
+  uint64_t threshold_ = 0, smallest_split_hash_ = 0;
+  uint32_t last_file_ = 0;
+};
+
+/// Removes what an earlier build left in the directory, and nothing else.
+void clear_output(const fs::path& out) {
+  std::vector<fs::path> ours;
+  for (const auto& entry : fs::directory_iterator(out)) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with(".shard") && (name.starts_with("train-") || name.starts_with("validation-"))) {
+      ours.push_back(entry.path());
+    }
+  }
+  fs::remove(out / "manifest.json");  // first: without it the rest is no data directory
+  for (const fs::path& path : ours) fs::remove(path);
+}
+
+void copy_tokenizer(const fs::path& from, const fs::path& to) {
+  fs::create_directories(to);
+  const fs::path json = tokenizer_file(from);
+  write_file_atomic(to / "tokenizer.json", read_file(json, kMaxTokenizerBytes));
+  for (const char* name : {"tokenizer_config.json", "chat_template.jinja"}) {
+    const fs::path path = json.parent_path() / name;
+    if (fs::exists(path)) write_file_atomic(to / name, read_file(path, kMaxTokenizerBytes));
+  }
+}
+
+/// Hash of all that the result depends on, file contents represented by size and time.
+std::string input_key(const BuildOptions& o) {
+  std::string text = fmt::format("v1 {} {} {} {} {} {}\n", o.validation, o.split_seed, o.repeated_line_characters,
+                                 o.limits.document_bytes, o.limits.row_bytes, o.shard_tokens);
+  text += hex(hash128(read_file(tokenizer_file(o.tokenizer), kMaxTokenizerBytes)));
+  for (const Source& s : merge_sources(o.sources)) {
+    text += fmt::format("\n{}\n{} {} {} {} {} {}\n", s.name, s.weight, s.licence, s.field,
+                        s.language ? language_code(*s.language) : "-", s.hangul_lines, s.markers);
+    int64_t skipped = 0;
+    for (const SourceFile& f : list_files(s, skipped)) {
+      text += fmt::format("{} {} {}\n", f.path.string(), fs::file_size(f.path),
+                          fs::last_write_time(f.path).time_since_epoch().count());
+    }
+  }
+  return hex(hash128(text));
+}
+
+}  // namespace
+
+Manifest build_dataset(const BuildOptions& given, const std::function<void(const BuildProgress&)>& progress) {
+  BuildOptions options = given;
+  options.sources = merge_sources(given.sources);
+  NURI_CHECK(!options.sources.empty(), "no source is given; name files, directories or patterns");
+  NURI_CHECK(options.validation >= 0 && options.validation <= 0.5, "validation share {}; 0 to 0.5 is allowed",
+             options.validation);
+  NURI_CHECK(options.limits.document_bytes >= 256 && options.limits.row_bytes >= options.limits.document_bytes &&
+                 options.limits.row_bytes <= uint64_t(1) << 30,
+             "document length {} and row length {}; 256 <= document <= row <= {} is allowed",
+             options.limits.document_bytes, options.limits.row_bytes, uint64_t(1) << 30);
+  NURI_CHECK(options.overwrite || !fs::exists(options.out / "manifest.json"),
+             "{}: already holds data; choose another directory or ask to overwrite", options.out.string());
+  const std::string key = input_key(options);
+  fs::create_directories(options.out);
+  clear_output(options.out);
+  Manifest manifest = Builder(options, progress).run();
+  copy_tokenizer(options.tokenizer, options.out / "tokenizer");
+  write_file_atomic(options.out / "input.key", key + "\n");
+  write_manifest(manifest, options.out);
+  return manifest;
+}
+
+bool is_up_to_date(const BuildOptions& options) {
+  const fs::path key = options.out / "input.key";
+  if (!fs::exists(options.out / "manifest.json") || !fs::exists(key)) return false;
+  return read_file(key, 4096) == input_key(options) + "\n";
+}
+
+}  // namespace nuri::data
