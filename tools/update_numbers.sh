@@ -32,11 +32,11 @@ value() {
   local json=$numbers/$1/$2.json
   if [ -f "$json" ]; then jq -r "($3) // \"-\"" "$json"; else echo "-"; fi
 }
-# machine LEVEL: CPU and commit of a level's files, for the heading
+# machine LEVEL WORDS: CPU and commit of a level's files, for the heading; WORDS where it was not measured
 machine() {
   local json
   for json in "$numbers/$1"/*.json; do
-    [ -f "$json" ] || { echo "not measured yet"; return; }
+    [ -f "$json" ] || { echo "$2"; return; }
     jq -rs '[.. | objects | select(has("cpu") and has("commit"))][0] | "\(.cpu), \(.commit)"' "$json"
     return
   done
@@ -44,10 +44,10 @@ machine() {
 trim() { sed 's/^ *//; s/ *$//' <<<"$1"; }
 # table NAME PAGE
 table() {
-  local name label file expression goal512 goal2 found='' what=what goal=goal
-  case $2 in *.ko.md) what=항목 goal=목표 ;; esac
+  local name label file expression goal512 goal2 found='' what=what goal=goal none='not measured yet'
+  case $2 in *.ko.md) what=항목 goal=목표 none='아직 재지 않음' ;; esac
   printf '| %s | %s | AVX-512 BF16 (%s) | %s | AVX2 (%s) |\n|---|---|---|---|---|\n' \
-    "$what" "$goal" "$(machine "${levels[0]}")" "$goal" "$(machine "${levels[1]}")"
+    "$what" "$goal" "$(machine "${levels[0]}" "$none")" "$goal" "$(machine "${levels[1]}" "$none")"
   while IFS='|' read -r name label file expression goal512 goal2; do
     [ "$(trim "$name")" = "$1" ] || continue
     found=1

@@ -36,19 +36,26 @@ cd "$source_dir/src"
     k = split(line[folder], deps, " ")
     for (i = 1; i <= k; i++) if (!(deps[i] in set)) { set[deps[i]] = 1; reach(deps[i], set) }
   }
-  # existing folders that the line of `folder` names, absent ones replaced by their own lines
+  # existing folders that the line of `folder` names, absent ones replaced by their own lines; sets `expanded` then
   function direct(folder, set,    deps, i, k) {
     k = split(line[folder], deps, " ")
-    if (line[folder] ~ /\*/) { for (i = 1; i <= n; i++) if (order[i] != folder && exists[order[i]]) set[order[i]] = 1; return }
-    for (i = 1; i <= k; i++) if (deps[i] in exists) set[deps[i]] = 1; else direct(deps[i], set)
+    if (line[folder] ~ /\*/) {
+      for (i = 1; i <= n; i++) if (order[i] != folder && order[i] in exists) set[order[i]] = 1
+      expanded = 1
+    }
+    for (i = 1; i <= k; i++) if (deps[i] in exists) set[deps[i]] = 1; else if (deps[i] != "*") { direct(deps[i], set); expanded = 1 }
   }
+  # The link line names the folders of the table and no other. Where absent folders stood for their lines, it may leave
+  # out what the others bring along.
   function check_links(folder,    want, have, deps, i, k, name) {
+    expanded = 0
     direct(folder, want)
     k = split(links[folder], deps, " ")
     for (i = 1; i <= k; i++) {
       have[deps[i]] = 1
       if (!(deps[i] in want)) complain("src/" folder "/CMakeLists.txt links " deps[i] ", which its line of the table does not name")
     }
+    if (expanded) for (i = 1; i <= k; i++) reach(deps[i], have)
     for (name in want) if (!(name in have)) complain("src/" folder "/CMakeLists.txt does not link " name ", which its line of the table names")
   }
   END {
