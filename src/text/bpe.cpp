@@ -20,23 +20,40 @@ constexpr size_t kShort = 48;  // bytes; above, the heap is faster than scanning
 
 Bpe::Bpe(const int32_t* byte_ids, const std::vector<Merge>& merges) {
   std::copy(byte_ids, byte_ids + 256, byte_ids_);
-  const size_t size = std::bit_ceil(std::max<size_t>(2 * merges.size(), 16));
+  const size_t size = std::bit_ceil(std::max<size_t>(2 * merges.size(), 64));
   slots_.assign(size, Slot{kNoPair, kNoRank, -1});
   mask_ = size - 1;
+  filter_.assign(size / 8, 0);
+  filter_mask_ = size * 8 - 1;
   for (size_t rank = 0; rank < merges.size(); ++rank) {
-    const uint64_t pair = key(merges[rank].left, merges[rank].right);
-    uint64_t at = mix(pair, pair) & mask_;
+    const uint64_t pair = key(merges[rank].left, merges[rank].right), hash = mix(pair, pair);
+    uint64_t at = hash & mask_;
     while (slots_[at].pair != kNoPair && slots_[at].pair != pair) at = (at + 1) & mask_;
     if (slots_[at].pair == kNoPair) slots_[at] = {pair, static_cast<uint32_t>(rank), merges[rank].result};
+    const uint64_t bit = (hash >> 24) & filter_mask_;
+    filter_[bit / 64] |= uint64_t(1) << (bit % 64);
+  }
+  byte_pairs_.assign(65536, -1);
+  for (size_t pair = 0; pair < 65536; ++pair) {
+    const int32_t left = byte_ids_[pair >> 8], right = byte_ids_[pair & 255];
+    const Slot* slot = left < 0 || right < 0 ? nullptr : find(left, right);
+    if (slot) byte_pairs_[pair] = static_cast<int32_t>(slot - slots_.data());
   }
 }
 
 const Bpe::Slot* Bpe::find(int32_t left, int32_t right) const {
-  const uint64_t pair = key(left, right);
-  for (uint64_t at = mix(pair, pair) & mask_;; at = (at + 1) & mask_) {
+  const uint64_t pair = key(left, right), hash = mix(pair, pair);
+  const uint64_t bit = (hash >> 24) & filter_mask_;
+  if (!((filter_[bit / 64] >> (bit % 64)) & 1)) return nullptr;
+  for (uint64_t at = hash & mask_;; at = (at + 1) & mask_) {
     if (slots_[at].pair == pair) return &slots_[at];
     if (slots_[at].pair == kNoPair) return nullptr;
   }
+}
+
+const Bpe::Slot* Bpe::find_bytes(char left, char right) const {
+  const int32_t slot = byte_pairs_[size_t(static_cast<uint8_t>(left)) << 8 | static_cast<uint8_t>(right)];
+  return slot < 0 ? nullptr : &slots_[static_cast<size_t>(slot)];
 }
 
 void Bpe::encode(std::string_view piece, BpeScratch& scratch, std::vector<int32_t>& out) const {
@@ -70,7 +87,7 @@ void Bpe::merge_short(std::string_view piece, BpeScratch&, std::vector<int32_t>&
     NURI_CHECK(ids[i] >= 0, "the vocabulary has no token for byte 0x{:02X}; a byte-level vocabulary needs all 256",
                static_cast<uint8_t>(piece[i]));
   }
-  for (size_t i = 0; i + 1 < n; ++i) pairs[i] = find(ids[i], ids[i + 1]);
+  for (size_t i = 0; i + 1 < n; ++i) pairs[i] = find_bytes(piece[i], piece[i + 1]);
   for (;;) {
     uint32_t best = kNoRank;
     size_t at = 0;

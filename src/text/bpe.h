@@ -36,15 +36,20 @@ class Bpe {
     return (uint64_t(static_cast<uint32_t>(left)) << 32) | static_cast<uint32_t>(right);
   }
   const Slot* find(int32_t left, int32_t right) const;
+  const Slot* find_bytes(char left, char right) const;
   void merge_short(std::string_view piece, BpeScratch& scratch, std::vector<int32_t>& out) const;
   void merge_long(std::string_view piece, BpeScratch& scratch, std::vector<int32_t>& out) const;
 
   int32_t byte_ids_[256] = {};
   std::vector<Slot> slots_;  // open addressing, at most half full
   uint64_t mask_ = 0;
+  // Most look-ups find nothing: these two small tables answer most of them without touching `slots_`.
+  std::vector<int32_t> byte_pairs_;  // [256 * 256]: slot of the merge of two bytes, or -1
+  std::vector<uint64_t> filter_;     // one bit for each hash of a pair; about 1/16 are set
+  uint64_t filter_mask_ = 0;
 };
 
-/// Working memory and a cache from pieces to ids, for one thread at a time. Direct mapped: 2^15 entries of 64 bytes; a
+/// Working memory and a cache from pieces to ids, for one thread at a time. Direct mapped: 2^16 entries of 64 bytes; a
 /// newer piece replaces an older one, so memory is fixed.
 class BpeScratch {
  public:
@@ -52,7 +57,7 @@ class BpeScratch {
 
  private:
   friend class Bpe;
-  static constexpr size_t kEntries = size_t(1) << 15;
+  static constexpr size_t kEntries = size_t(1) << 16;
   static constexpr size_t kMaxKey = 31, kMaxIds = 7;
   struct alignas(64) Entry {
     uint64_t key[4] = {};  // 31 bytes, zero padded, then the length in the last byte; length 0: empty

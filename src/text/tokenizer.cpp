@@ -160,7 +160,7 @@ std::string Tokenizer::normalise(std::string_view utf8) const {
 int32_t Tokenizer::vocab_size() const { return static_cast<int32_t>(tables_->tokens.size()); }
 
 std::optional<int32_t> Tokenizer::token_id(std::string_view token) const {
-  const auto found = tables_->ids.find(std::string(token));
+  const auto found = tables_->ids.find(token);
   return found == tables_->ids.end() ? std::nullopt : std::optional(found->second);
 }
 

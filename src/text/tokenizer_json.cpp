@@ -185,7 +185,7 @@ class Reader {
   }
 
   int32_t known(std::string_view spelled, const std::string& where, size_t rank) const {
-    const auto found = tables_->ids.find(std::string(spelled));
+    const auto found = tables_->ids.find(spelled);
     NURI_CHECK(found != tables_->ids.end(),
                "{}[{}]: {:?} is not in the vocabulary; every part and result of a merge must be", where, rank, spelled);
     return found->second;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -24,6 +25,12 @@ struct EncodeScratch {
   std::string normalised;
 };
 
+/// Hash of strings that can be looked up by view.
+struct StringHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+};
+
 struct Tokenizer::Tables {
   struct Token {
     uint32_t begin = 0, length = 0;  // in `bytes`
@@ -35,9 +42,9 @@ struct Tokenizer::Tables {
   std::optional<PreSplitter> splitter;
   Bpe bpe;
   AddedTokenMatcher raw_added, normalised_added;
-  std::string bytes;                                    // of all tokens
-  std::vector<Token> tokens;                            // by id
-  std::unordered_map<std::string, int32_t> ids;         // as spelled in the file
+  std::string bytes;                                                          // of all tokens
+  std::vector<Token> tokens;                                                  // by id
+  std::unordered_map<std::string, int32_t, StringHash, std::equal_to<>> ids;  // as spelled in the file
   std::unordered_map<std::string_view, int32_t> whole;  // pieces taken unmerged (ignore_merges); views of `bytes`
   std::optional<int32_t> bos, eos, pad;
   std::string chat_template;
