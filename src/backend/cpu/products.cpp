@@ -21,8 +21,8 @@ constexpr int64_t kLeastTask = 256 * 1024;
 constexpr int64_t kTasksPerThread = 8;
 constexpr int64_t kTaskRows = 168, kTaskColumns = 256;  // at most: A and B of one pass stay in L2
 constexpr int64_t kMemoryRows = 16;                     // reading B costs about as much as multiplying this many rows
-constexpr int64_t kPackRows = 64;                       // rows of A, columns of B, of one packing task
-constexpr int64_t kLeastPack = 32 * 1024;               // elements; less is packed by the caller at once
+constexpr int64_t kPackElements = 32 * 1024;            // of one packing task, about
+constexpr int64_t kLeastPack = 32 * 1024;               // elements; less is packed by the caller alone
 
 const ProductKernels& level_kernels() {
   return pick(portable::product_kernels, avx2::product_kernels, avx512::product_kernels, avx512_bf16::product_kernels);
@@ -65,16 +65,21 @@ struct Plan {
   int64_t tile_rows = 0, task_rows = 0, task_columns = 0;
 };
 
-struct Task {
+struct Tile {
   int32_t plan;
-  bool is_b;  // packing only
   int64_t row, column;
+};
+struct PackTask {
+  int32_t item;
+  bool is_b;
+  PackPart part;
 };
 
 /// Kept between calls, so that the steady state allocates nothing.
 struct Workspace {
   std::vector<Plan> plans;
-  std::vector<Task> packing, tiles;
+  std::vector<PackTask> packing;
+  std::vector<Tile> tiles;
   Scratch scratch;
 };
 Workspace& workspace() {
@@ -123,9 +128,8 @@ Plan make_plan(const ProductArgs& item, const ProductKernels& kernels, int64_t& 
     plan.b = static_cast<const uint32_t*>(packed.data) +
              (item.packed_column / kPanelColumns * depth + item.packed_k / (bf16 ? 2 : 1)) * kPanelColumns;
     if (!ends_inside_pair(item)) plan.panel_stride = depth * kPanelColumns;
-  } else {
-    plan.b_source = source_of(item.b, false, item.k);
   }
+  plan.b_source = item.packed ? PackSource{.k_contiguous = true, .k = item.k} : source_of(item.b, false, item.k);
   if (!item.packed || ends_inside_pair(item)) {
     plan.b_offset = scratch_words;
     scratch_words += divide_up(item.n, kPanelColumns) * plan.words * kPanelColumns;
@@ -137,7 +141,7 @@ Plan make_plan(const ProductArgs& item, const ProductKernels& kernels, int64_t& 
 int64_t cost_of(const ProductArgs& item) { return (item.m + kMemoryRows) * item.n * item.k; }
 
 /// Cuts C into tasks of about `grain` multiply-adds, columns outside, so that threads share the panels they read.
-void add_tiles(std::vector<Task>& tiles, Plan& plan, int32_t index, int64_t grain) {
+void add_tiles(std::vector<Tile>& tiles, Plan& plan, int32_t index, int64_t grain) {
   const ProductArgs& item = *plan.item;
   const int64_t max_rows = std::max<int64_t>(plan.tile_rows, kTaskRows / plan.tile_rows * plan.tile_rows);
   plan.task_rows = std::min(round_up(divide_up(item.m, divide_up(item.m, max_rows)), plan.tile_rows), max_rows);
@@ -148,30 +152,44 @@ void add_tiles(std::vector<Task>& tiles, Plan& plan, int32_t index, int64_t grai
   while (cost() > grain && plan.task_columns > 64)
     plan.task_columns = round_up(divide_up(plan.task_columns, 2), 4 * kPanelColumns);
   for (int64_t column = 0; column < item.n; column += plan.task_columns)
-    for (int64_t row = 0; row < item.m; row += plan.task_rows) tiles.push_back({index, false, row, column});
+    for (int64_t row = 0; row < item.m; row += plan.task_rows) tiles.push_back({index, row, column});
 }
 
-void pack_part(const Plan& plan, const Task& task, uint32_t* scratch, const ProductKernels& kernels) {
+/// Cuts the packing of an operand [outer, k] into tasks. Memory rows are read whole, or in long runs.
+void add_packing(std::vector<PackTask>& tasks, int32_t item, bool is_b, const PackSource& source, int64_t outer) {
+  int64_t outer_step, k_step = std::max<int64_t>(source.k, 1);
+  if (source.k_contiguous) {
+    outer_step = std::clamp<int64_t>(round_up(kPackElements / k_step, kPanelColumns), kPanelColumns, 256);
+  } else {
+    outer_step = std::min<int64_t>(round_up(outer, kPanelColumns), 512);
+    k_step = round_up(kPackElements / outer_step, kPackAlign);
+  }
+  for (int64_t k = 0; k < source.k; k += k_step)
+    for (int64_t o = 0; o < outer; o += outer_step)
+      tasks.push_back({item, is_b, {o, std::min(outer_step, outer - o), k, std::min(k_step, source.k - k)}});
+}
+
+void pack_part(const Plan& plan, const PackTask& task, uint32_t* scratch, const ProductKernels& kernels) {
   const ProductArgs& item = *plan.item;
   if (!task.is_b) {
-    kernels.pack_rows(plan.a_source, plan.a_words, task.row, std::min(kPackRows, item.m - task.row),
-                      scratch + plan.a_offset + task.row * plan.a_stride, plan.a_stride);
+    kernels.pack_rows(plan.a_source, plan.a_words, task.part, scratch + plan.a_offset, plan.a_stride);
     return;
   }
-  uint32_t* out = scratch + plan.b_offset + task.column * plan.words;
-  const int64_t count = std::min(kPackRows, item.n - task.column);
+  uint32_t* out = scratch + plan.b_offset;
   if (!item.packed) {
-    kernels.pack_panels(plan.b_source, plan.b_words, task.column, count, out);
+    kernels.pack_panels(plan.b_source, plan.b_words, task.part, out, plan.panel_stride);
     return;
   }
-  const int64_t source_stride = (item.packed->k + 1) / 2 * kPanelColumns, words = plan.words * kPanelColumns;
-  for (int64_t panel = task.column / kPanelColumns; panel * kPanelColumns < task.column + count; ++panel, out += words) {
-    std::memcpy(out, plan.b + panel * source_stride, static_cast<size_t>(words) * 4);
-    for (int64_t i = words - kPanelColumns; i < words; ++i) out[i] = (out[i] & 0xFFFF0000u) | 0x8000u;  // -0
+  const int64_t source_stride = (item.packed->k + 1) / 2 * kPanelColumns, words = plan.panel_stride;
+  const int64_t end = divide_up(task.part.outer + task.part.outer_count, kPanelColumns);
+  for (int64_t panel = task.part.outer / kPanelColumns; panel < end; ++panel) {
+    uint32_t* to = out + panel * words;
+    std::memcpy(to, plan.b + panel * source_stride, static_cast<size_t>(words) * 4);
+    for (int64_t i = words - kPanelColumns; i < words; ++i) to[i] = (to[i] & 0xFFFF0000u) | 0x8000u;  // -0
   }
 }
 
-void multiply_part(const Plan& plan, const Task& task, const uint32_t* scratch, const ProductKernels& kernels) {
+void multiply_part(const Plan& plan, const Tile& task, const uint32_t* scratch, const ProductKernels& kernels) {
   const ProductArgs& item = *plan.item;
   const uint32_t* b = plan.b_offset >= 0 ? scratch + plan.b_offset : plan.b;
   kernels.multiply({.bf16 = item.precision == Precision::bf16,
@@ -210,10 +228,10 @@ void products(std::span<const ProductArgs> items) {
     Plan& plan = space.plans[i];
     const ProductArgs& item = *plan.item;
     const int32_t index = static_cast<int32_t>(i);
-    for (int64_t row = 0; row < item.m; row += kPackRows) space.packing.push_back({index, false, row, 0});
+    add_packing(space.packing, index, false, plan.a_source, item.m);
     pack_elements += item.m * item.k;
     if (plan.b_offset >= 0) {
-      for (int64_t column = 0; column < item.n; column += kPackRows) space.packing.push_back({index, true, 0, column});
+      add_packing(space.packing, index, true, plan.b_source, item.n);
       pack_elements += item.n * item.k;
     }
     add_tiles(space.tiles, plan, index, grain);
@@ -221,8 +239,8 @@ void products(std::span<const ProductArgs> items) {
 
   uint32_t* scratch = space.scratch.take(static_cast<size_t>(scratch_words) * 4);
   const auto pack_task = [&](int64_t t) {
-    const Task& task = space.packing[static_cast<size_t>(t)];
-    pack_part(space.plans[static_cast<size_t>(task.plan)], task, scratch, kernels);
+    const PackTask& task = space.packing[static_cast<size_t>(t)];
+    pack_part(space.plans[static_cast<size_t>(task.item)], task, scratch, kernels);
   };
   const auto n_packing = static_cast<int64_t>(space.packing.size());
   if (pack_elements < kLeastPack)
@@ -230,7 +248,7 @@ void products(std::span<const ProductArgs> items) {
   else
     parallel_for(n_packing, pack_task);
   parallel_for(static_cast<int64_t>(space.tiles.size()), [&](int64_t t) {
-    const Task& task = space.tiles[static_cast<size_t>(t)];
+    const Tile& task = space.tiles[static_cast<size_t>(t)];
     multiply_part(space.plans[static_cast<size_t>(task.plan)], task, scratch, kernels);
   });
 }
@@ -238,19 +256,19 @@ void products(std::span<const ProductArgs> items) {
 void pack(std::span<const PackArgs> items) {
   if (meta_active()) return;
   const ProductKernels& kernels = level_kernels();
-  std::vector<Task>& tasks = workspace().packing;
+  std::vector<PackTask>& tasks = workspace().packing;
   tasks.clear();
-  for (size_t i = 0; i < items.size(); ++i)
-    for (int64_t column = 0; column < items[i].packed->n; column += kPackRows)
-      tasks.push_back({static_cast<int32_t>(i), true, 0, column});
+  for (size_t i = 0; i < items.size(); ++i) {
+    const PackedMatrix& packed = *items[i].packed;
+    add_packing(tasks, static_cast<int32_t>(i), true, source_of(items[i].source, false, packed.k), packed.n);
+  }
   parallel_for(static_cast<int64_t>(tasks.size()), [&](int64_t t) {
-    const Task& task = tasks[static_cast<size_t>(t)];
-    const PackArgs& item = items[static_cast<size_t>(task.plan)];
+    const PackTask& task = tasks[static_cast<size_t>(t)];
+    const PackArgs& item = items[static_cast<size_t>(task.item)];
     const PackedMatrix& packed = *item.packed;
     const bool bf16 = packed.precision == Precision::bf16;
-    kernels.pack_panels(source_of(item.source, false, packed.k), bf16 ? Words::pairs : Words::floats, task.column,
-                        std::min(kPackRows, packed.n - task.column),
-                        static_cast<uint32_t*>(packed.data) + task.column * (bf16 ? (packed.k + 1) / 2 : packed.k));
+    kernels.pack_panels(source_of(item.source, false, packed.k), bf16 ? Words::pairs : Words::floats, task.part,
+                        static_cast<uint32_t*>(packed.data), (bf16 ? (packed.k + 1) / 2 : packed.k) * kPanelColumns);
   });
 }
 

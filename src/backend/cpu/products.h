@@ -26,6 +26,13 @@ struct PackSource {
   int64_t k = 0;
 };
 
+/// A rectangle of an operand: outer elements [outer, outer + outer_count), outer a multiple of 16, and elements
+/// [k, k + k_count) of k, k a multiple of kPackAlign; the end is that of the operand or a multiple too.
+struct PackPart {
+  int64_t outer = 0, outer_count = 0, k = 0, k_count = 0;
+};
+constexpr int64_t kPackAlign = 32;
+
 /// C [rows, columns] from packed A and B: one tile row after another.
 struct ProductBlock {
   bool bf16 = false;  ///< the precision
@@ -44,11 +51,12 @@ struct ProductBlock {
 struct ProductKernels {
   bool pairs = false;  ///< A of BF16 products is packed as pairs, else as rounded floats
   int64_t max_tile_rows = 0;
-  /// Rows first .. first + count of A to out [count, stride] (the caller points at row `first`); stride is a multiple of
-  /// 16 words; words past k are +0.
-  void (*pack_rows)(const PackSource&, Words, int64_t first, int64_t count, uint32_t* out, int64_t stride) = nullptr;
-  /// Columns first .. first + count of B to whole panels (first is a multiple of 16); the caller points at the panel.
-  void (*pack_panels)(const PackSource&, Words, int64_t first, int64_t count, uint32_t* out) = nullptr;
+  /// Elements `part` of A to rows of words; out is word 0 of row 0, stride (a multiple of 16 words) lies between rows.
+  /// Words past k are +0 up to the next multiple of 16.
+  void (*pack_rows)(const PackSource&, Words, const PackPart& part, uint32_t* out, int64_t stride) = nullptr;
+  /// Elements `part` of B to panels; out is word 0 of panel 0, panel_stride words lie between panels. Columns past the
+  /// end of the part are zero up to the next multiple of 16.
+  void (*pack_panels)(const PackSource&, Words, const PackPart& part, uint32_t* out, int64_t panel_stride) = nullptr;
   void (*multiply)(const ProductBlock&) = nullptr;
 };
 

@@ -13,6 +13,7 @@ namespace {
 constexpr int kPanel = 16;
 constexpr int kPanelVectors = kPanel / kWidth;
 constexpr int64_t kBlockWords = 256;  // words of k per pass: a tile's panels stay in L1, its rows of A in L1 and L2
+constexpr int64_t kWidenWords = 128;  // the same where pairs are widened to floats first
 
 #if defined(__AVX512F__)
 constexpr int kMaxRows = 14;
@@ -85,6 +86,13 @@ void run_tile(const Tile& t) {
       }
   }
 
+  // The lines of C come while the chains run.
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i) {
+    __builtin_prefetch(t.c + i * t.c_stride, 1);
+    if (kPanels >= 2) __builtin_prefetch(t.c + i * t.c_stride + kPanel, 1);
+  }
+
   // Rows in groups of three: base, base + stride, base + 2 stride are one address register each.
   constexpr int kGroups = (kRows + 2) / 3;
   const int64_t stride = t.a_stride;
@@ -105,6 +113,7 @@ void run_tile(const Tile& t) {
           const U pair = load_u32(b[v / kPanelVectors] + (v % kPanelVectors) * kWidth);
           bv[v] = from_bits(half == 0 ? pair & 0xFFFF0000u : pair << 16);
         }
+        asm volatile("" ::: "memory");  // the second half loads the pairs again: holding them would spill
 #pragma GCC unroll 16
         for (int i = 0; i < kRows; ++i) {
           const F av = set1(as_float(a[i / 3][(i % 3) * stride + half]));
@@ -168,21 +177,41 @@ constexpr TileTable make_table() {
 constexpr TileTable kFp32Tiles = make_table<Arithmetic::fp32>();
 constexpr TileTable kBf16Tiles = make_table<kBf16>();
 
+/// Words of `panels` panels widened to floats, both halves in the order of k: [panels][2 words][16].
+void widen(const uint32_t* b, int64_t panel_stride, int64_t panels, int64_t words, uint32_t* out) {
+  for (int64_t q = 0; q < panels; ++q)
+    for (int64_t p = 0; p < words; ++p, out += 2 * kPanel)
+      for (int v = 0; v < kPanel; v += kWidth) {
+        const U pair = load_u32(b + q * panel_stride + p * kPanel + v);
+        store_u32(out + v, pair & 0xFFFF0000u);
+        store_u32(out + kPanel + v, pair << 16);
+      }
+}
+
 void multiply(const ProductBlock& block) {
-  const TileTable& table = block.bf16 ? kBf16Tiles : kFp32Tiles;
   const int64_t a_words = block.bf16 && !kPairs ? 2 : 1;  // words of A per word of B
-  const int panels_wanted = max_panels(static_cast<int>(block.tile_rows));
-  for (int64_t p = 0; p == 0 || p < block.words; p += kBlockWords) {
+  // Without the pair instruction, panels that several tiles read are widened once, and the tiles are FP32 ones.
+  const bool widening = block.bf16 && !kPairs && block.rows > block.tile_rows;
+  const TileTable& table = block.bf16 && !widening ? kBf16Tiles : kFp32Tiles;
+  alignas(64) uint32_t wide[kPairs ? 1 : 2 * 2 * kWidenWords * kPanel];
+  const int64_t block_words = widening ? kWidenWords : kBlockWords;
+  const int wanted = max_panels(static_cast<int>(block.tile_rows)), panels_wanted = widening && wanted > 2 ? 2 : wanted;
+  for (int64_t p = 0; p == 0 || p < block.words; p += block_words) {
+    const int64_t words = block.words - p < block_words ? block.words - p : block_words;
     Tile tile;
     tile.a_stride = block.a_stride;
-    tile.panel_stride = block.panel_stride;
-    tile.words = block.words - p < kBlockWords ? block.words - p : kBlockWords;
+    tile.panel_stride = widening ? 2 * words * kPanel : block.panel_stride;
+    tile.words = widening ? 2 * words : words;
     tile.c_stride = block.c_stride;
     tile.load_c = block.accumulate || p > 0;
     for (int64_t j = 0; j < block.columns;) {
       const int64_t left = (block.columns - j + kPanel - 1) / kPanel;
       const int level = panels_wanted >= 4 && left >= 4 ? 2 : panels_wanted >= 2 && left >= 2 ? 1 : 0;
       tile.b = block.b + j / kPanel * block.panel_stride + p * kPanel;
+      if (widening) {
+        widen(tile.b, block.panel_stride, 1 << level, words, wide);
+        tile.b = wide;
+      }
       tile.columns = block.columns - j;
       for (int64_t i = 0; i < block.rows; i += block.tile_rows) {
         const int64_t rows = block.rows - i < block.tile_rows ? block.rows - i : block.tile_rows;

@@ -33,13 +33,6 @@ NURI_INLINE F load_elements(const void* row, int64_t at, int64_t n) {
   }
 }
 
-/// Words of BF16 pairs from the even and the odd elements.
-template <bool kBf16Source>
-NURI_INLINE U pair_words(F even, F odd) {
-  if constexpr (kBf16Source) return bits(even) | (bits(odd) >> 16);
-  else return round_bf16_bits(even) | (round_bf16_bits(odd) >> 16);
-}
-
 template <int... kLane>
 struct Lanes {};
 template <int kN, int... kLane>
@@ -56,27 +49,56 @@ NURI_INLINE F every_other(F x, F y, Lanes<kLane...>) {
   return __builtin_shufflevector(x, y, (2 * kLane + kParity)...);
 }
 
-/// kWidth words of one outer row from word p on; words past `depth` are +0 (and so is the second half of an odd last pair).
+#if defined(__AVX512BF16__)
+// The instruction rounds as rule 4 says (apart from the payload of a NaN), whatever the thread's rounding mode.
+typedef uint16_t H32 __attribute__((vector_size(64)));
+
+/// BF16 of x in the lower half, of y in the upper half.
+NURI_INLINE H32 round_both(F x, F y) {
+  return (H32)_mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(y), reinterpret_cast<__m512>(x));
+}
+/// Words even << 16 | odd.
+NURI_INLINE U pairs_of(F even, F odd) {
+  const H32 both = round_both(odd, even);
+  return reinterpret_cast<U>(__builtin_shufflevector(both, both, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8,
+                                                     24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
+}
+/// The same of the consecutive elements x, y.
+NURI_INLINE U pairs_along(F x, F y) {
+  const U both = reinterpret_cast<U>(round_both(x, y));
+  return (both << 16) | (both >> 16);
+}
+#else
+NURI_INLINE U pairs_of(F even, F odd) { return round_bf16_bits(even) | (round_bf16_bits(odd) >> 16); }
+NURI_INLINE U pairs_along(F x, F y) {
+  return pairs_of(every_other<0>(x, y, AllLanes{}), every_other<1>(x, y, AllLanes{}));
+}
+#endif
+
+/// kWidth words of one outer row from word p on; words past the end are +0 (and so is the second half of an odd last
+/// pair).
 template <Words kWords, bool kBf16Source>
 NURI_INLINE U words_along_k(const void* row, int64_t k, int64_t p) {
   if constexpr (kWords == Words::pairs) {
     const F x = load_elements<kBf16Source>(row, 2 * p, k - 2 * p);
     const F y = load_elements<kBf16Source>(row, 2 * p + kWidth, k - 2 * p - kWidth);
-    return pair_words<kBf16Source>(every_other<0>(x, y, AllLanes{}), every_other<1>(x, y, AllLanes{}));
+    return pairs_along(x, y);
   } else {
     const F x = load_elements<kBf16Source>(row, p, k - p);
     return kWords == Words::rounded && !kBf16Source ? round_bf16_bits(x) : bits(x);
   }
 }
 
-/// Word p of n outer elements from `at` on, of a source whose memory rows are k.
+/// Word p of n outer elements from `at` on, of a source whose memory rows are k; +0 past the end.
 template <Words kWords, bool kBf16Source>
 NURI_INLINE U words_along_outer(const PackSource& s, int64_t p, int64_t at, int64_t n) {
   if constexpr (kWords == Words::pairs) {
+    if (2 * p >= s.k) return U{};
     const F even = load_elements<kBf16Source>(row_of(s, 2 * p), at, n);
     const F odd = 2 * p + 1 < s.k ? load_elements<kBf16Source>(row_of(s, 2 * p + 1), at, n) : F{};
-    return pair_words<kBf16Source>(even, odd);
+    return pairs_of(even, odd);
   } else {
+    if (p >= s.k) return U{};
     const F x = load_elements<kBf16Source>(row_of(s, p), at, n);
     return kWords == Words::rounded && !kBf16Source ? round_bf16_bits(x) : bits(x);
   }
@@ -102,29 +124,34 @@ NURI_INLINE void transpose(U* v) {
   swap_blocks<1>(v, AllLanes{});
 }
 
+/// First word and end of the words of a part.
+struct WordRange {
+  int64_t begin, end;
+};
 template <Words kWords>
-constexpr int64_t depth_of(int64_t k) {
-  return kWords == Words::pairs ? (k + 1) / 2 : k;
+NURI_INLINE WordRange words_of(const PackPart& part) {
+  constexpr int64_t kUnit = kWords == Words::pairs ? 2 : 1;
+  return {part.k / kUnit, (part.k + part.k_count + kUnit - 1) / kUnit};
 }
 
 template <Words kWords, bool kBf16Source>
-void rows_of(const PackSource& s, int64_t first, int64_t count, uint32_t* out, int64_t stride) {
-  const int64_t depth = depth_of<kWords>(s.k);
+void rows_of(const PackSource& s, const PackPart& part, uint32_t* out, int64_t stride) {
+  const WordRange range = words_of<kWords>(part);
+  const int64_t outer_end = part.outer + part.outer_count;
   if (s.k_contiguous) {
-    for (int64_t o = 0; o < count; ++o) {
-      const void* row = row_of(s, first + o);
-      for (int64_t p = 0; p < depth; p += kWidth)
+    for (int64_t o = part.outer; o < outer_end; ++o) {
+      const void* row = row_of(s, o);
+      for (int64_t p = range.begin; p < range.end; p += kWidth)
         store_u32(out + o * stride + p, words_along_k<kWords, kBf16Source>(row, s.k, p));
     }
     return;
   }
-  for (int64_t o = 0; o < count; o += kWidth) {
-    const int64_t n = count - o < kWidth ? count - o : kWidth;
-    for (int64_t p = 0; p < depth; p += kWidth) {
+  for (int64_t p = range.begin; p < range.end; p += kWidth) {
+    for (int64_t o = part.outer; o < outer_end; o += kWidth) {
+      const int64_t n = outer_end - o < kWidth ? outer_end - o : kWidth;
       U v[kWidth];
 #pragma GCC unroll 16
-      for (int i = 0; i < kWidth; ++i)
-        v[i] = p + i < depth ? words_along_outer<kWords, kBf16Source>(s, p + i, first + o, n) : U{};
+      for (int i = 0; i < kWidth; ++i) v[i] = words_along_outer<kWords, kBf16Source>(s, p + i, o, n);
       transpose(v);
       for (int64_t i = 0; i < n; ++i) store_u32(out + (o + i) * stride + p, v[i]);
     }
@@ -132,54 +159,62 @@ void rows_of(const PackSource& s, int64_t first, int64_t count, uint32_t* out, i
 }
 
 template <Words kWords, bool kBf16Source>
-void panels_of(const PackSource& s, int64_t first, int64_t count, uint32_t* out) {
-  const int64_t depth = depth_of<kWords>(s.k);
-  for (int64_t o = 0; o < count; o += kPanel, out += depth * kPanel) {
-    for (int part = 0; part < kPanel; part += kWidth) {
-      const int64_t at = first + o + part, left = count - o - part;
-      const int64_t n = left < 0 ? 0 : left < kWidth ? left : kWidth;
-      if (!s.k_contiguous) {
-        for (int64_t p = 0; p < depth; ++p)
-          store_u32(out + p * kPanel + part, n > 0 ? words_along_outer<kWords, kBf16Source>(s, p, at, n) : U{});
-        continue;
-      }
+void panels_of(const PackSource& s, const PackPart& part, uint32_t* out, int64_t panel_stride) {
+  const WordRange range = words_of<kWords>(part);
+  const int64_t outer_end = part.outer + part.outer_count;
+  const int64_t vectors_end = (outer_end + kPanel - 1) / kPanel * kPanel;  // the last panel is filled up
+  const auto place = [&](int64_t o, int64_t p) { return out + o / kPanel * panel_stride + p * kPanel + o % kPanel; };
+  const auto whole = [&](int64_t o) { return outer_end - o < kWidth ? outer_end - o : kWidth; };  // <= 0: none
+  if (s.k_contiguous) {
+    for (int64_t o = part.outer; o < vectors_end; o += kWidth) {
+      const int64_t n = whole(o);
       const void* row[kWidth];
-      for (int i = 0; i < kWidth; ++i) row[i] = i < n ? row_of(s, at + i) : nullptr;
-      for (int64_t p = 0; p < depth; p += kWidth) {
+      for (int i = 0; i < kWidth; ++i) row[i] = i < n ? row_of(s, o + i) : nullptr;
+      for (int64_t p = range.begin; p < range.end; p += kWidth) {
         U v[kWidth];
 #pragma GCC unroll 16
         for (int i = 0; i < kWidth; ++i) v[i] = i < n ? words_along_k<kWords, kBf16Source>(row[i], s.k, p) : U{};
         transpose(v);
-        for (int64_t i = 0; i < kWidth && p + i < depth; ++i) store_u32(out + (p + i) * kPanel + part, v[i]);
+        const int64_t count = range.end - p < kWidth ? range.end - p : kWidth;
+        for (int64_t i = 0; i < count; ++i) store_u32(place(o, p + i), v[i]);
       }
     }
-    if (kWords == Words::pairs && (s.k & 1))  // the product with A's +0 is then -0, which adds nothing to any sum
-      for (int i = 0; i < kPanel; ++i) out[(depth - 1) * kPanel + i] |= 0x8000u;
+  } else {
+    constexpr int64_t kRun = 8;  // words written to a panel before going to the next
+    for (int64_t run = range.begin; run < range.end; run += kRun)
+      for (int64_t o = part.outer; o < vectors_end; o += kWidth) {
+        const int64_t n = whole(o), end = run + kRun < range.end ? run + kRun : range.end;
+        for (int64_t p = run; p < end; ++p)
+          store_u32(place(o, p), n > 0 ? words_along_outer<kWords, kBf16Source>(s, p, o, n) : U{});
+      }
   }
+  if (kWords == Words::pairs && part.k + part.k_count == s.k && (s.k & 1))
+    // The product with A's +0 is then -0, which adds nothing to any sum.
+    for (int64_t o = part.outer; o < vectors_end; ++o) *place(o, range.end - 1) |= 0x8000u;
 }
 
 }  // namespace
 
-void pack_rows(const PackSource& s, Words words, int64_t first, int64_t count, uint32_t* out, int64_t stride) {
+void pack_rows(const PackSource& s, Words words, const PackPart& part, uint32_t* out, int64_t stride) {
   switch (words) {
     case Words::floats:
-      return s.bf16 ? rows_of<Words::floats, true>(s, first, count, out, stride)
-                    : rows_of<Words::floats, false>(s, first, count, out, stride);
+      return s.bf16 ? rows_of<Words::floats, true>(s, part, out, stride)
+                    : rows_of<Words::floats, false>(s, part, out, stride);
     case Words::rounded:
-      return s.bf16 ? rows_of<Words::rounded, true>(s, first, count, out, stride)
-                    : rows_of<Words::rounded, false>(s, first, count, out, stride);
+      return s.bf16 ? rows_of<Words::rounded, true>(s, part, out, stride)
+                    : rows_of<Words::rounded, false>(s, part, out, stride);
     case Words::pairs:
-      return s.bf16 ? rows_of<Words::pairs, true>(s, first, count, out, stride)
-                    : rows_of<Words::pairs, false>(s, first, count, out, stride);
+      return s.bf16 ? rows_of<Words::pairs, true>(s, part, out, stride)
+                    : rows_of<Words::pairs, false>(s, part, out, stride);
   }
 }
 
-void pack_panels(const PackSource& s, Words words, int64_t first, int64_t count, uint32_t* out) {
+void pack_panels(const PackSource& s, Words words, const PackPart& part, uint32_t* out, int64_t panel_stride) {
   if (words == Words::pairs)
-    return s.bf16 ? panels_of<Words::pairs, true>(s, first, count, out)
-                  : panels_of<Words::pairs, false>(s, first, count, out);
-  return s.bf16 ? panels_of<Words::floats, true>(s, first, count, out)
-                : panels_of<Words::floats, false>(s, first, count, out);
+    return s.bf16 ? panels_of<Words::pairs, true>(s, part, out, panel_stride)
+                  : panels_of<Words::pairs, false>(s, part, out, panel_stride);
+  return s.bf16 ? panels_of<Words::floats, true>(s, part, out, panel_stride)
+                : panels_of<Words::floats, false>(s, part, out, panel_stride);
 }
 
 }  // namespace nuri::cpu::NURI_LEVEL

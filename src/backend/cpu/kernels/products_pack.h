@@ -5,7 +5,7 @@
 
 namespace nuri::cpu::NURI_LEVEL {
 
-void pack_rows(const PackSource& source, Words words, int64_t first, int64_t count, uint32_t* out, int64_t stride);
-void pack_panels(const PackSource& source, Words words, int64_t first, int64_t count, uint32_t* out);
+void pack_rows(const PackSource& source, Words words, const PackPart& part, uint32_t* out, int64_t stride);
+void pack_panels(const PackSource& source, Words words, const PackPart& part, uint32_t* out, int64_t panel_stride);
 
 }  // namespace nuri::cpu::NURI_LEVEL
