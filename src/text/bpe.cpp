@@ -5,14 +5,10 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "text/hash.h"
 
 namespace nuri {
 namespace {
-
-uint64_t mix(uint64_t a, uint64_t b) {  // the high half of a product spreads every input bit
-  const auto product = static_cast<unsigned __int128>(a ^ 0x9E3779B97F4A7C15u) * (b ^ 0xD1B54A32D192ED03u);
-  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
-}
 
 constexpr size_t kShort = 48;  // bytes; above, the heap is faster than scanning all pairs
 
@@ -26,7 +22,7 @@ Bpe::Bpe(const int32_t* byte_ids, const std::vector<Merge>& merges) {
   filter_.assign(size / 8, 0);
   filter_mask_ = size * 8 - 1;
   for (size_t rank = 0; rank < merges.size(); ++rank) {
-    const uint64_t pair = key(merges[rank].left, merges[rank].right), hash = mix(pair, pair);
+    const uint64_t pair = key(merges[rank].left, merges[rank].right), hash = hash_mix(pair, pair);
     uint64_t at = hash & mask_;
     while (slots_[at].pair != kNoPair && slots_[at].pair != pair) at = (at + 1) & mask_;
     if (slots_[at].pair == kNoPair) slots_[at] = {pair, static_cast<uint32_t>(rank), merges[rank].result};
@@ -42,7 +38,7 @@ Bpe::Bpe(const int32_t* byte_ids, const std::vector<Merge>& merges) {
 }
 
 const Bpe::Slot* Bpe::find(int32_t left, int32_t right) const {
-  const uint64_t pair = key(left, right), hash = mix(pair, pair);
+  const uint64_t pair = key(left, right), hash = hash_mix(pair, pair);
   const uint64_t bit = (hash >> 24) & filter_mask_;
   if (!((filter_[bit / 64] >> (bit % 64)) & 1)) return nullptr;
   for (uint64_t at = hash & mask_;; at = (at + 1) & mask_) {
@@ -63,7 +59,7 @@ void Bpe::encode(std::string_view piece, BpeScratch& scratch, std::vector<int32_
   uint64_t k[4] = {};
   std::memcpy(k, piece.data(), piece.size());
   k[3] |= uint64_t(piece.size()) << 56;
-  const uint64_t hash = mix(mix(k[0], k[1]) ^ k[2], k[3]);
+  const uint64_t hash = hash_mix(hash_mix(k[0], k[1]) ^ k[2], k[3]);
   BpeScratch::Entry& entry = scratch.cache_[hash & (BpeScratch::kEntries - 1)];
   if (((entry.key[0] ^ k[0]) | (entry.key[1] ^ k[1]) | (entry.key[2] ^ k[2]) | (entry.key[3] ^ k[3])) == 0) {
     out.insert(out.end(), entry.ids, entry.ids + entry.n_ids);

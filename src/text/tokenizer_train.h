@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/file.h"
@@ -29,6 +30,8 @@ struct TokenizerTrainOptions {
   bool fill_vocab = true;  ///< where the text is too small, fill up with <｜place▁holder▁no▁N｜> tokens
   std::vector<std::string> extra_special_tokens;  ///< after the ones of the DeepSeek family
   int32_t max_seq_len = 16384;                    ///< model_max_length of tokenizer_config.json, in tokens
+  /// Called from time to time with the work ("counting": documents so far, "merging": tokens so far).
+  std::function<void(std::string_view work, int64_t done)> progress;
 };
 
 struct TokenizerTrainReport {
