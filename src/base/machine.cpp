@@ -45,13 +45,13 @@ std::string cpu_model() {
   return "unknown";
 }
 
-int64_t memory_total() {
+int64_t machine_memory() {
   const long pages = ::sysconf(_SC_PHYS_PAGES), bytes = ::sysconf(_SC_PAGESIZE);
   return pages > 0 && bytes > 0 ? int64_t(pages) * int64_t(bytes) : 0;
 }
 
 int64_t memory_allowed() {
-  int64_t limit = memory_total();
+  int64_t limit = machine_memory();
   std::ifstream file("/proc/self/cgroup");  // lines "0::/group" (v2) or "7:memory:/group" (v1)
   for (std::string line; std::getline(file, line);) {
     const size_t first = line.find(':'), second = first == std::string::npos ? first : line.find(':', first + 1);

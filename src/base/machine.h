@@ -10,7 +10,7 @@ namespace nuri {
 std::string cpu_model();
 
 /// Bytes of memory of the machine; 0 where unknown.
-int64_t memory_total();
+int64_t machine_memory();
 
 /// Bytes this process may use: the machine's memory or the smallest limit of its control groups (v1 and v2).
 int64_t memory_allowed();

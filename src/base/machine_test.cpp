@@ -9,9 +9,9 @@ namespace {
 
 TEST(Machine, SaysWhatTheSystemSays) {
   EXPECT_FALSE(cpu_model().empty());
-  EXPECT_GT(memory_total(), int64_t(64) << 20);
+  EXPECT_GT(machine_memory(), int64_t(64) << 20);
   EXPECT_GT(memory_allowed(), 0);
-  EXPECT_LE(memory_allowed(), memory_total());
+  EXPECT_LE(memory_allowed(), machine_memory());
 }
 
 TEST(Machine, PeakMemoryGrowsWithUse) {
