@@ -2,8 +2,8 @@
 // once per level.
 //
 // A "word" is 32 bits of an input along k. B is always the packed panels of backend/kernels.h. A is packed for one
-// product into rows of words: FP32 products: one float a word; BF16 products: a pair of k a word where the level has the
-// pair instruction, else one float (already rounded) a word.
+// product into rows of words: FP32 products: one float a word; BF16 products: a pair of k a word where the level has
+// the pair instruction, else one float (already rounded) a word.
 #pragma once
 
 #include <stdint.h>
@@ -19,10 +19,10 @@ enum class Words : uint8_t {
 /// Elements (o, k) of an operand, o being its outer axis (rows of A, columns of B).
 struct PackSource {
   const void* data = nullptr;
-  bool bf16 = false;             ///< else FP32
-  int64_t stride = 0;            ///< elements between memory rows
-  const int32_t* rows = nullptr; ///< gather of memory rows; null: in order
-  bool k_contiguous = false;     ///< memory row = o, column = k; else memory row = k, column = o
+  bool bf16 = false;              ///< else FP32
+  int64_t stride = 0;             ///< elements between memory rows
+  const int32_t* rows = nullptr;  ///< gather of memory rows; null: in order
+  bool k_contiguous = false;      ///< memory row = o, column = k; else memory row = k, column = o
   int64_t k = 0;
 };
 
@@ -37,12 +37,12 @@ constexpr int64_t kPackAlign = 32;
 struct ProductBlock {
   bool bf16 = false;  ///< the precision
   int64_t rows = 0, columns = 0;
-  int64_t words = 0;              ///< words of B along k: k, or (k + 1) / 2 in BF16
-  int64_t tile_rows = 0;          ///< rows of a register tile, at most max_tile_rows
-  const uint32_t* a = nullptr;    ///< [rows, a_stride]
+  int64_t words = 0;            ///< words of B along k: k, or (k + 1) / 2 in BF16
+  int64_t tile_rows = 0;        ///< rows of a register tile, at most max_tile_rows
+  const uint32_t* a = nullptr;  ///< [rows, a_stride]
   int64_t a_stride = 0;
-  const uint32_t* b = nullptr;    ///< first word of the first panel
-  int64_t panel_stride = 0;       ///< words between panels
+  const uint32_t* b = nullptr;  ///< first word of the first panel
+  int64_t panel_stride = 0;     ///< words between panels
   float* c = nullptr;
   int64_t c_stride = 0;
   bool accumulate = false;
@@ -60,9 +60,17 @@ struct ProductKernels {
   void (*multiply)(const ProductBlock&) = nullptr;
 };
 
-namespace portable { extern const ProductKernels product_kernels; }
-namespace avx2 { extern const ProductKernels product_kernels; }
-namespace avx512 { extern const ProductKernels product_kernels; }
-namespace avx512_bf16 { extern const ProductKernels product_kernels; }
+namespace portable {
+extern const ProductKernels product_kernels;
+}
+namespace avx2 {
+extern const ProductKernels product_kernels;
+}
+namespace avx512 {
+extern const ProductKernels product_kernels;
+}
+namespace avx512_bf16 {
+extern const ProductKernels product_kernels;
+}
 
 }  // namespace nuri::cpu

@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include <algorithm>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -72,9 +71,9 @@ __attribute__((target("avx512f,avx512bf16"))) double spin_bf16() {
 double peak(Precision precision) {
   const cpu::Level level = cpu::active_level();
   if (level == cpu::Level::portable) return 0;
-  const auto spin = level == cpu::Level::avx2                                               ? spin_avx2
+  const auto spin = level == cpu::Level::avx2                                          ? spin_avx2
                     : level == cpu::Level::avx512_bf16 && precision == Precision::bf16 ? spin_bf16
-                                                                                            : spin_avx512;
+                                                                                       : spin_avx512;
   double best = 0;
   for (int attempt = 0; attempt < 50; ++attempt) {
     std::vector<double> work(static_cast<size_t>(thread_count()));
@@ -93,14 +92,17 @@ double cached_peak(Precision precision) {
   return p;
 }
 
-/// Memory that the products read and write, 64-byte aligned, touched.
+/// Memory that the products read and write, as tensors have it (huge pages where large), touched.
 struct Memory {
-  std::unique_ptr<float, void (*)(void*)> data;
+  size_t bytes;
+  float* data;
   explicit Memory(int64_t floats)
-      : data(static_cast<float*>(std::aligned_alloc(size_t(2) << 20, (static_cast<size_t>(floats) * 4 / (2 << 20) + 1) * (2 << 20))),
-             std::free) {
-    for (int64_t i = 0; i < floats; ++i) data.get()[i] = static_cast<float>((i * 7919) % 1000 - 500) * 1e-3f;
+      : bytes(static_cast<size_t>(floats) * 4), data(static_cast<float*>(allocate(bytes, Owner::activations))) {
+    for (int64_t i = 0; i < floats; ++i) data[i] = static_cast<float>((i * 7919) % 1000 - 500) * 1e-3f;
   }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() { release(data, bytes, Owner::activations); }
 };
 
 /// Times `items`; bytes: of packed weights read, for the small products that memory bounds.
@@ -124,8 +126,8 @@ void measure(benchmark::State& state, const std::vector<std::vector<ProductArgs>
   state.counters["best_%"] = p > 0 ? 100 * flops / best / p : 0;
   state.counters["median_%"] = p > 0 ? 100 * flops / median / p : 0;
   state.counters["GB/s"] = bytes / best * 1e-9;
-  state.SetLabel(std::string(cpu::level_name(cpu::active_level())) + " " + std::string(precision_name(precision)) + " " +
-                 std::to_string(thread_count()) + " threads, peak " + std::to_string(static_cast<int>(p * 1e-9)));
+  state.SetLabel(std::string(cpu::level_name(cpu::active_level())) + " " + std::string(precision_name(precision)) +
+                 " " + std::to_string(thread_count()) + " threads, peak " + std::to_string(static_cast<int>(p * 1e-9)));
 }
 
 /// Dense C = A W^T; enough copies of the weights that those of a small product come from memory each time.
@@ -134,15 +136,14 @@ void dense(benchmark::State& state, Precision precision, int64_t m, int64_t n, i
   const int64_t copies = cold ? (int64_t(512) << 20) / bytes + 1 : 1;
   Memory a(m * k), c(m * n), w(copies * bytes / 4);
   std::vector<PackedMatrix> packed;
-  for (int64_t i = 0; i < copies; ++i)
-    packed.push_back({precision, k, n, reinterpret_cast<char*>(w.data.get()) + i * bytes});
+  for (int64_t i = 0; i < copies; ++i) packed.push_back({precision, k, n, reinterpret_cast<char*>(w.data) + i * bytes});
   std::vector<std::vector<ProductArgs>> rotation;
   for (const PackedMatrix& matrix : packed) {
     ProductArgs p;
     p.precision = precision, p.m = m, p.n = n, p.k = k;
-    p.a = {.data = a.data.get(), .stride = k};
+    p.a = {.data = a.data, .stride = k};
     p.packed = &matrix;
-    p.c = c.data.get(), p.c_stride = n;
+    p.c = c.data, p.c_stride = n;
     rotation.push_back({p});
   }
   measure(state, rotation, precision);
@@ -163,27 +164,28 @@ void grouped(benchmark::State& state, Precision precision, Pass pass, int64_t to
   for (int64_t e = 0, first = 0; e < experts; ++e) {
     // Loads differ by up to a third, as in training; slots of an expert hold ascending tokens.
     const int64_t mean = slots / experts, count = e + 1 == experts ? slots - first : mean + mean * (e % 5 - 2) / 6;
-    for (int64_t i = 0; i < count; ++i) rows[static_cast<size_t>(first + i)] = static_cast<int32_t>((i * tokens) / count);
-    packed[static_cast<size_t>(e)] = {precision, k, n, reinterpret_cast<char*>(w.data.get()) + e * bytes};
-    const Operand x_rows{.data = x.data.get() + (gather ? 0 : first * in), .stride = in,
-                         .rows = gather ? rows.data() + first : nullptr};
+    for (int64_t i = 0; i < count; ++i)
+      rows[static_cast<size_t>(first + i)] = static_cast<int32_t>((i * tokens) / count);
+    packed[static_cast<size_t>(e)] = {precision, k, n, reinterpret_cast<char*>(w.data) + e * bytes};
+    const Operand x_rows{
+        .data = x.data + (gather ? 0 : first * in), .stride = in, .rows = gather ? rows.data() + first : nullptr};
     ProductArgs p;
     p.precision = precision;
     p.m = count, p.n = n, p.k = k;
     p.packed = &packed[static_cast<size_t>(e)];
     if (pass == Pass::forward) {
       p.a = x_rows;
-      p.c = y.data.get() + first * out, p.c_stride = out;
+      p.c = y.data + first * out, p.c_stride = out;
     } else {
-      p.a = {.data = y.data.get() + first * out, .stride = out};
-      p.c = x.data.get() + first * in, p.c_stride = in;
+      p.a = {.data = y.data + first * out, .stride = out};
+      p.c = x.data + first * in, p.c_stride = in;
     }
     if (pass == Pass::weight_gradient) {
       p.m = out, p.n = in, p.k = count;
       p.a.transposed = true;
       p.packed = nullptr;
       p.b = x_rows;
-      p.c = dw.data.get() + e * in * out, p.c_stride = in;
+      p.c = dw.data + e * in * out, p.c_stride = in;
       p.accumulate = true;
     }
     items.push_back(p);
@@ -195,8 +197,8 @@ void grouped(benchmark::State& state, Precision precision, Pass pass, int64_t to
 void pack_weights(benchmark::State& state, Precision precision, bool transposed) {
   const int64_t n = 4096, k = 1024;
   Memory w(n * k), out(static_cast<int64_t>(packed_bytes(precision, k, n)) / 4);
-  PackedMatrix packed{precision, k, n, out.data.get()};
-  const PackArgs args{{.data = w.data.get(), .stride = transposed ? k : n, .transposed = transposed}, &packed};
+  PackedMatrix packed{precision, k, n, out.data};
+  const PackArgs args{{.data = w.data, .stride = transposed ? k : n, .transposed = transposed}, &packed};
   double best = 1e9;
   for (auto _ : state) {
     const double start = now();
@@ -213,8 +215,8 @@ void pack_weights(benchmark::State& state, Precision precision, bool transposed)
   };
   for (Precision precision : {Precision::bf16, Precision::f32}) {
     const std::string type(precision_name(precision));
-    const int64_t squares[][3] = {{512, 512, 512}, {1024, 1024, 1024}, {2048, 2048, 2048}, {512, 4096, 1024},
-                                  {2048, 512, 4096}, {2048, 192, 64}, {2048, 192, 512}, {2048, 16, 192}};
+    const int64_t squares[][3] = {{512, 512, 512},   {1024, 1024, 1024}, {2048, 2048, 2048}, {512, 4096, 1024},
+                                  {2048, 512, 4096}, {2048, 192, 64},    {2048, 192, 512},   {2048, 16, 192}};
     for (const auto& [m, n, k] : squares)
       add(fmt::format("products/{}/dense/{}x{}x{}", type, m, n, k),
           [=](benchmark::State& s) { dense(s, precision, m, n, k, false); });
@@ -233,9 +235,8 @@ void pack_weights(benchmark::State& state, Precision precision, bool transposed)
         add(fmt::format("products/{}/gate_up/{}", type, end), [=](benchmark::State& s) {
           grouped(s, precision, pass, t.tokens, t.experts, t.active, t.d, 2 * t.f, true);
         });
-        add(fmt::format("products/{}/down/{}", type, end), [=](benchmark::State& s) {
-          grouped(s, precision, pass, t.tokens, t.experts, t.active, t.f, t.d, false);
-        });
+        add(fmt::format("products/{}/down/{}", type, end),
+            [=](benchmark::State& s) { grouped(s, precision, pass, t.tokens, t.experts, t.active, t.f, t.d, false); });
       }
     for (bool transposed : {true, false})
       add(fmt::format("products/{}/pack_weights/{}", type, transposed ? "forward" : "backward"),

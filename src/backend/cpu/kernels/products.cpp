@@ -3,9 +3,10 @@
 // A tile holds kRows x 16 kPanels accumulators. For each word of k it loads the panels' vectors once and broadcasts one
 // word of each row of A: c = fma(a_k, b_k, c), k ascending, in every lane. Tiles of few rows take more panels, so that
 // enough independent chains hide the latency of the multiply-add.
+#include "backend/cpu/products.h"
+
 #include "backend/cpu/kernels/products_pack.h"
 #include "backend/cpu/kernels/simd.h"
-#include "backend/cpu/products.h"
 
 namespace nuri::cpu::NURI_LEVEL {
 namespace {
@@ -34,6 +35,8 @@ constexpr bool kPairs = false;
 #endif
 constexpr Arithmetic kBf16 = kPairs ? Arithmetic::bf16_pairs : Arithmetic::bf16_widened;
 
+constexpr int kSegments = 4;
+
 struct Tile {
   const uint32_t* a;
   int64_t a_stride;
@@ -44,6 +47,7 @@ struct Tile {
   int64_t c_stride;
   int64_t columns;
   bool load_c;
+  const float* next_c;  // of the tile that follows
 };
 
 NURI_INLINE float as_float(uint32_t word) { return __builtin_bit_cast(float, word); }
@@ -86,13 +90,6 @@ void run_tile(const Tile& t) {
       }
   }
 
-  // The lines of C come while the chains run.
-#pragma GCC unroll 16
-  for (int i = 0; i < kRows; ++i) {
-    __builtin_prefetch(t.c + i * t.c_stride, 1);
-    if (kPanels >= 2) __builtin_prefetch(t.c + i * t.c_stride + kPanel, 1);
-  }
-
   // Rows in groups of three: base, base + stride, base + 2 stride are one address register each.
   constexpr int kGroups = (kRows + 2) / 3;
   const int64_t stride = t.a_stride;
@@ -103,39 +100,47 @@ void run_tile(const Tile& t) {
 #pragma GCC unroll 16
   for (int q = 0; q < kPanels; ++q) b[q] = t.b + q * t.panel_stride;
 
-  for (int64_t p = 0; p < t.words; ++p) {
-    if constexpr (kArithmetic == Arithmetic::bf16_widened) {
+  int64_t p = 0;
+  for (int segment = 1; segment <= kSegments; ++segment) {
+    // The next tile's lines of C come meanwhile, some at a time.
+    for (int i = (segment - 1) * kRows / kSegments; i < segment * kRows / kSegments; ++i) {
+      __builtin_prefetch(t.next_c + i * t.c_stride, 1);
+      if (kPanels >= 2) __builtin_prefetch(t.next_c + i * t.c_stride + kPanel, 1);
+    }
+    for (const int64_t end = t.words * segment / kSegments; p < end; ++p) {
+      if constexpr (kArithmetic == Arithmetic::bf16_widened) {
 #pragma GCC unroll 2
-      for (int half = 0; half < 2; ++half) {
-        F bv[kVectors];
+        for (int half = 0; half < 2; ++half) {
+          F bv[kVectors];
 #pragma GCC unroll 16
-        for (int v = 0; v < kVectors; ++v) {
-          const U pair = load_u32(b[v / kPanelVectors] + (v % kPanelVectors) * kWidth);
-          bv[v] = from_bits(half == 0 ? pair & 0xFFFF0000u : pair << 16);
+          for (int v = 0; v < kVectors; ++v) {
+            const U pair = load_u32(b[v / kPanelVectors] + (v % kPanelVectors) * kWidth);
+            bv[v] = from_bits(half == 0 ? pair & 0xFFFF0000u : pair << 16);
+          }
+          asm volatile("" ::: "memory");  // the second half loads the pairs again: holding them would spill
+#pragma GCC unroll 16
+          for (int i = 0; i < kRows; ++i) {
+            const F av = set1(as_float(a[i / 3][(i % 3) * stride + half]));
+#pragma GCC unroll 16
+            for (int v = 0; v < kVectors; ++v) acc[i][v] = fma(av, bv[v], acc[i][v]);
+          }
         }
-        asm volatile("" ::: "memory");  // the second half loads the pairs again: holding them would spill
+      } else {
+        U bv[kVectors];
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v) bv[v] = load_u32(b[v / kPanelVectors] + (v % kPanelVectors) * kWidth);
 #pragma GCC unroll 16
         for (int i = 0; i < kRows; ++i) {
-          const F av = set1(as_float(a[i / 3][(i % 3) * stride + half]));
+          const uint32_t av = a[i / 3][(i % 3) * stride];
 #pragma GCC unroll 16
-          for (int v = 0; v < kVectors; ++v) acc[i][v] = fma(av, bv[v], acc[i][v]);
+          for (int v = 0; v < kVectors; ++v) acc[i][v] = add_product<kArithmetic>(av, bv[v], acc[i][v]);
         }
       }
-    } else {
-      U bv[kVectors];
 #pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) bv[v] = load_u32(b[v / kPanelVectors] + (v % kPanelVectors) * kWidth);
+      for (int g = 0; g < kGroups; ++g) a[g] += kArithmetic == Arithmetic::bf16_widened ? 2 : 1;
 #pragma GCC unroll 16
-      for (int i = 0; i < kRows; ++i) {
-        const uint32_t av = a[i / 3][(i % 3) * stride];
-#pragma GCC unroll 16
-        for (int v = 0; v < kVectors; ++v) acc[i][v] = add_product<kArithmetic>(av, bv[v], acc[i][v]);
-      }
+      for (int q = 0; q < kPanels; ++q) b[q] += kPanel;
     }
-#pragma GCC unroll 16
-    for (int g = 0; g < kGroups; ++g) a[g] += kArithmetic == Arithmetic::bf16_widened ? 2 : 1;
-#pragma GCC unroll 16
-    for (int q = 0; q < kPanels; ++q) b[q] += kPanel;
   }
 
   if (whole) {
@@ -150,8 +155,10 @@ void run_tile(const Tile& t) {
       for (int v = 0; v < kVectors; ++v) {
         const int64_t left = t.columns - v * kWidth;
         float* c = t.c + i * t.c_stride + v * kWidth;
-        if (left >= kWidth) store(c, acc[i][v]);
-        else if (left > 0) store_partial(c, acc[i][v], static_cast<int>(left));
+        if (left >= kWidth)
+          store(c, acc[i][v]);
+        else if (left > 0)
+          store_partial(c, acc[i][v], static_cast<int>(left));
       }
   }
 }
@@ -217,6 +224,8 @@ void multiply(const ProductBlock& block) {
         const int64_t rows = block.rows - i < block.tile_rows ? block.rows - i : block.tile_rows;
         tile.a = block.a + i * block.a_stride + p * a_words;
         tile.c = block.c + i * block.c_stride + j;
+        tile.next_c = i + block.tile_rows < block.rows ? tile.c + block.tile_rows * block.c_stride
+                                                       : block.c + j + (kPanel << level);
         table.run[rows][level](tile);
       }
       j += kPanel << level;

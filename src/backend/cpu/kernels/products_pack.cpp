@@ -1,6 +1,7 @@
 // Packing of product operands of one level: FP32 or BF16 sources, gathered or not, into words along k, rounding on the
 // way. The unit is a vector of words, either along k (source rows are the outer axis) or along the outer axis (source
-// rows are k); where the destination wants the other direction, blocks of kWidth x kWidth words are turned in registers.
+// rows are k); where the destination wants the other direction, blocks of kWidth x kWidth words are turned in
+// registers.
 #include "backend/cpu/kernels/products_pack.h"
 
 #include "backend/cpu/kernels/simd.h"
@@ -23,7 +24,8 @@ NURI_INLINE F load_elements(const void* row, int64_t at, int64_t n) {
   if constexpr (kBf16Source) {
     const uint16_t* p = static_cast<const uint16_t*>(row) + at;
     H half{};
-    if (n >= kWidth) half = *reinterpret_cast<const HUnaligned*>(p);
+    if (n >= kWidth)
+      half = *reinterpret_cast<const HUnaligned*>(p);
     else
       for (int64_t i = 0; i < n; ++i) half[i] = p[i];
     return from_bits(__builtin_convertvector(half, U) << 16);
@@ -60,8 +62,8 @@ NURI_INLINE H32 round_both(F x, F y) {
 /// Words even << 16 | odd.
 NURI_INLINE U pairs_of(F even, F odd) {
   const H32 both = round_both(odd, even);
-  return reinterpret_cast<U>(__builtin_shufflevector(both, both, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8,
-                                                     24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
+  return reinterpret_cast<U>(__builtin_shufflevector(both, both, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23,
+                                                     8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31));
 }
 /// The same of the consecutive elements x, y.
 NURI_INLINE U pairs_along(F x, F y) {
@@ -89,19 +91,33 @@ NURI_INLINE U words_along_k(const void* row, int64_t k, int64_t p) {
   }
 }
 
-/// Word p of n outer elements from `at` on, of a source whose memory rows are k; +0 past the end.
-template <Words kWords, bool kBf16Source>
-NURI_INLINE U words_along_outer(const PackSource& s, int64_t p, int64_t at, int64_t n) {
-  if constexpr (kWords == Words::pairs) {
-    if (2 * p >= s.k) return U{};
-    const F even = load_elements<kBf16Source>(row_of(s, 2 * p), at, n);
-    const F odd = 2 * p + 1 < s.k ? load_elements<kBf16Source>(row_of(s, 2 * p + 1), at, n) : F{};
-    return pairs_of(even, odd);
-  } else {
-    if (p >= s.k) return U{};
-    const F x = load_elements<kBf16Source>(row_of(s, p), at, n);
-    return kWords == Words::rounded && !kBf16Source ? round_bf16_bits(x) : bits(x);
+/// Some memory rows of a source whose rows are k, and those that follow them, which are fetched meanwhile.
+template <int kRows>
+struct RowRun {
+  const char* row[kRows];
+  const char* ahead[kRows];
+  bool whole;  ///< all rows exist; else those past the end are null and count as +0
+
+  RowRun(const PackSource& s, int64_t first) : whole(first + kRows <= s.k) {
+    for (int i = 0; i < kRows; ++i) {
+      row[i] = first + i < s.k ? static_cast<const char*>(row_of(s, first + i)) : nullptr;
+      ahead[i] = first + kRows + i < s.k ? static_cast<const char*>(row_of(s, first + kRows + i)) : row[0];
+    }
   }
+};
+
+/// Word i of a run at n outer elements from `at` on. kWhole: the rows exist and n is kWidth.
+template <Words kWords, bool kBf16Source, bool kWhole, int kRows>
+NURI_INLINE U word_of(const RowRun<kRows>& run, int i, int64_t at, int64_t n) {
+  const auto element = [&](int r) {
+    __builtin_prefetch(run.ahead[r] + at * (kBf16Source ? 2 : 4));
+    if (!kWhole && !run.row[r]) return F{};
+    return load_elements<kBf16Source>(run.row[r], at, kWhole ? kWidth : n);
+  };
+  if constexpr (kWords == Words::pairs)
+    return pairs_of(element(2 * i), element(2 * i + 1));
+  else
+    return kWords == Words::rounded && !kBf16Source ? round_bf16_bits(element(i)) : bits(element(i));
 }
 
 /// One stage of the turn: blocks of kHalf x kHalf words off the diagonal change places.
@@ -124,14 +140,42 @@ NURI_INLINE void transpose(U* v) {
   swap_blocks<1>(v, AllLanes{});
 }
 
+template <Words kWords>
+constexpr int kUnit = kWords == Words::pairs ? 2 : 1;  // elements of k in a word
+
 /// First word and end of the words of a part.
 struct WordRange {
   int64_t begin, end;
 };
 template <Words kWords>
 NURI_INLINE WordRange words_of(const PackPart& part) {
-  constexpr int64_t kUnit = kWords == Words::pairs ? 2 : 1;
-  return {part.k / kUnit, (part.k + part.k_count + kUnit - 1) / kUnit};
+  constexpr int64_t kStep = kUnit<kWords>;
+  return {part.k / kStep, (part.k + part.k_count + kStep - 1) / kStep};
+}
+
+/// kWidth words of kWidth outer elements, turned: rows of `out` are outer elements.
+template <Words kWords, bool kBf16Source, bool kWhole>
+NURI_INLINE void turn_rows(const RowRun<kUnit<kWords> * kWidth>& run, int64_t at, int64_t n, uint32_t* out,
+                           int64_t stride) {
+  U v[kWidth];
+#pragma GCC unroll 16
+  for (int i = 0; i < kWidth; ++i) v[i] = word_of<kWords, kBf16Source, kWhole>(run, i, at, n);
+  transpose(v);
+#pragma GCC unroll 16
+  for (int i = 0; i < kWidth; ++i)
+    if (kWhole || i < n) store_u32(out + i * stride, v[i]);
+}
+
+/// kWidth words of n outer rows, turned: rows of `out` (16 words apart) are words, `count` of them.
+template <Words kWords, bool kBf16Source>
+NURI_INLINE void turn_panel(const void* const* row, int64_t n, int64_t k, int64_t p, uint32_t* out, int64_t count) {
+  U v[kWidth];
+#pragma GCC unroll 16
+  for (int i = 0; i < kWidth; ++i) v[i] = i < n ? words_along_k<kWords, kBf16Source>(row[i], k, p) : U{};
+  transpose(v);
+#pragma GCC unroll 16
+  for (int i = 0; i < kWidth; ++i)
+    if (i < count) store_u32(out + i * kPanel, v[i]);
 }
 
 template <Words kWords, bool kBf16Source>
@@ -139,21 +183,27 @@ void rows_of(const PackSource& s, const PackPart& part, uint32_t* out, int64_t s
   const WordRange range = words_of<kWords>(part);
   const int64_t outer_end = part.outer + part.outer_count;
   if (s.k_contiguous) {
+    constexpr int64_t kRowsAhead = 4, kStep = kUnit<kWords> * kWidth;  // elements of a vector of words
     for (int64_t o = part.outer; o < outer_end; ++o) {
       const void* row = row_of(s, o);
-      for (int64_t p = range.begin; p < range.end; p += kWidth)
+      const char* ahead = static_cast<const char*>(row_of(s, o + kRowsAhead < outer_end ? o + kRowsAhead : o));
+      for (int64_t p = range.begin, at = part.k; p < range.end; p += kWidth, at += kStep) {
+        for (int64_t line = 0; line < kStep; line += 16)
+          __builtin_prefetch(ahead + (at + line) * (kBf16Source ? 2 : 4));
         store_u32(out + o * stride + p, words_along_k<kWords, kBf16Source>(row, s.k, p));
+      }
     }
     return;
   }
   for (int64_t p = range.begin; p < range.end; p += kWidth) {
+    const RowRun<kUnit<kWords> * kWidth> run(s, p * kUnit<kWords>);
     for (int64_t o = part.outer; o < outer_end; o += kWidth) {
-      const int64_t n = outer_end - o < kWidth ? outer_end - o : kWidth;
-      U v[kWidth];
-#pragma GCC unroll 16
-      for (int i = 0; i < kWidth; ++i) v[i] = words_along_outer<kWords, kBf16Source>(s, p + i, o, n);
-      transpose(v);
-      for (int64_t i = 0; i < n; ++i) store_u32(out + (o + i) * stride + p, v[i]);
+      const int64_t n = outer_end - o;
+      uint32_t* to = out + o * stride + p;
+      if (run.whole && n >= kWidth)
+        turn_rows<kWords, kBf16Source, true>(run, o, kWidth, to, stride);
+      else
+        turn_rows<kWords, kBf16Source, false>(run, o, n < kWidth ? n : kWidth, to, stride);
     }
   }
 }
@@ -164,29 +214,30 @@ void panels_of(const PackSource& s, const PackPart& part, uint32_t* out, int64_t
   const int64_t outer_end = part.outer + part.outer_count;
   const int64_t vectors_end = (outer_end + kPanel - 1) / kPanel * kPanel;  // the last panel is filled up
   const auto place = [&](int64_t o, int64_t p) { return out + o / kPanel * panel_stride + p * kPanel + o % kPanel; };
-  const auto whole = [&](int64_t o) { return outer_end - o < kWidth ? outer_end - o : kWidth; };  // <= 0: none
   if (s.k_contiguous) {
     for (int64_t o = part.outer; o < vectors_end; o += kWidth) {
-      const int64_t n = whole(o);
+      const int64_t n = outer_end - o;  // may be 0 or less
       const void* row[kWidth];
       for (int i = 0; i < kWidth; ++i) row[i] = i < n ? row_of(s, o + i) : nullptr;
-      for (int64_t p = range.begin; p < range.end; p += kWidth) {
-        U v[kWidth];
-#pragma GCC unroll 16
-        for (int i = 0; i < kWidth; ++i) v[i] = i < n ? words_along_k<kWords, kBf16Source>(row[i], s.k, p) : U{};
-        transpose(v);
-        const int64_t count = range.end - p < kWidth ? range.end - p : kWidth;
-        for (int64_t i = 0; i < count; ++i) store_u32(place(o, p + i), v[i]);
-      }
+      for (int64_t p = range.begin; p < range.end; p += kWidth)
+        turn_panel<kWords, kBf16Source>(row, n, s.k, p, place(o, p), range.end - p);
     }
   } else {
-    constexpr int64_t kRun = 8;  // words written to a panel before going to the next
-    for (int64_t run = range.begin; run < range.end; run += kRun)
+    constexpr int kRun = 8;  // words written to a panel before going to the next
+    for (int64_t p = range.begin; p < range.end; p += kRun) {
+      const RowRun<kUnit<kWords> * kRun> run(s, p * kUnit<kWords>);
       for (int64_t o = part.outer; o < vectors_end; o += kWidth) {
-        const int64_t n = whole(o), end = run + kRun < range.end ? run + kRun : range.end;
-        for (int64_t p = run; p < end; ++p)
-          store_u32(place(o, p), n > 0 ? words_along_outer<kWords, kBf16Source>(s, p, o, n) : U{});
+        const int64_t n = outer_end - o < kWidth ? outer_end - o : kWidth;
+        uint32_t* to = place(o, p);
+        if (run.whole && n == kWidth) {
+#pragma GCC unroll 8
+          for (int i = 0; i < kRun; ++i) store_u32(to + i * kPanel, word_of<kWords, kBf16Source, true>(run, i, o, n));
+        } else {
+          for (int i = 0; i < kRun && p + i < range.end; ++i)
+            store_u32(to + i * kPanel, n > 0 ? word_of<kWords, kBf16Source, false>(run, i, o, n) : U{});
+        }
       }
+    }
   }
   if (kWords == Words::pairs && part.k + part.k_count == s.k && (s.k & 1))
     // The product with A's +0 is then -0, which adds nothing to any sum.
