@@ -1,0 +1,125 @@
+// What the drivers of attention (attention.cpp, attention_grad.cpp) ask of a level. Plain structs only: kernel sources
+// include this header once per level.
+//
+// Operands are words as in products.h: rows of A as pack_rows of products.h makes them, B in panels of 16 columns as
+// pack_panels makes them. FP32 runs: a word is a float. BF16 runs: a pair of elements where the level has the pair
+// instruction, else a float that holds a BF16 value.
+#pragma once
+
+#include <stdint.h>
+
+namespace nuri::cpu {
+
+inline constexpr int64_t kBlockKeys = 64;  ///< keys of a block: columns of a tile of scores
+
+/// One stretch of a chain over words: rows of A against panels of B that are `words` deep.
+struct ChainPart {
+  const uint32_t* a = nullptr;
+  int64_t a_stride = 0;
+  const uint32_t* b = nullptr;
+  int64_t words = 0;
+};
+
+/// Rows of queries meet one block of keys: scores, softmax, values (ARCHITECTURE.md, "Attention").
+struct AttendTile {
+  bool bf16 = false;
+  int64_t rows = 0;
+  const int32_t* visible = nullptr;  ///< [rows] keys of the block that a row sees, 1..64, ascending; null: all 64
+  ChainPart scores[2];               ///< q . k, then q . k_shared (words 0: none)
+  float scale = 1;
+  const uint32_t* values = nullptr;  ///< panels of V [keys, d_v]
+  int64_t value_words = 0, value_panels = 0;
+  bool first = false;                ///< first block of the segment: m, l, o are written
+  float* m = nullptr;                ///< [rows]
+  float* l = nullptr;                ///< [rows]
+  float* o = nullptr;                ///< [rows, o_stride], value_panels * 16 columns used
+  int64_t o_stride = 0;
+};
+
+/// A segment's (m, l, o) joins the finished ones; first: they are those of the segment.
+struct MergeRows {
+  int64_t rows = 0, columns = 0;  ///< columns: a multiple of 16
+  bool first = false;
+  const float* m = nullptr;
+  const float* l = nullptr;
+  const float* o = nullptr;
+  int64_t o_stride = 0;
+  float* all_m = nullptr;
+  float* all_l = nullptr;
+  float* all_o = nullptr;
+  int64_t all_stride = 0;
+};
+
+/// out = O / L + 0, lse = M + log(L), row_max = M + 0.
+struct FinishRows {
+  int64_t rows = 0, columns = 0;
+  const float* m = nullptr;
+  const float* l = nullptr;
+  const float* o = nullptr;
+  int64_t o_stride = 0;
+  float* const* out = nullptr;  ///< [rows] where each row's `columns` go
+  float* lse = nullptr;         ///< [rows]
+  float* row_max = nullptr;     ///< [rows]
+};
+
+/// p and ds of rows of queries against one block of keys, as words for the three products that follow.
+struct GradTile {
+  bool bf16 = false;
+  int64_t rows = 0;
+  const int32_t* visible = nullptr;  ///< as in AttendTile
+  ChainPart scores[2];
+  ChainPart dp;                      ///< dout . v
+  float scale = 1;
+  const float* lse = nullptr;    ///< [rows]
+  const float* delta = nullptr;  ///< [rows] row_sum(dout out)
+  /// ds along keys [rows, 32 words of pairs or 64], for dq.
+  uint32_t* ds_along = nullptr;
+  /// ds and p across queries, for dk and dv: [pairs of rows or rows, 64 keys]; may be ds_along where words are floats.
+  uint32_t* ds_across = nullptr;
+  uint32_t* p_across = nullptr;
+  /// ds and p of a row one after the other, [rows, 64] of pairs (ds, p) or [2 rows, 64]; null: not wanted.
+  uint32_t* both_across = nullptr;
+};
+
+/// C [rows, columns] += A B, one chain per element, over `words` words; or only over a part of them for each row.
+struct RowProduct {
+  bool bf16 = false;
+  int64_t rows = 0, columns = 0, words = 0;
+  const uint32_t* a = nullptr;
+  int64_t a_stride = 0;
+  bool across = false;  ///< word p of row r is a[p * a_stride + r], else a[r * a_stride + p]
+  const uint32_t* b = nullptr;  ///< panels, `words` deep
+  float* c = nullptr;
+  int64_t c_stride = 0;
+  bool fresh = false;                 ///< chains start at +0, else at what is in C
+  const float* row_scale = nullptr;   ///< [rows] C is multiplied by this before; null: not
+  const int32_t* begins = nullptr;    ///< [rows] first element of a row's chain, ascending; null: 0
+  const int32_t* ends = nullptr;      ///< [rows] end of a row's chain in elements, ascending; null: all
+};
+
+/// delta[r] = row_sum(x[r] * y[r]).
+struct RowDots {
+  int64_t rows = 0, columns = 0;
+  const float* x = nullptr;
+  const float* y = nullptr;
+  int64_t stride = 0;
+  float* sums = nullptr;
+  int64_t sums_stride = 0;
+};
+
+struct AttentionKernels {
+  bool pairs = false;  ///< words of BF16 runs are pairs
+  void (*attend)(const AttendTile&) = nullptr;
+  void (*merge)(const MergeRows&) = nullptr;
+  void (*finish)(const FinishRows&) = nullptr;
+  void (*grad)(const GradTile&) = nullptr;
+  void (*product)(const RowProduct&) = nullptr;
+  void (*dots)(const RowDots&) = nullptr;
+};
+
+namespace portable { extern const AttentionKernels attention_kernels; }
+namespace avx2 { extern const AttentionKernels attention_kernels; }
+namespace avx512 { extern const AttentionKernels attention_kernels; }
+namespace avx512_bf16 { extern const AttentionKernels attention_kernels; }
+
+}  // namespace nuri::cpu

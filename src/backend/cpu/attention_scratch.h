@@ -1,0 +1,82 @@
+// Memory and packing shared by the drivers of attention.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "backend/cpu/attention_kernels.h"
+#include "backend/cpu/levels.h"
+#include "backend/cpu/products.h"
+#include "backend/kernels.h"
+
+namespace nuri::cpu {
+
+/// Scratch of one call, given back (into the cache of tensor/memory.h) at its end.
+class Scratch {
+ public:
+  explicit Scratch(size_t bytes) : bytes_(bytes), data_(static_cast<char*>(allocate(bytes, Owner::scratch))) {}
+  ~Scratch() { release(data_, bytes_, Owner::scratch); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  char* data() const { return data_; }
+
+ private:
+  size_t bytes_;
+  char* data_;
+};
+
+/// Cuts arrays out of scratch, each on a cache line. Without memory it counts the bytes: sizing and cutting are one list.
+class Cutter {
+ public:
+  explicit Cutter(char* data = nullptr) : data_(data) {}
+  template <class T>
+  void take(T*& array, int64_t n) {
+    array = data_ ? reinterpret_cast<T*>(data_ + used_) : nullptr;
+    used_ += (static_cast<size_t>(n) * sizeof(T) + 63) / 64 * 64;
+  }
+  size_t used() const { return used_; }
+
+ private:
+  char* data_;
+  size_t used_ = 0;
+};
+
+constexpr int64_t round_up_16(int64_t n) { return (n + 15) / 16 * 16; }
+
+/// Packing of one call's arrays into words: which words, and by which level's kernels.
+class Packer {
+ public:
+  explicit Packer(Precision precision);
+  bool bf16() const { return precision_ == Precision::bf16; }
+  bool pairs() const { return words_ == Words::pairs; }
+  /// Words along k of k elements.
+  int64_t depth(int64_t k) const { return pairs() ? (k + 1) / 2 : k; }
+  /// Words between rows of A with k elements.
+  int64_t row_words(int64_t k) const { return round_up_16(depth(k)); }
+
+  struct Matrix {  ///< n rows of d elements
+    const void* data = nullptr;
+    DType dtype = DType::f32;
+    int64_t stride = 0;
+    int64_t rows = 0, columns = 0;
+  };
+  /// Rows of A: [rows, stride] words, stride >= row_words(columns).
+  void rows(const Matrix& m, uint32_t* out, int64_t stride) const;
+  /// B with the matrix's rows as its columns (scores): round_up_16(rows) * depth(columns) words.
+  /// room: 64 x round_up_16(columns) floats, used where BF16 values are rounded first.
+  void turned(const Matrix& m, uint32_t* out, float* room) const;
+  /// B with the matrix's columns as its columns: round_up_16(columns) * depth(rows) words. room as above.
+  void straight(const Matrix& m, uint32_t* out, float* room) const;
+  /// straight() of floats that are words already.
+  void straight_floats(const Matrix& m, uint32_t* out) const;
+
+ private:
+  Matrix rounded(const Matrix& m, float* room) const;
+  Precision precision_;
+  Words words_;
+  const ProductKernels& kernels_;
+};
+
+const AttentionKernels& attention_level();
+
+}  // namespace nuri::cpu

@@ -1,0 +1,229 @@
+// Attention forward, one level: rows of queries against a block of keys, in strips whose scores stay in L1.
+#include "backend/cpu/kernels/attention_tiles.h"
+#include "backend/cpu/kernels/attention_grad.h"
+
+namespace nuri::cpu::NURI_LEVEL {
+namespace {
+
+constexpr int64_t kStrip = 4 * kTileRows;
+constexpr int kStripVectors = static_cast<int>(kStrip + kWidth - 1) / kWidth;
+constexpr float kMinusInfinity = -__builtin_inff();
+
+/// Scores of a strip, then in the same memory P as words.
+struct Strip {
+  alignas(64) float s[kStrip * kBlockKeys];
+  alignas(64) float m[kStripVectors * kWidth];    // m' of each row
+  alignas(64) float a[kStripVectors * kWidth];    // exp(m - m')
+  alignas(64) float sum[kStripVectors * kWidth];  // row sums of p
+};
+
+/// Scores of a row where they are visible, else -inf.
+NURI_INLINE F visible_scores(const float* s, int v, int32_t visible) {
+  const F x = load(s + v * kWidth);
+  return visible >= (v + 1) * kWidth ? x : select(lanes_below(visible - v * kWidth), x, set1(kMinusInfinity));
+}
+
+NURI_INLINE float row_max(const float* s, int32_t visible) {
+  F m = set1(kMinusInfinity);
+  if (visible == kBlockKeys) {
+    F x[kBlockVectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < kBlockVectors; ++v) x[v] = load(s + v * kWidth);
+#pragma GCC unroll 16
+    for (int half = kBlockVectors / 2; half >= 1; half /= 2)
+#pragma GCC unroll 16
+      for (int v = 0; v < half; ++v) x[v] = max(x[v], x[v + half]);
+    m = x[0];
+  } else {
+    for (int v = 0; v * kWidth < visible; ++v) m = max(m, visible_scores(s, v, visible));
+  }
+  return max_of_lanes(m)[0];
+}
+
+/// p of a row over its scores, as words; returns their sum.
+template <Word kWord>
+NURI_INLINE float row_exp(float* s, float m, int32_t visible) {
+  const F shift = set1(m);
+  F p[kBlockVectors];
+  if (visible == kBlockKeys) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kBlockVectors; ++v) p[v] = exp_of_nonpositive(load(s + v * kWidth) - shift);
+  } else {
+#pragma GCC unroll 16
+    for (int v = 0; v < kBlockVectors; ++v)
+      p[v] = v * kWidth < visible ? exp_of_nonpositive(visible_scores(s, v, visible) - shift) : F{};
+  }
+#if defined(__AVX512BF16__)
+  if constexpr (kWord == Word::pair) {
+    // The half of a pair that is not seen must be -0: its product with +0 then adds nothing.
+    if (visible & 1) {
+      const int v = visible / kWidth;
+      F q[kBlockVectors];
+#pragma GCC unroll 16
+      for (int i = 0; i < kBlockVectors; ++i)
+        q[i] = i == v ? select(lanes_below(visible - v * kWidth), p[i], set1(-0.0f)) : p[i];
+#pragma GCC unroll 16
+      for (int i = 0; i < kBlockVectors; i += 2) store_u32(s + i / 2 * kWidth, pairs_along(q[i], q[i + 1]));
+    } else {
+#pragma GCC unroll 16
+      for (int i = 0; i < kBlockVectors; i += 2) store_u32(s + i / 2 * kWidth, pairs_along(p[i], p[i + 1]));
+    }
+    return sum_of_block(p);
+  }
+#endif
+#pragma GCC unroll 16
+  for (int v = 0; v < kBlockVectors; ++v) store(s + v * kWidth, kWord == Word::rounded ? round_bf16(p[v]) : p[v]);
+  return sum_of_block(p);
+}
+
+template <Word kWord, int kRows, int kPanels, bool kAcross>
+__attribute__((noinline)) void product_tile(const RowProduct& x, int64_t row, int64_t panel) {
+  Tile<kWord, kRows, kPanels, kAcross> tile;
+  float* c = x.c + row * x.c_stride + panel * kPanel;
+  const int64_t columns = x.columns - panel * kPanel;
+  const bool whole = columns >= kPanels * kPanel;
+  if (x.fresh) {
+    tile.zero();
+  } else if (whole) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 16
+      for (int v = 0; v < tile.kVectors; ++v) tile.acc[r][v] = load(c + r * x.c_stride + v * kWidth);
+  } else {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 16
+      for (int v = 0; v < tile.kVectors; ++v) {
+        const int64_t left = columns - v * kWidth;
+        const float* at = c + r * x.c_stride + v * kWidth;
+        tile.acc[r][v] = left >= kWidth ? load(at) : left > 0 ? load_partial(at, static_cast<int>(left)) : F{};
+      }
+  }
+  if (x.row_scale) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 16
+      for (int v = 0; v < tile.kVectors; ++v) tile.acc[r][v] = tile.acc[r][v] * x.row_scale[row + r];
+  }
+  const uint32_t* a = x.a + (kAcross ? row : row * x.a_stride);
+  const uint32_t* b = x.b + panel * x.words * kPanel;
+  if (x.begins || x.ends) tile.run_bounded(x, a, b, row);
+  else tile.run(a, x.a_stride, b, x.words * kPanel, 0, x.words);
+  if (whole) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 16
+      for (int v = 0; v < tile.kVectors; ++v) store(c + r * x.c_stride + v * kWidth, tile.acc[r][v]);
+  } else {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 16
+      for (int v = 0; v < tile.kVectors; ++v) {
+        const int64_t left = columns - v * kWidth;
+        float* at = c + r * x.c_stride + v * kWidth;
+        if (left >= kWidth) store(at, tile.acc[r][v]);
+        else if (left > 0) store_partial(at, tile.acc[r][v], static_cast<int>(left));
+      }
+  }
+}
+
+template <Word kWord, bool kAcross>
+void product_of(const RowProduct& x) {
+  auto body = [&]<int kRows, int kPanels>(int64_t row, int64_t panel) __attribute__((always_inline)) {
+    product_tile<kWord, kRows, kPanels, kAcross>(x, row, panel);
+  };
+  for_tiles(x.rows, (x.columns + kPanel - 1) / kPanel, body);
+}
+
+template <Word kWord>
+void attend_strip(const AttendTile& t, int64_t first, int64_t rows) {
+  Strip strip;
+  const int32_t* visible = t.visible ? t.visible + first : nullptr;
+  auto sees = [&](int64_t r) { return visible ? visible[r] : static_cast<int32_t>(kBlockKeys); };
+  score_rows<kWord>(t.scores, t.scores[1].words ? 2 : 1, first, rows, visible, t.scale, strip.s);
+  for (int64_t r = 0; r < rows; ++r) {
+    const float m = row_max(strip.s + r * kBlockKeys, sees(r));
+    strip.m[r] = t.first || m > t.m[first + r] ? m : t.m[first + r];
+  }
+  for (int64_t r = 0; r < rows; ++r)
+    strip.sum[r] = row_exp<kWord>(strip.s + r * kBlockKeys, strip.m[r], sees(r));
+  for (int64_t r = 0; r < rows; r += kWidth) {
+    const int n = static_cast<int>(rows - r < kWidth ? rows - r : kWidth);
+    const F m = load_partial(strip.m + r, n), sum = load_partial(strip.sum + r, n);
+    if (t.first) {
+      store_partial(t.l + first + r, sum, n);
+    } else {
+      const F a = exp_of_nonpositive(load_partial(t.m + first + r, n) - m);
+      store_partial(t.l + first + r, fma(load_partial(t.l + first + r, n), a, sum), n);
+      store(strip.a + r, a);
+    }
+    store_partial(t.m + first + r, m, n);
+  }
+  RowProduct x;
+  x.rows = rows;
+  x.columns = t.value_panels * kPanel;
+  x.words = t.value_words;
+  x.a = reinterpret_cast<const uint32_t*>(strip.s);
+  x.a_stride = kBlockKeys;
+  x.b = t.values;
+  x.c = t.o + first * t.o_stride;
+  x.c_stride = t.o_stride;
+  x.fresh = t.first;
+  x.row_scale = t.first ? nullptr : strip.a;
+  x.ends = visible;
+  product_of<arithmetic(kWord), false>(x);
+}
+
+template <Word kWord>
+void attend_rows(const AttendTile& t) {
+  for (int64_t r = 0; r < t.rows; r += kStrip) attend_strip<kWord>(t, r, t.rows - r < kStrip ? t.rows - r : kStrip);
+}
+
+void attend(const AttendTile& t) { t.bf16 ? attend_rows<kBf16Word>(t) : attend_rows<Word::fp32>(t); }
+
+void product(const RowProduct& x) {
+  constexpr Word kBf16Product = arithmetic(kBf16Word);
+  if (x.bf16) x.across ? product_of<kBf16Product, true>(x) : product_of<kBf16Product, false>(x);
+  else x.across ? product_of<Word::fp32, true>(x) : product_of<Word::fp32, false>(x);
+}
+
+void merge(const MergeRows& x) {
+  for (int64_t r = 0; r < x.rows; ++r) {
+    const float* o = x.o + r * x.o_stride;
+    float* all_o = x.all_o + r * x.all_stride;
+    if (x.first) {  // exp(m - M') is 1: L, O become l, o
+      x.all_m[r] = x.m[r];
+      x.all_l[r] = x.l[r];
+      for (int64_t i = 0; i < x.columns; i += kWidth) store(all_o + i, load(o + i));
+      continue;
+    }
+    const float m = x.m[r] > x.all_m[r] ? x.m[r] : x.all_m[r];
+    const F a = exp_of_nonpositive(set1(x.all_m[r] - m)), c = exp_of_nonpositive(set1(x.m[r] - m));
+    x.all_l[r] = fma1(x.all_l[r], a[0], x.l[r] * c[0]);
+    x.all_m[r] = m;
+    for (int64_t i = 0; i < x.columns; i += kWidth) store(all_o + i, fma(load(all_o + i), a, load(o + i) * c));
+  }
+}
+
+void finish(const FinishRows& x) {
+  for (int64_t r = 0; r < x.rows; r += kWidth) {
+    const int n = static_cast<int>(x.rows - r < kWidth ? x.rows - r : kWidth);
+    const F m = load_partial(x.m + r, n), l = load_partial(x.l + r, n, 1);
+    store_partial(x.lse + r, m + log(l), n);
+    store_partial(x.row_max + r, m + F{}, n);
+  }
+  for (int64_t r = 0; r < x.rows; ++r) {
+    const F l = set1(x.l[r]);
+    const float* o = x.o + r * x.o_stride;
+    float* out = x.out[r];
+    int64_t i = 0;
+    for (; i + kWidth <= x.columns; i += kWidth) store(out + i, load(o + i) / l + F{});
+    if (i < x.columns) store_partial(out + i, load(o + i) / l + F{}, static_cast<int>(x.columns - i));
+  }
+}
+
+}  // namespace
+
+const AttentionKernels attention_kernels = {kHasPairs, attend, merge, finish, grad, product, dots};
+
+}  // namespace nuri::cpu::NURI_LEVEL

@@ -1,0 +1,248 @@
+// Register tiles of attention, one level: chains of rows of A against panels of B, and small tools on vectors.
+#pragma once
+
+#include "backend/cpu/attention_kernels.h"
+#include "backend/cpu/kernels/simd.h"
+#include "backend/cpu/kernels/simd_math.h"
+
+namespace nuri::cpu::NURI_LEVEL {
+
+constexpr int kPanel = 16;
+constexpr int kPanelVectors = kPanel / kWidth;
+constexpr int kBlockVectors = static_cast<int>(kBlockKeys) / kWidth;
+
+#if defined(__AVX512BF16__)
+constexpr bool kHasPairs = true;
+#else
+constexpr bool kHasPairs = false;
+#endif
+
+// Tiles are 6, 4, 2 or 1 rows by 4, 2 or 1 panels: 6 x 4 fills the 32 registers of AVX-512, 6 x 1 the 16 of AVX2.
+#if defined(__AVX512F__)
+constexpr int kTilePanels = 4;
+#else
+constexpr int kTilePanels = 1;
+#endif
+constexpr int kTileRows = 6;
+
+/// What the words of a run are.
+enum class Word { fp32, rounded, pair };
+constexpr Word kBf16Word = kHasPairs ? Word::pair : Word::rounded;
+/// How they are multiplied: rounded floats as FP32.
+constexpr Word arithmetic(Word word) { return word == Word::pair ? Word::pair : Word::fp32; }
+
+template <Word kWord>
+NURI_INLINE F multiply_add(uint32_t a, U b, F c) {
+#if defined(__AVX512BF16__)
+  if constexpr (kWord == Word::pair)
+    return reinterpret_cast<F>(
+        _mm512_dpbf16_ps(reinterpret_cast<__m512>(c), (__m512bh)_mm512_set1_epi32(static_cast<int>(a)), (__m512bh)b));
+#endif
+  return fma(set1(__builtin_bit_cast(float, a)), from_bits(b), c);
+}
+
+/// A tile's chains. Rows of A lie a_stride words apart, or (kAcross) beside each other with a_stride between words.
+template <Word kWord, int kRows, int kPanels, bool kAcross>
+struct Tile {
+  static constexpr int kVectors = kPanels * kPanelVectors;
+  F acc[kRows][kVectors];
+
+  NURI_INLINE uint32_t word(const uint32_t* a, int64_t stride, int row, int64_t p) {
+    return kAcross ? a[p * stride + row] : a[row * stride + p];
+  }
+
+  inline __attribute__((always_inline)) void zero() {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) acc[r][v] = F{};
+  }
+
+  /// Words [begin, end) of all rows.
+  inline __attribute__((always_inline)) void run(const uint32_t* a, int64_t a_stride, const uint32_t* b,
+                                                 int64_t panel_stride, int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p) {
+      U bv[kVectors];
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v)
+        bv[v] = load_u32(b + (v / kPanelVectors) * panel_stride + p * kPanel + (v % kPanelVectors) * kWidth);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        const uint32_t av = word(a, a_stride, r, p);
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v) acc[r][v] = multiply_add<kWord>(av, bv[v], acc[r][v]);
+      }
+    }
+  }
+
+  /// Word p of one row; `mask` keeps the half of B's pairs that the row sees (the other half of A holds -0, so that its
+  /// product is -0 and adds nothing).
+  inline __attribute__((always_inline)) void run_one(int row, const uint32_t* a, int64_t a_stride, const uint32_t* b,
+                                                     int64_t panel_stride, int64_t p, uint32_t mask) {
+    const uint32_t av = word(a, a_stride, row, p);
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      const U bv = load_u32(b + (v / kPanelVectors) * panel_stride + p * kPanel + (v % kPanelVectors) * kWidth);
+      acc[row][v] = multiply_add<kWord>(av, bv & mask, acc[row][v]);
+    }
+  }
+
+  /// Row r sees elements [begins[r], ends[r]) only (null: 0, all); both ascend with r. Words that all rows see run
+  /// together, the others row by row.
+  inline __attribute__((always_inline)) void run_bounded(const RowProduct& x, const uint32_t* a, const uint32_t* b,
+                                                         int64_t first_row) {
+    constexpr int64_t kElements = kWord == Word::pair ? 2 : 1;
+    constexpr uint32_t kAll = 0xFFFFFFFFu, kHigh = 0xFFFF0000u, kLow = 0x0000FFFFu;
+    const int64_t panel_stride = x.words * kPanel;
+    const int32_t* begins = x.begins ? x.begins + first_row : nullptr;
+    const int32_t* ends = x.ends ? x.ends + first_row : nullptr;
+    const int64_t first = begins ? (begins[kRows - 1] + kElements - 1) / kElements : 0;
+    const int64_t last = ends ? ends[0] / kElements : x.words;
+    if (begins) {
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        int64_t p = begins[r] / kElements;
+        if (kElements == 2 && (begins[r] & 1)) run_one(r, a, x.a_stride, b, panel_stride, p++, kLow);
+        for (; p < first; ++p) run_one(r, a, x.a_stride, b, panel_stride, p, kAll);
+      }
+    }
+    run(a, x.a_stride, b, panel_stride, first, last);
+    if (ends) {
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        const int64_t end = ends[r] / kElements;
+        for (int64_t p = last; p < end; ++p) run_one(r, a, x.a_stride, b, panel_stride, p, kAll);
+        if (kElements == 2 && (ends[r] & 1)) run_one(r, a, x.a_stride, b, panel_stride, end, kHigh);
+      }
+    }
+  }
+};
+
+/// Calls f.template operator()<kRows, kPanels>(row, panel) for tiles that cover rows x panels, panels outermost.
+template <int kPanels, class Body>
+NURI_INLINE void for_rows(int64_t rows, int64_t panel, const Body& body) {
+  int64_t r = 0;
+  for (; r + kTileRows <= rows; r += kTileRows) body.template operator()<kTileRows, kPanels>(r, panel);
+  if (r + 4 <= rows) body.template operator()<4, kPanels>(r, panel), r += 4;
+  if (r + 2 <= rows) body.template operator()<2, kPanels>(r, panel), r += 2;
+  if (r < rows) body.template operator()<1, kPanels>(r, panel);
+}
+template <class Body>
+NURI_INLINE void for_tiles(int64_t rows, int64_t panels, const Body& body) {
+  int64_t panel = 0;
+  if constexpr (kTilePanels >= 4) {
+    for (; panel + 4 <= panels; panel += 4) for_rows<4>(rows, panel, body);
+    if (panel + 2 <= panels) for_rows<2>(rows, panel, body), panel += 2;
+  }
+  for (; panel < panels; ++panel) for_rows<1>(rows, panel, body);
+}
+
+template <Word kWord, int kRows, int kPanels>
+__attribute__((noinline)) void score_tile(const ChainPart* parts, int n_parts, int64_t row, int64_t panel, float scale,
+                                          float* s) {
+  Tile<kWord, kRows, kPanels, false> tile;
+  tile.zero();
+  for (int i = 0; i < n_parts; ++i) {
+    const ChainPart& part = parts[i];
+    tile.run(part.a + row * part.a_stride, part.a_stride, part.b + panel * part.words * kPanel, part.words * kPanel, 0,
+             part.words);
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 16
+    for (int v = 0; v < tile.kVectors; ++v)
+      store(s + (row + r) * kBlockKeys + panel * kPanel + v * kWidth, tile.acc[r][v] * scale);
+}
+
+/// s [rows, 64] = chains times scale, of rows first..first + rows. Row r needs visible[r] columns (null: 64); columns
+/// that no row of a tile needs are left as they are.
+template <Word kWord>
+NURI_INLINE void score_rows(const ChainPart* parts, int n_parts, int64_t first, int64_t rows, const int32_t* visible,
+                            float scale, float* s) {
+  float* base = s - first * kBlockKeys;
+  auto body = [&]<int kRows, int kPanels>(int64_t row, int64_t panel) __attribute__((always_inline)) {
+    if (visible && visible[row + kRows - 1] <= panel * kPanel) return;
+    score_tile<arithmetic(kWord), kRows, kPanels>(parts, n_parts, first + row, panel, scale, base);
+  };
+  for_tiles(rows, kBlockKeys / kPanel, body);
+}
+
+// ------------------------------------------------------------------------------------------------- tools on vectors
+
+/// exp(x) for x <= 0 (or NaN), the sequence of base/x1.cpp; without the overflow that cannot happen.
+NURI_INLINE F exp_of_nonpositive(F x) {
+  const ExpParts p = exp_parts(x);
+  const F y = from_bits(bits(p.e) + (p.shifted << 23));
+#if defined(__AVX512F__)
+  const __m512 v = reinterpret_cast<__m512>(x);
+  const __mmask16 normal = _mm512_cmp_ps_mask(v, _mm512_set1_ps(::nuri::x1::constants::kExpMin), _CMP_GE_OQ);
+  const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+  return reinterpret_cast<F>(_mm512_mask_mov_ps(_mm512_maskz_mov_ps(normal, reinterpret_cast<__m512>(y)), nan, v));
+#else
+  const U normal = reinterpret_cast<U>(x >= ::nuri::x1::constants::kExpMin), nan = reinterpret_cast<U>(x != x);
+  return from_bits((bits(y) & normal) | nan);
+#endif
+}
+
+template <int... kLane>
+struct LaneList {};
+template <int kN, int... kLane>
+struct MakeLaneList : MakeLaneList<kN - 1, kN - 1, kLane...> {};
+template <int... kLane>
+struct MakeLaneList<0, kLane...> {
+  typedef LaneList<kLane...> type;
+};
+typedef MakeLaneList<kWidth>::type EveryLane;
+
+/// x rotated down by kHalf lanes.
+template <int kHalf, int... kLane>
+NURI_INLINE F rotate(F x, LaneList<kLane...>) {
+  return __builtin_shufflevector(x, x, ((kLane + kHalf) % kWidth)...);
+}
+
+/// Every lane the largest of all.
+NURI_INLINE F max_of_lanes(F x) {
+  if constexpr (kWidth >= 16) x = max(x, rotate<kWidth >= 16 ? 8 : 1>(x, EveryLane{}));
+  if constexpr (kWidth >= 8) x = max(x, rotate<kWidth >= 8 ? 4 : 1>(x, EveryLane{}));
+  x = max(x, rotate<2>(x, EveryLane{}));
+  return max(x, rotate<1>(x, EveryLane{}));
+}
+
+/// The sum of a row of 64 by rule 5, from its vectors; in lane 0.
+NURI_INLINE float sum_of_block(F* v) {
+#pragma GCC unroll 16
+  for (int half = kBlockVectors / 2; half >= 1; half /= 2)
+#pragma GCC unroll 16
+    for (int i = 0; i < half; ++i) v[i] = v[i] + v[i + half];
+  F x = v[0];
+  if constexpr (kWidth >= 16) x = x + rotate<kWidth >= 16 ? 8 : 1>(x, EveryLane{});
+  if constexpr (kWidth >= 8) x = x + rotate<kWidth >= 8 ? 4 : 1>(x, EveryLane{});
+  x = x + rotate<2>(x, EveryLane{});
+  x = x + rotate<1>(x, EveryLane{});
+  return x[0];
+}
+
+/// 0, 1, 2, ... of the lanes.
+template <int... kLane>
+NURI_INLINE I lane_numbers(LaneList<kLane...>) {
+  return I{kLane...};
+}
+/// Lanes below n set.
+NURI_INLINE I lanes_below(int32_t n) { return lane_numbers(EveryLane{}) < n; }
+
+/// Words along the row from its elements: x, y are 2 kWidth consecutive ones (pair: word i holds elements 2i, 2i + 1).
+#if defined(__AVX512BF16__)
+NURI_INLINE U pairs_along(F x, F y) {
+  const __m512i natural = (__m512i)_mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(y), reinterpret_cast<__m512>(x));
+  return reinterpret_cast<U>(_mm512_rol_epi32(natural, 16));
+}
+/// Word i: element i of `high` in the high half, of `low` in the low half.
+NURI_INLINE U pairs_across(F high, F low) {
+  alignas(64) static constexpr uint16_t kOrder[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                      8,  24, 9,  25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(high), reinterpret_cast<__m512>(low));
+  return reinterpret_cast<U>(_mm512_permutexvar_epi16(_mm512_load_si512(kOrder), halves));
+}
+#endif
+
+}  // namespace nuri::cpu::NURI_LEVEL

@@ -1,0 +1,344 @@
+// The kernels of attention equal the definition in every bit: all levels, precisions, threads, lengths around blocks and
+// segments; chunks, page order, neighbours and poisoned memory never show.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "base/x1.h"
+#include "ops/attention.h"
+#include "ops/attention_case.h"
+#include "ops/op_test_support.h"
+
+namespace nuri {
+namespace {
+
+using test::AttentionCase;
+using test::AttentionShape;
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+template <class... Vectors>
+std::vector<float> joined(const Vectors&... parts) {
+  std::vector<float> all;
+  (all.insert(all.end(), parts.begin(), parts.end()), ...);
+  return all;
+}
+
+/// The definition's results once, then the kernels' on every level and number of threads.
+void expect_same(AttentionCase<float>& definition, AttentionCase<float>& found) {
+  definition.reference_forward();
+  definition.reference_backward();
+  test::expect_same_bits("attention", [&](bool reference) {
+    if (reference) return joined(definition.out, definition.lse, definition.row_max);
+    attention_paged(found.args().forward);
+    return joined(found.out, found.lse, found.row_max);
+  });
+  test::expect_same_bits("attention_grad", [&](bool reference) {
+    if (reference) return joined(definition.dq, definition.dkv, definition.dk_shared);
+    found.dq.assign(found.dq.size(), kNan);
+    found.dkv.assign(found.dkv.size(), kNan);
+    found.dk_shared.assign(found.dk_shared.size(), kNan);
+    kernels().attention_grad(found.args());
+    return joined(found.dq, found.dkv, found.dk_shared);
+  });
+}
+
+void expect_kernels_equal_definition(const AttentionShape& shape) {
+  AttentionCase<float> definition(shape), found(shape);
+  expect_same(definition, found);
+}
+
+TEST(AttentionBits, KernelsAreThere) {
+  EXPECT_NE(kernels().attention, nullptr);
+  EXPECT_NE(kernels().attention_grad, nullptr);
+}
+
+class AttentionBits : public testing::TestWithParam<Precision> {};
+INSTANTIATE_TEST_SUITE_P(Precisions, AttentionBits, testing::Values(Precision::f32, Precision::bf16),
+                         [](const auto& info) { return std::string(precision_name(info.param)); });
+
+TEST_P(AttentionBits, RaggedListsAroundABlock) {
+  const std::vector<int64_t> lengths = {1, 2, 7, 63, 64, 65, 127, 128, 129};
+  // Odd widths leave halves of pairs and parts of panels; then the widths of a small model.
+  expect_kernels_equal_definition(
+      {.precision = GetParam(), .n_heads = 3, .d_k = 7, .d_shared = 5, .d_v = 17, .lengths = lengths});
+  expect_kernels_equal_definition(
+      {.precision = GetParam(), .n_heads = 2, .d_k = 32, .d_shared = 16, .d_v = 32, .lengths = {1, 7, 64, 129}});
+}
+
+TEST_P(AttentionBits, WithoutASharedKey) {
+  expect_kernels_equal_definition(
+      {.precision = GetParam(), .n_heads = 2, .d_k = 16, .d_shared = 0, .d_v = 65, .lengths = {1, 66}});
+}
+
+TEST_P(AttentionBits, AbsorbedForm) {
+  const std::vector<int64_t> lengths = {1, 2, 7, 63, 64, 65, 127, 129};
+  expect_kernels_equal_definition({.precision = GetParam(),
+                                   .absorbed = true,
+                                   .n_heads = 3,
+                                   .d_k = 24,
+                                   .d_shared = 6,
+                                   .d_v = 24,
+                                   .lengths = lengths});
+  // The value is a part of the key; widths and heads odd.
+  expect_kernels_equal_definition({.precision = GetParam(),
+                                   .absorbed = true,
+                                   .n_heads = 5,
+                                   .d_k = 19,
+                                   .d_shared = 3,
+                                   .d_v = 9,
+                                   .lengths = {1, 65, 130}});
+}
+
+TEST_P(AttentionBits, AroundASegment) {
+  expect_kernels_equal_definition(
+      {.precision = GetParam(), .n_heads = 1, .d_k = 4, .d_shared = 2, .d_v = 4, .lengths = {1023, 1024, 1025}});
+  expect_kernels_equal_definition({.precision = GetParam(),
+                                   .absorbed = true,
+                                   .n_heads = 2,
+                                   .d_k = 5,
+                                   .d_shared = 2,
+                                   .d_v = 5,
+                                   .lengths = {3, 1090}});
+}
+
+TEST_P(AttentionBits, SignedZerosAndVanishingProducts) {
+  constexpr float kValues[] = {0.0f, -0.0f, 1.5f, -2.25f, 1e-20f, -1e-20f, 3e-30f, -3e-30f, 1e-38f, -1.2e-38f, 40.0f};
+  for (const bool absorbed : {false, true}) {
+    const AttentionShape shape{.precision = GetParam(),
+                               .absorbed = absorbed,
+                               .n_heads = 3,
+                               .d_k = 9,
+                               .d_shared = 3,
+                               .d_v = 7,
+                               .lengths = {1, 67, 130}};
+    AttentionCase<float> definition(shape), found(shape);
+    uint64_t stream = 10;
+    for (auto array : {&AttentionCase<float>::q, &AttentionCase<float>::kv, &AttentionCase<float>::k_shared,
+                       &AttentionCase<float>::dout}) {
+      const Philox random(3, Purpose::test, ++stream);
+      std::vector<float>& x = definition.*array;
+      for (size_t i = 0; i < x.size(); ++i) x[i] = kValues[random.below(std::size(kValues), i)];
+      found.*array = x;
+    }
+    expect_same(definition, found);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------- paged, in chunks
+
+/// Keys and values of one sequence in pages of a pool, in any order; slots that hold no token are poisoned.
+template <class E>
+class Pages {
+ public:
+  Pages(const AttentionCase<float>& c, int64_t first_row, int64_t length, uint64_t seed) : shape_(c.shape) {
+    const int64_t n = (length + kKeyBlock - 1) / kKeyBlock, heads = shape_.absorbed ? 1 : shape_.n_heads;
+    std::vector<int64_t> order(static_cast<size_t>(n));
+    for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i);
+    const Philox random(seed, Purpose::test);
+    for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i, i)]);
+    auto pool = [&](std::vector<E>& x, int64_t width) { x.assign(static_cast<size_t>(n * kKeyBlock * width), poison()); };
+    pool(k_, heads * shape_.d_k);
+    pool(v_, heads * shape_.d_v);
+    pool(shared_, shape_.d_shared);
+    for (int64_t page = 0; page < n; ++page) {
+      const int64_t at = order[static_cast<size_t>(page)] * kKeyBlock;
+      blocks_.push_back({.k = k_.data() + at * heads * shape_.d_k,
+                         .k_shared = shared_.data() + at * shape_.d_shared,
+                         .v = shape_.absorbed ? k_.data() + at * heads * shape_.d_k : v_.data() + at * heads * shape_.d_v});
+      for (int64_t slot = 0; slot < kKeyBlock && page * kKeyBlock + slot < length; ++slot) {
+        const int64_t row = first_row + page * kKeyBlock + slot;
+        for (int64_t h = 0; h < heads; ++h) {
+          const float* kv = c.kv.data() + row * shape_.kv_row() + h * shape_.kv_head();
+          for (int64_t e = 0; e < shape_.d_k; ++e) put(k_, ((at + slot) * heads + h) * shape_.d_k + e, kv[e]);
+          for (int64_t e = 0; e < shape_.d_v; ++e)
+            put(v_, ((at + slot) * heads + h) * shape_.d_v + e, kv[shape_.value_at() + e]);
+        }
+        for (int64_t e = 0; e < shape_.d_shared; ++e)
+          put(shared_, (at + slot) * shape_.d_shared + e, c.k_shared[static_cast<size_t>(row * shape_.d_shared + e)]);
+      }
+    }
+  }
+
+  const KeyBlock* blocks() const { return blocks_.data(); }
+  /// args with the strides of these pages.
+  AttentionArgs over(AttentionArgs args) const {
+    const int64_t heads = shape_.absorbed ? 1 : shape_.n_heads;
+    args.kv_dtype = DTypeOf<E>::value;
+    args.k_row = heads * shape_.d_k;
+    args.k_head = shape_.absorbed ? 0 : shape_.d_k;
+    args.shared_row = shape_.d_shared;
+    args.v_row = shape_.absorbed ? args.k_row : heads * shape_.d_v;
+    args.v_head = shape_.absorbed ? 0 : shape_.d_v;
+    return args;
+  }
+
+ private:
+  static E poison() {
+    if constexpr (std::is_same_v<E, Bf16>) return {0x7FC0};
+    else return kNan;
+  }
+  static void put(std::vector<E>& x, int64_t i, float value) {
+    if constexpr (std::is_same_v<E, Bf16>) x[static_cast<size_t>(i)].bits = x1::to_bf16(value);
+    else x[static_cast<size_t>(i)] = value;
+  }
+  AttentionShape shape_;
+  std::vector<E> k_, v_, shared_;
+  std::vector<KeyBlock> blocks_;
+};
+
+/// All sequences in chunks of the given sizes (the last takes the rest), all sequences' n-th chunks in one call.
+template <class E>
+void run_in_chunks(AttentionCase<float>& c, const std::vector<int64_t>& chunks, uint64_t seed) {
+  std::vector<Pages<E>> pages;
+  int64_t row = 0;
+  std::vector<int64_t> first_rows;
+  pages.reserve(c.shape.lengths.size());
+  for (int64_t length : c.shape.lengths) {
+    pages.emplace_back(c, row, length, seed + static_cast<uint64_t>(row));
+    first_rows.push_back(row);
+    row += length;
+  }
+  const AttentionArgs whole = pages[0].over(c.args().forward);
+  std::vector<int64_t> position(pages.size(), 0);
+  for (size_t n = 0;; ++n) {
+    std::vector<AttentionSequence> sequences;
+    for (size_t s = 0; s < pages.size(); ++s) {
+      const int64_t left = c.shape.lengths[s] - position[s];
+      const int64_t size = n + 1 < chunks.size() || chunks.size() == 1 ? std::min(chunks[n % chunks.size()], left) : left;
+      if (size == 0) continue;
+      sequences.push_back({.first_row = first_rows[s] + position[s],
+                           .n_queries = size,
+                           .first_position = position[s],
+                           .blocks = pages[s].blocks()});
+      position[s] += size;
+    }
+    if (sequences.empty()) break;
+    AttentionArgs args = whole;
+    args.sequences = sequences;
+    attention_paged(args);
+  }
+}
+
+TEST_P(AttentionBits, ChunksAndPagesDoNotShow) {
+  for (const bool absorbed : {false, true}) {
+    AttentionShape shape{.precision = GetParam(),
+                         .absorbed = absorbed,
+                         .n_heads = absorbed ? 2 : 1,
+                         .d_k = 4,
+                         .d_shared = 2,
+                         .d_v = 4,
+                         .lengths = {1100, 65, 1}};
+    AttentionCase<float> definition(shape), found(shape);
+    definition.reference_forward();
+    const auto expected = joined(definition.out, definition.lse, definition.row_max);
+    for (const std::vector<int64_t>& chunks :
+         std::vector<std::vector<int64_t>>{{1000000}, {1, 7, 64, 1}, {63, 65, 1}, {64}, {100}, {1000, 1}}) {
+      test::expect_same_bits("chunks", [&](bool reference) {
+        if (reference) return expected;
+        found.out.assign(found.out.size(), kNan);
+        run_in_chunks<float>(found, chunks, 7);
+        return joined(found.out, found.lse, found.row_max);
+      });
+      if (GetParam() == Precision::bf16)
+        test::expect_same_bits("chunks of BF16 keys", [&](bool reference) {
+          if (reference) return expected;
+          found.out.assign(found.out.size(), kNan);
+          run_in_chunks<Bf16>(found, chunks, 9);
+          return joined(found.out, found.lse, found.row_max);
+        });
+    }
+  }
+}
+
+TEST_P(AttentionBits, DecodeOfALongContextIsShared) {
+  AttentionShape shape{.precision = GetParam(), .n_heads = 1, .d_k = 4, .d_shared = 2, .d_v = 4, .lengths = {2600}};
+  AttentionCase<float> definition(shape), found(shape);
+  definition.reference_forward();
+  // One token at a time from here on: segments are tasks of their own when there are threads.
+  const int64_t from = 2590;
+  Pages<float> pages(found, 0, 2600, 3);
+  test::expect_same_bits("decode", [&](bool reference) {
+    const AttentionCase<float>& c = reference ? definition : found;
+    if (!reference)
+      for (int64_t i = from; i < 2600; ++i) {
+        const AttentionSequence one{.first_row = i, .n_queries = 1, .first_position = i, .blocks = pages.blocks()};
+        AttentionArgs args = pages.over(found.args().forward);
+        args.sequences = std::span(&one, 1);
+        attention_paged(args);
+      }
+    return joined(std::vector<float>(c.out.begin() + from * 4, c.out.end()),
+                  std::vector<float>(c.lse.begin() + from, c.lse.end()));
+  });
+}
+
+// --------------------------------------------------------------------------------------------------- poisoned memory
+
+/// Rows of x: [tokens, width].
+std::vector<float> part(const std::vector<float>& x, int64_t width, int64_t begin, int64_t end) {
+  return {x.begin() + begin * width, x.begin() + end * width};
+}
+
+TEST_P(AttentionBits, NothingUnseenReachesARow) {
+  for (const bool absorbed : {false, true}) {
+    const AttentionShape shape{.precision = GetParam(),
+                               .absorbed = absorbed,
+                               .n_heads = 2,
+                               .d_k = 7,
+                               .d_shared = 3,
+                               .d_v = 7,
+                               .lengths = {70, 150, 65}};
+    AttentionCase<float> clean(shape), poisoned(shape);
+    clean.reference_forward();
+    clean.reference_backward();
+    // All of the first and third sequence, and in the second all tokens from position 101 on.
+    const int64_t begin = 70, end = 70 + 101, n = shape.n_tokens();
+    auto poison = [&](std::vector<float>& x, int64_t width) {
+      std::fill(x.begin(), x.begin() + begin * width, kNan);
+      std::fill(x.begin() + end * width, x.begin() + n * width, kNan);
+    };
+    const int64_t q = shape.n_heads * shape.d_q(), out = shape.n_heads * shape.d_v;
+    poison(poisoned.q, q);
+    poison(poisoned.kv, shape.kv_row());
+    poison(poisoned.k_shared, shape.d_shared);
+    poison(poisoned.dout, out);
+    test::expect_same_bits("rows before poison", [&](bool reference) {
+      if (!reference) {
+        attention_paged(poisoned.args().forward);
+        kernels().attention_grad(poisoned.args());
+      }
+      const AttentionCase<float>& c = reference ? clean : poisoned;
+      return joined(part(c.out, out, begin, end), part(c.lse, shape.n_heads, begin, end), part(c.dq, q, begin, end));
+    });
+    // A query reaches the gradients of the keys it sees only: those after it stay clean.
+    AttentionCase<float> bad_queries(shape);
+    for (int64_t row = begin; row < begin + 67; ++row) {
+      std::fill_n(bad_queries.q.begin() + row * q, q, kNan);
+      std::fill_n(bad_queries.dout.begin() + row * out, out, kNan);
+    }
+    test::expect_same_bits("keys after poison", [&](bool reference) {
+      if (!reference) {
+        attention_paged(bad_queries.args().forward);
+        kernels().attention_grad(bad_queries.args());
+      }
+      const AttentionCase<float>& c = reference ? clean : bad_queries;
+      return joined(part(c.dkv, shape.kv_row(), begin + 67, begin + 150),
+                    part(c.dk_shared, shape.d_shared, begin + 67, begin + 150),
+                    part(c.dkv, shape.kv_row(), 0, begin), part(c.dq, q, begin + 67, begin + 150));
+    });
+  }
+}
+
+TEST_P(AttentionBits, NanOfARowIsNotLost) {
+  AttentionCase<float> c({.precision = GetParam(), .n_heads = 1, .d_k = 4, .d_shared = 2, .d_v = 4, .lengths = {70}});
+  c.q[66 * 6] = std::bit_cast<float>(0x7FFFFFFFu);
+  attention_paged(c.args().forward);
+  EXPECT_TRUE(std::isnan(c.out[66 * 4]));
+  EXPECT_TRUE(std::isnan(c.lse[66]));
+  EXPECT_FALSE(std::isnan(c.lse[65]));
+  EXPECT_FALSE(std::isnan(c.lse[67]));
+}
+
+}  // namespace
+}  // namespace nuri
