@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -10,8 +11,8 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/threads.h"
+#include "data/clean_stream.h"
 #include "data/hash.h"
-#include "data/prepare.h"
 #include "data/shard.h"
 #include "data/token_bytes.h"
 #include "text/tokenizer.h"
@@ -49,8 +50,9 @@ class RejectedFile {
 /// Shards of one source and split, opened as they are needed.
 class SplitWriter {
  public:
-  SplitWriter(const BuildOptions& options, Manifest& manifest, Split split, int source)
-      : options_(options), manifest_(manifest), split_(split), source_(source) {}
+  SplitWriter(const BuildOptions& options, Manifest& manifest, std::vector<SourceReport>& reports, Split split,
+              int source)
+      : options_(options), manifest_(manifest), reports_(reports), split_(split), source_(source) {}
   void add(std::span<const int32_t> ids, const DocumentRecord& record, const std::string& file) {
     if (!writer_) {
       name_ = fmt::format("{}-{:03}-{:05}.shard", split_name(split_), source_, n_shards_++);
@@ -60,7 +62,8 @@ class SplitWriter {
     writer_->add(ids, record, file);
     const Amount one{1, static_cast<int64_t>(ids.size()), static_cast<int64_t>(record.text_bytes)};
     amount_ += one;
-    manifest_.sources.back().amounts[static_cast<size_t>(split_)][static_cast<size_t>(record.language)] += one;
+    reports_[static_cast<size_t>(source_)].amounts[static_cast<size_t>(split_)][static_cast<size_t>(record.language)] +=
+        one;
     if (writer_->n_tokens() >= options_.shard_tokens || writer_->n_documents() >= uint64_t(1) << 20) close();
   }
   void close() {
@@ -73,6 +76,7 @@ class SplitWriter {
  private:
   const BuildOptions& options_;
   Manifest& manifest_;
+  std::vector<SourceReport>& reports_;
   Split split_;
   int source_, n_shards_ = 0;
   std::optional<ShardWriter> writer_;
@@ -80,11 +84,13 @@ class SplitWriter {
   Amount amount_;
 };
 
-struct Item {
-  RawDocument raw;
-  Prepared clean;
-  Split split = Split::train;
-  bool keep = false;
+/// Where a document falls between the splits: uniform, and a function of the document and the seed alone, so that
+/// neither other documents nor the lines dropped as repeated move it.
+uint64_t split_place(const Hash128& hash, uint64_t seed) {
+  return hash64({reinterpret_cast<const char*>(&hash), sizeof hash}, seed);
+}
+
+struct Tokens {
   std::vector<int32_t> ids;
   uint64_t text_bytes = 0;
 };
@@ -92,10 +98,7 @@ struct Item {
 class Builder {
  public:
   Builder(const BuildOptions& options, const std::function<void(const BuildProgress&)>& progress)
-      : options_(options),
-        report_progress_(progress),
-        tokenizer_(Tokenizer::load(options.tokenizer)),
-        parsers_(static_cast<size_t>(thread_count())) {
+      : options_(options), report_progress_(progress), tokenizer_(Tokenizer::load(options.tokenizer)) {
     NURI_CHECK(tokenizer_.eos_id().has_value(),
                "{}: the tokenizer names no end token (eos_token in tokenizer_config.json), which separates documents",
                options.tokenizer.string());
@@ -109,7 +112,7 @@ class Builder {
     build_once();
     const bool want_validation = options_.validation > 0 && manifest_.total(Split::validation).documents == 0;
     if (want_validation && manifest_.total(Split::train).documents >= 2) {  // a small corpus: again, with one held out
-      threshold_ = smallest_split_hash_ + 1;
+      threshold_ = smallest_place_ + 1;
       build_once();
       manifest_.smallest_validation = true;
     }
@@ -142,123 +145,63 @@ class Builder {
     manifest_.split_seed = options_.split_seed;
     manifest_.repeated_line_characters = options_.repeated_line_characters;
     manifest_.document_bytes = options_.limits.document_bytes;
-    seen_.clear();
-    smallest_split_hash_ = UINT64_MAX;
-    progress_ = {};
-    std::vector<std::vector<SourceFile>> files;
-    std::vector<int64_t> skipped;
-    for (const Source& source : options_.sources) {
-      files.push_back(list_files(source, skipped.emplace_back(0)));
-      for (const SourceFile& f : files.back()) progress_.bytes_total += fs::file_size(f.path);
-    }
+    smallest_place_ = UINT64_MAX;
+    BuildProgress progress;
     RejectedFile rejected(options_.out / "rejected.jsonl");
-    for (size_t i = 0; i < options_.sources.size(); ++i) {
-      SourceReport& report = manifest_.sources.emplace_back();
-      report.source = options_.sources[i];
-      report.files = static_cast<int64_t>(files[i].size());
-      report.skipped_files = skipped[i];
-      build_source(static_cast<int>(i), std::move(files[i]), rejected);
+    CleanStream documents(options_.sources, options_.limits, options_.repeated_line_characters,
+                          [&](const RawDocument& raw, const fs::path& file, const std::string& reason) {
+                            rejected.add(raw, file, reason);
+                          });
+    std::array<std::optional<SplitWriter>, kSplits> writers;
+    int source = -1;
+    std::vector<CleanDocument> batch;
+    std::vector<Tokens> tokens;
+    while (documents.next_batch(batch)) {
+      tokens.assign(batch.size(), {});
+      parallel_for(static_cast<int64_t>(batch.size()), [&](int64_t i) {
+        const CleanDocument& d = batch[static_cast<size_t>(i)];
+        tokenise(d.text, documents.reports()[static_cast<size_t>(d.source)].source, tokens[static_cast<size_t>(i)]);
+      });
+      for (size_t i = 0; i < batch.size(); ++i) {
+        const CleanDocument& d = batch[i];
+        if (d.source != source) {
+          source = d.source;
+          for (int s = 0; s < kSplits; ++s) {
+            auto& writer = writers[static_cast<size_t>(s)];
+            if (writer) writer->close();
+            writer.emplace(options_, manifest_, documents.reports(), static_cast<Split>(s), source);
+          }
+        }
+        const uint64_t place = split_place(d.hash, options_.split_seed);
+        smallest_place_ = std::min(smallest_place_, place);
+        const DocumentRecord record{
+            .line = d.line, .text_bytes = tokens[i].text_bytes, .hash = d.hash.low, .language = d.language};
+        writers[place < threshold_ ? 1 : 0]->add(tokens[i].ids, record, d.file);
+        ++progress.documents;
+        progress.tokens += static_cast<int64_t>(tokens[i].ids.size());
+      }
+      progress.source = documents.current_source();
+      progress.file = documents.current_file();
+      progress.bytes_read = documents.bytes_read();
+      progress.bytes_total = documents.bytes_total();
+      if (report_progress_) report_progress_(progress);
+    }
+    for (auto& writer : writers) {
+      if (writer) writer->close();
     }
     rejected.commit();
+    manifest_.sources = documents.reports();
   }
 
-  void build_source(int index, std::vector<SourceFile> files, RejectedFile& rejected) {
-    SplitWriter train(options_, manifest_, Split::train, index),
-        validation(options_, manifest_, Split::validation, index);
-    DocumentReader reader(std::move(files), options_.limits);
-    RepeatedLines lines(options_.repeated_line_characters);
-    const Source& source = options_.sources[static_cast<size_t>(index)];
-    const uint64_t before = progress_.bytes_read;
-    last_file_ = UINT32_MAX;
-    std::vector<Item> batch;
-    for (bool more = true; more;) {
-      batch.clear();
-      for (size_t bytes = 0; bytes < kBatchBytes && batch.size() < kBatchDocuments;) {
-        Item& item = batch.emplace_back();
-        if (!(more = reader.next(item.raw))) {
-          batch.pop_back();
-          break;
-        }
-        bytes += item.raw.bytes.size();
-      }
-      const auto n = static_cast<int64_t>(batch.size());
-      parallel_for(n, [&](int64_t i) {
-        Item& item = batch[static_cast<size_t>(i)];
-        item.clean = prepare(item.raw, source, options_.limits, parsers_[static_cast<size_t>(thread_index())]);
-      });
-      for (Item& item : batch) select(item, source, lines, reader.files(), rejected);
-      parallel_for(n, [&](int64_t i) { tokenise(batch[static_cast<size_t>(i)], source); });
-      for (Item& item : batch) {
-        if (!item.keep) continue;
-        const DocumentRecord record{.line = item.raw.line,
-                                    .text_bytes = item.text_bytes,
-                                    .hash = item.clean.hash.low,
-                                    .language = item.clean.language};
-        SplitWriter& writer = item.split == Split::train ? train : validation;
-        writer.add(item.ids, record, reader.files()[item.raw.file].path.string());
-        ++progress_.documents;
-        progress_.tokens += static_cast<int64_t>(item.ids.size());
-      }
-      progress_.source = source.name;
-      progress_.file = reader.current().string();
-      progress_.bytes_read = before + reader.bytes_read();
-      if (report_progress_) report_progress_(progress_);
-    }
-    train.close();
-    validation.close();
-  }
-
-  /// Counts the document and decides, in input order, whether it is kept and in which split.
-  void select(Item& item, const Source& source, RepeatedLines& lines, const std::vector<SourceFile>& files,
-              RejectedFile& rejected) {
-    SourceReport& report = manifest_.sources.back();
-    if (item.raw.file != last_file_) {
-      last_file_ = item.raw.file;
-      ++report.encodings[std::string(encoding_name(item.clean.encoding))];
-    }
-    if (item.clean.blank_row) return;
-    ++report.documents_read;
-    if (!item.clean.rejected.empty()) {
-      ++report.rejected;
-      rejected.add(item.raw, files[item.raw.file].path, item.clean.rejected);
-      return;
-    }
-    if (item.clean.text.empty()) {
-      ++report.empty;
-      return;
-    }
-    if (source.language && item.clean.language != *source.language) {
-      ++report.other_language;
-      return;
-    }
-    if (!seen_.insert(item.clean.hash)) {
-      ++report.duplicates;
-      return;
-    }
-    // The split follows from the document alone: other documents, and the lines dropped below, do not move it.
-    const uint64_t place = hash64(item.clean.text, options_.split_seed);
-    report.repeated_lines += lines.drop(item.clean.text);
-    item.clean.text = tidy(item.clean.text);
-    if (item.clean.text.empty()) {
-      ++report.empty;
-      return;
-    }
-    smallest_split_hash_ = std::min(smallest_split_hash_, place);
-    item.split = place < threshold_ ? Split::validation : Split::train;
-    item.keep = true;
-    report.invalid_sequences += item.clean.invalid;
-  }
-
-  void tokenise(Item& item, const Source& source) const {
-    if (!item.keep) return;
-    if (manifest_.begin_id >= 0) item.ids.push_back(manifest_.begin_id);
+  void tokenise(const std::string& text, const Source& source, Tokens& out) const {
+    if (manifest_.begin_id >= 0) out.ids.push_back(manifest_.begin_id);
     if (source.markers) {
-      tokenizer_.encode_to(item.clean.text, item.ids);
+      tokenizer_.encode_to(text, out.ids);
     } else {
-      tokenizer_.encode_plain_to(item.clean.text, item.ids);
+      tokenizer_.encode_plain_to(text, out.ids);
     }
-    item.ids.push_back(manifest_.end_id);
-    for (int32_t id : item.ids) item.text_bytes += static_cast<uint64_t>(token_bytes_[static_cast<size_t>(id)]);
+    out.ids.push_back(manifest_.end_id);
+    for (int32_t id : out.ids) out.text_bytes += static_cast<uint64_t>(token_bytes_[static_cast<size_t>(id)]);
   }
 
   const BuildOptions& options_;
@@ -266,12 +209,8 @@ class Builder {
   Tokenizer tokenizer_;
   std::string tokenizer_json_;
   std::vector<int32_t> token_bytes_;
-  std::vector<RowParser> parsers_;  // one per thread
   Manifest manifest_;
-  HashSet<Hash128> seen_;
-  BuildProgress progress_;
-  uint64_t threshold_ = 0, smallest_split_hash_ = 0;
-  uint32_t last_file_ = 0;
+  uint64_t threshold_ = 0, smallest_place_ = 0;
 };
 
 /// Removes what an earlier build left in the directory, and nothing else.

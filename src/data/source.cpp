@@ -151,7 +151,13 @@ std::vector<SourceFile> list_files(const Source& source, int64_t& n_skipped) {
     std::vector<std::string> matches(found.gl_pathv, found.gl_pathv + (status == 0 ? found.gl_pathc : 0));
     ::globfree(&found);
     NURI_CHECK(!matches.empty(), "source {}: {} does not exist and matches no file; check the path", source.name, path);
-    for (const std::string& match : matches) add_path(match, files, n_skipped);
+    for (const std::string& match : matches) {
+      if (fs::exists(match)) {
+        add_path(match, files, n_skipped);
+      } else {
+        ++n_skipped;  // a dangling link
+      }
+    }
   }
   const auto key = [](const SourceFile& f) -> const std::string& { return f.path.native(); };
   std::sort(files.begin(), files.end(), [&](const SourceFile& a, const SourceFile& b) { return key(a) < key(b); });
