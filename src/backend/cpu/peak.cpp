@@ -1,0 +1,108 @@
+#include "backend/cpu/peak.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "backend/cpu/elementary.h"
+#include "backend/cpu/levels.h"
+#include "base/error.h"
+#include "base/machine.h"
+#include "base/threads.h"
+
+namespace nuri::cpu {
+namespace {
+
+constexpr int64_t kChunk = int64_t{4} << 20;  // of the buffer, claimed by a thread at a time
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+/// Uses a result, so that what made it is not dropped.
+template <class T>
+void keep(T value) {
+  __asm__ volatile("" : : "g"(value) : "memory");
+}
+
+/// Largest work / seconds of repeated runs during `seconds`, at least three.
+template <class Run>
+double best_rate(double seconds, double work, Run run) {
+  const double end = now() + seconds;
+  double best = 0;
+  for (int repeat = 0; repeat < 3 || now() < end; ++repeat) {
+    const double start = now();
+    run();
+    best = std::max(best, work / std::max(now() - start, 1e-9));
+  }
+  return best;
+}
+
+/// Rate of a loop in registers on all threads, in 1e9 operations per second.
+double loop_gflops(float (*loop)(int64_t), int64_t flops, double seconds) {
+  int64_t rounds = 1;
+  for (;; rounds *= 2) {  // until one call takes about 5 ms
+    const double start = now();
+    keep(loop(rounds));
+    if (now() - start > 5e-3) break;
+  }
+  const int threads = thread_count();
+  const double work = static_cast<double>(flops) * static_cast<double>(rounds) * threads;
+  return best_rate(seconds, work, [&] { parallel_for(threads, [&](int64_t) { keep(loop(rounds)); }); }) / 1e9;
+}
+
+class Buffer {
+ public:
+  explicit Buffer(int64_t bytes) : bytes_(bytes) {
+    data_ = static_cast<char*>(
+        ::mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    NURI_CHECK(data_ != MAP_FAILED, "the system refuses {} bytes for measuring bandwidth; free some memory", bytes);
+    ::madvise(data_, static_cast<size_t>(bytes), MADV_HUGEPAGE);  // where the system knows them: fewer page faults
+    each_chunk([](char* chunk) { std::memset(chunk, 1, kChunk); });
+  }
+  ~Buffer() { ::munmap(data_, static_cast<size_t>(bytes_)); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  char* data() { return data_; }
+  template <class Body>
+  void each_chunk(Body body) {
+    parallel_for(bytes_ / kChunk, [&](int64_t i) { body(data_ + i * kChunk); });
+  }
+
+ private:
+  int64_t bytes_;
+  char* data_;
+};
+
+}  // namespace
+
+Peaks measure_peaks(double seconds, int64_t buffer_limit) {
+  const PeakKernels& kernels =
+      pick(portable::peak_kernels, avx2::peak_kernels, avx512::peak_kernels, avx512_bf16::peak_kernels);
+  Peaks peaks;
+  const double share = seconds / 4;
+  peaks.fp32_gflops = loop_gflops(kernels.fma_loop, kernels.fma_flops, share);
+  peaks.bf16_gflops = kernels.bf16_loop ? loop_gflops(kernels.bf16_loop, kernels.bf16_flops, share) : peaks.fp32_gflops;
+
+  int64_t bytes = buffer_limit;
+  if (const int64_t allowed = memory_allowed(); allowed > 0) bytes = std::min(bytes, allowed / 4);
+  bytes = std::max(bytes / (2 * kChunk), int64_t{1}) * (2 * kChunk);
+  peaks.buffer_bytes = bytes;
+  Buffer buffer(bytes);
+  peaks.read_gbps = best_rate(share, static_cast<double>(bytes),
+                              [&] { buffer.each_chunk([&](char* chunk) { keep(kernels.read(chunk, kChunk)); }); }) /
+                    1e9;
+  const int64_t half = bytes / 2;
+  char* data = buffer.data();
+  peaks.copy_gbps = best_rate(share, static_cast<double>(bytes),
+                              [&] {
+                                parallel_for(half / kChunk, [&](int64_t i) {
+                                  kernels.copy(data + half + i * kChunk, data + i * kChunk, kChunk);
+                                });
+                              }) /
+                    1e9;
+  return peaks;
+}
+
+}  // namespace nuri::cpu

@@ -1,0 +1,20 @@
+// What this machine can do at most, measured now with the level in use on all threads of the pool.
+#pragma once
+
+#include <cstdint>
+
+namespace nuri::cpu {
+
+struct Peaks {
+  double fp32_gflops = 0;  ///< FMA in registers, 2 operations each
+  double bf16_gflops = 0;  ///< VDPBF16PS in registers; fp32_gflops where the level does BF16 products by FMA
+  double read_gbps = 0;    ///< 1e9 bytes read per second, buffer larger than any cache
+  double copy_gbps = 0;    ///< 1e9 bytes read and written per second by a copy past the caches
+  int64_t buffer_bytes = 0;
+};
+
+/// Best of repeated measurements, about `seconds` in all, and what filling the buffer takes: buffer_limit bytes, or a
+/// quarter of the memory allowed where that is less. Nothing is kept.
+Peaks measure_peaks(double seconds, int64_t buffer_limit = int64_t{4} << 30);
+
+}  // namespace nuri::cpu
