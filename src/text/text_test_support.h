@@ -10,7 +10,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "text/byte_alphabet.h"
 #include "text/tokenizer.h"
+#include "text/utf8.h"
 
 namespace nuri::test {
 
@@ -51,6 +53,32 @@ inline std::vector<std::string> shared_documents(const fs::path& shared, const s
     if (bytes >= max_bytes) break;
   }
   return documents;
+}
+
+/// A small tokenizer.json: the 256 bytes in the order of their symbols (ids 0..), the results of `merges` (spelled, "a
+/// b"), then what `edit` changes.
+template <class Edit>
+nlohmann::json small_tokenizer(const std::vector<std::string>& merges, Edit&& edit) {
+  nlohmann::json vocab = nlohmann::json::object();
+  for (char32_t symbol = 0x21; symbol < 0x144; ++symbol) {
+    if (symbol_byte(symbol) < 0) continue;
+    std::string spelled;
+    append_utf8(symbol, spelled);
+    vocab[spelled] = vocab.size();
+  }
+  for (const std::string& merge : merges) {
+    std::string result = merge;
+    result.erase(result.find(' '), 1);
+    if (!vocab.contains(result)) vocab[result] = vocab.size();
+  }
+  nlohmann::json root = {{"version", "1.0"},
+                         {"added_tokens", nlohmann::json::array()},
+                         {"normalizer", nullptr},
+                         {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}}},
+                         {"decoder", {{"type", "ByteLevel"}}},
+                         {"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", merges}}}};
+  edit(root);
+  return root;
 }
 
 inline Tokenizer shared_tokenizer(const fs::path& shared, const std::string& name) {

@@ -261,12 +261,10 @@ class Reader {
     }
     Tokenizer::Tables::Token& entry = tables_->tokens[static_cast<size_t>(token.id)];
     NURI_CHECK(!entry.added, "{}: {:?} is added twice", where, token.content);
-    // Where the file matches a spelled token of the vocabulary in the text, its text is what it stands for.
-    if (known != tables_->ids.end() && tables_->bytes_of(entry) != token.content) {
-      entry.begin = static_cast<uint32_t>(tables_->bytes.size());
-      entry.length = static_cast<uint32_t>(token.content.size());
-      tables_->bytes += token.content;
-    }
+    // "é" is also how byte 0xE9 is spelled: such a token could not be both.
+    NURI_CHECK(tables_->bytes_of(entry) == token.content,
+               "{}: {:?} is the spelling of a token that stands for other bytes; an added token needs another text",
+               where, token.content);
     entry.added = true;
     entry.special = token.special;
     std::string text;
