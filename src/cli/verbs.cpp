@@ -12,20 +12,28 @@ namespace nuri {
 namespace {
 
 constexpr Verb kVerbs[] = {
+    {"info", "this machine: CPU level, peaks, bandwidth, cores and memory allowed", add_info},
+    {"selftest", "check this build on this machine against committed hashes (about 2 s)", add_selftest},
+    {"tokenizer", "train, encode, decode", add_tokenizer},
+    {"data", "build token shards from text; show what a step saw", add_data},
+    {"train", "train a model by a recipe", add_train},
+    {"report", "write report.html of a run from its log", add_report},
     {"check", "compare a model directory with golden outputs, gradients and optimizer steps", add_check},
+    {"diff", "compare two sets of weights: first differing tensor, largest difference, equal bits or not", add_diff},
+    {"inspect", "configuration, tensors, parameters, bytes, tokenizer and provenance of a model", add_inspect},
 };
 
-std::string g_command_line;
+std::vector<std::string> g_command_line;
 
 }  // namespace
 
 std::span<const Verb> verbs() { return kVerbs; }
-const std::string& command_line() { return g_command_line; }
+const std::vector<std::string>& command_line() { return g_command_line; }
 
 int run_program(int argc, char** argv) {
   const FlushSubnormals flush;
   std::setlocale(LC_ALL, "C");
-  for (int i = 0; i < argc; ++i) g_command_line += (i ? " " : "") + std::string(argv[i]);
+  g_command_line.assign(argv, argv + argc);
 
   CLI::App app{"nuri: raw text in, a served reasoning model out"};
   app.set_version_flag("--version", std::string("nuri 0.1.0, commit ") + NURI_COMMIT);

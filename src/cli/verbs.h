@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace nuri {
 
@@ -25,12 +26,27 @@ struct Verb {
 std::span<const Verb> verbs();
 
 // One function per file of this folder; the registry in verbs.cpp has a row for each.
+Action add_info(CLI::App& app);
+Action add_selftest(CLI::App& app);
+Action add_tokenizer(CLI::App& app);
+Action add_data(CLI::App& app);
+Action add_train(CLI::App& app);
+Action add_report(CLI::App& app);
 Action add_check(CLI::App& app);
+Action add_score(CLI::App& app);
+Action add_generate(CLI::App& app);
+Action add_chat(CLI::App& app);
+Action add_inspect(CLI::App& app);
+Action add_diff(CLI::App& app);
+Action add_bench(CLI::App& app);
+Action add_demo(CLI::App& app);
+Action add_diff(CLI::App& app);
+Action add_inspect(CLI::App& app);
 
 /// Parses the command line, runs the verb, turns exceptions into messages and exit codes.
 int run_program(int argc, char** argv);
 
-/// The command line as typed, for run records.
-const std::string& command_line();
+/// The arguments as typed, the program first, for run records.
+const std::vector<std::string>& command_line();
 
 }  // namespace nuri
