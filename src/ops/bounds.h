@@ -14,8 +14,8 @@ constexpr double gamma(int64_t n, double u = kFp32) {
   return static_cast<double>(n) * u / (1 - static_cast<double>(n) * u);
 }
 
-/// A row sum by rule 5 of n terms that are products: ceil(n / 64) additions in a lane, 6 between lanes, the product itself.
-/// Relative to the sum of magnitudes.
+/// A row sum by rule 5 of n terms that are products: ceil(n / 64) additions in a lane, 6 between lanes, the product
+/// itself. Relative to the sum of magnitudes.
 constexpr double row_sum(int64_t n) { return gamma((n + 63) / 64 + 7); }
 
 /// exp and log of profile x1 against the exact value: 2 ulp, relative.

@@ -1,0 +1,57 @@
+// Log-sum-exp over the vocabulary and the gradient of the cross entropy, of one level.
+#include "backend/cpu/kernels/rows_simd.h"
+#include "backend/cpu/kernels/simd_math.h"
+
+namespace nuri::cpu::NURI_LEVEL {
+namespace {
+
+constexpr int64_t kBlock = 1024;  // kVocabularyBlock of ops/cross_entropy.h
+
+float block_max(int64_t n, const float* logits, float inv_temperature, float start) {
+  F top[4] = {set1(start), set1(start), set1(start), set1(start)};
+  int64_t i = 0;
+  for (; i + 4 * kWidth <= n; i += 4 * kWidth)
+    for (int v = 0; v < 4; ++v) top[v] = max(load(logits + i + v * kWidth) * inv_temperature, top[v]);
+  for (; i < n; i += kWidth) {
+    const int64_t count = n - i < kWidth ? n - i : kWidth;
+    const F z = load_some(logits + i, count) * inv_temperature;
+    top[0] = max(select(lanes_below(count), z, top[0]), top[0]);
+  }
+  const F all = max(max(top[0], top[1]), max(top[2], top[3]));
+  float largest = all[0];
+  for (int lane = 1; lane < kWidth; ++lane) largest = all[lane] > largest ? all[lane] : largest;
+  return largest;
+}
+
+float log_sum_exp(int64_t vocab, const float* logits, float inv_temperature) {
+  float m = -__builtin_inff(), l = 0;
+  for (int64_t begin = 0; begin < vocab; begin += kBlock) {
+    const int64_t n = vocab - begin < kBlock ? vocab - begin : kBlock;
+    const float* block = logits + begin;
+    const float next = block_max(n, block, inv_temperature, m);
+    const float sum =
+        row_sum(n, [=](int64_t i, int64_t count) { return exp(load_some(block + i, count) * inv_temperature - next); });
+    l = fma1(l, exp(set1(m - next))[0], sum);
+    m = next;
+  }
+  return m + log(set1(l))[0];
+}
+
+void cross_entropy_grad(int64_t vocab, float* logits, float lse, int64_t target, float weight) {
+  if (weight == 0) {
+    for_vectors(vocab, [=](int64_t i, int64_t count) { store_some(logits + i, F{}, count); });
+    return;
+  }
+  const float of_target = (exp(set1(logits[target] - lse))[0] - 1.0f) * weight;
+  for_vectors(vocab, [=](int64_t i, int64_t count) {
+    store_some(logits + i, exp(load_some(logits + i, count) - lse) * weight, count);
+  });
+  logits[target] = of_target;
+}
+
+}  // namespace
+
+extern const SoftmaxKernels softmax_kernels;
+const SoftmaxKernels softmax_kernels = {log_sum_exp, cross_entropy_grad};
+
+}  // namespace nuri::cpu::NURI_LEVEL
