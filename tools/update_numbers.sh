@@ -17,7 +17,7 @@ case $mode in '' | --measure | --check) ;; *) wrong_use "update_numbers: unknown
 
 if [ "$mode" = --measure ]; then
   ninja -C build --quiet nuri
-  level=$(build/nuri info --json | jq -r .level)
+  level=$(build/nuri info --json | jq -r '.level | split(" ")[0]')
   mkdir -p "$numbers/$level"
   while read -r file arguments; do
     say "bench $arguments"
@@ -30,7 +30,7 @@ fi
 # value LEVEL FILE EXPRESSION: the number, or "-" where that level was not measured
 value() {
   local json=$numbers/$1/$2.json
-  if [ -f "$json" ]; then jq -r "($3) // \"-\"" "$json"; else echo "-"; fi
+  if [ -f "$json" ]; then jq -r "(try ($3) catch null) // \"-\"" "$json"; else echo "-"; fi
 }
 # machine LEVEL WORDS: CPU and commit of a level's files, for the heading; WORDS where it was not measured
 machine() {
