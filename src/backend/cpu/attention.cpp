@@ -1,6 +1,7 @@
 // Attention forward on the CPU. A task is a run of queries of one sequence for one head, or for the heads that share a
-// key, against all keys they see: a block of keys is packed once and meets all rows of the task. Where tasks are too few
-// for the threads (decode of a long context), segments of keys become tasks of their own and are merged after them.
+// key, against all keys they see: a block of keys is packed once and meets all rows of the task. A single query takes
+// several heads, as their keys lie side by side in memory. Where tasks are too few for the threads (decode of a long
+// context), segments of keys become tasks of their own and are merged after them.
 #include <algorithm>
 #include <vector>
 
@@ -17,10 +18,12 @@ namespace {
 constexpr int64_t kSegmentKeys = kKeyBlock * kSegmentBlocks;
 constexpr int64_t kTaskBytes = 256 * 1024;           // of queries and results of a task: they stay in L2
 constexpr int64_t kLeastRows = 24, kMostRows = 512;  // of a task: packing a block costs about as much as 24 rows
+constexpr int64_t kFewRows = 32;                     // up to here the next block is asked for ahead
 constexpr int64_t kPartialFloats = 16 << 20;         // largest memory for segments that are merged later
 constexpr int64_t kTasksPerThread = 4;
 
 /// Queries [first, first + queries) of a sequence for heads [head, head + heads), over segments [segment, end_segment).
+/// Several heads: they share their keys, or there is one query.
 struct Task {
   const AttentionSequence* sequence;
   int64_t head, heads, first, queries;
@@ -100,10 +103,11 @@ class Forward {
     const int64_t row_bytes = 4 * (args_.d_k + args_.d_shared + args_.d_v);
     const int64_t most = std::clamp(kTaskBytes / row_bytes, kKeyBlock, kMostRows);
     const int64_t rows = std::clamp(total_rows / wanted, kLeastRows, most);
-    const int64_t groups = shares_keys_ ? (args_.n_heads + rows - 1) / rows : args_.n_heads;
-    const int64_t heads = (args_.n_heads + groups - 1) / groups;
-    const int64_t queries = std::max<int64_t>(1, rows / heads);
-    for (const AttentionSequence& s : args_.sequences)
+    for (const AttentionSequence& s : args_.sequences) {
+      const int64_t most_heads = shares_keys_ ? rows : s.n_queries == 1 ? std::max(1L, total_rows / (2 * threads)) : 1;
+      const int64_t groups = (args_.n_heads + most_heads - 1) / most_heads;
+      const int64_t heads = (args_.n_heads + groups - 1) / groups;
+      const int64_t queries = std::max<int64_t>(1, rows / heads);
       for (int64_t head = 0; head < args_.n_heads; head += heads)
         for (int64_t first = 0; first < s.n_queries; first += queries) {
           Task task{.sequence = &s,
@@ -117,6 +121,7 @@ class Forward {
           task.end_segment = (task.n_keys() + kSegmentKeys - 1) / kSegmentKeys;
           tasks_.push_back(task);
         }
+    }
     if (threads > 1 && static_cast<int64_t>(tasks_.size()) < wanted) split_segments();
     if (partial_at_.empty())
       std::stable_sort(tasks_.begin(), tasks_.end(), [](const Task& a, const Task& b) { return a.cost() > b.cost(); });
@@ -176,27 +181,31 @@ class Forward {
       const int64_t stride = pack_.row_words(width);
       const float* q = args_.q + (task.sequence->first_row + task.first) * args_.q_row + task.head * args_.q_head + at;
       if (task.heads == 1) {
-        pack_.rows({q, DType::f32, args_.q_row, task.queries, width}, out, stride);
+        pack_.rows({q, false, args_.q_row, task.queries, width}, out, stride);
         return;
       }
       for (int64_t i = 0; i < task.queries; ++i)
-        pack_.rows({q + i * args_.q_row, DType::f32, args_.q_head, task.heads, width}, out + i * task.heads * stride,
+        pack_.rows({q + i * args_.q_row, false, args_.q_head, task.heads, width}, out + i * task.heads * stride,
                    stride);
     };
     pack(0, args_.d_k, room.q);
     if (args_.d_shared) pack(args_.d_k, args_.d_shared, room.q_shared);
   }
 
-  void pack_block(const Task& task, const KeyBlock& block, int64_t n_keys, const Room& room) const {
+  void pack_block(int64_t head, const KeyBlock& block, int64_t n_keys, const Room& room) const {
     const size_t bytes = dtype_bytes(args_.kv_dtype);
-    auto matrix = [&](const void* data, int64_t stride, int64_t head, int64_t width) {
-      const void* at = static_cast<const char*>(data) + static_cast<size_t>(task.head * head) * bytes;
-      return Packer::Matrix{at, args_.kv_dtype, stride, n_keys, width};
+    auto matrix = [&](const void* data, int64_t stride, int64_t head_stride, int64_t width) {
+      const void* at = static_cast<const char*>(data) + static_cast<size_t>(head * head_stride) * bytes;
+      return PackMatrix{at, args_.kv_dtype == DType::bf16, stride, n_keys, width};
     };
     pack_.turned(matrix(block.k, args_.k_row, args_.k_head, args_.d_k), room.keys, room.rounded);
-    if (args_.d_shared)
-      pack_.turned(matrix(block.k_shared, args_.shared_row, 0, args_.d_shared), room.keys_shared, room.rounded);
     pack_.straight(matrix(block.v, args_.v_row, args_.v_head, args_.d_v), room.values, room.rounded);
+  }
+
+  void pack_shared(const KeyBlock& block, int64_t n_keys, const Room& room) const {
+    if (args_.d_shared)
+      pack_.turned({block.k_shared, args_.kv_dtype == DType::bf16, args_.shared_row, n_keys, args_.d_shared},
+                   room.keys_shared, room.rounded);
   }
 
   void attend(const Task& task, const Room& room) const {
@@ -212,11 +221,43 @@ class Forward {
     if (!task.partial) finish(task, task.end_segment > 1 ? room.all : state, room);
   }
 
-  /// Rows that see a part of the block, then rows that see all of it.
+  /// Asks for keys and values of a head: with few rows, memory is what a task waits for.
+  void prefetch(int64_t head, const KeyBlock& block, int64_t n_keys) const {
+    const auto bytes = static_cast<int64_t>(dtype_bytes(args_.kv_dtype));
+    auto ask = [&](const void* data, int64_t stride, int64_t head_stride, int64_t width) {
+      const char* at = static_cast<const char*>(data) + head * head_stride * bytes;
+      for (int64_t row = 0; row < n_keys; ++row, at += stride * bytes)
+        for (int64_t byte = 0; byte < width * bytes; byte += 64) __builtin_prefetch(at + byte);
+    };
+    ask(block.k, args_.k_row, args_.k_head, args_.d_k);
+    if (!shares_keys_) ask(block.v, args_.v_row, args_.v_head, args_.d_v);
+  }
+
+  int64_t keys_in(const Task& task, int64_t key) const { return std::min(kKeyBlock, task.n_keys() - key); }
+
   void attend_block(const Task& task, int64_t key, bool first, const Room& room, const State& state) const {
-    const int64_t n_keys = std::min(kKeyBlock, task.n_keys() - key);
-    pack_block(task, task.sequence->blocks[key / kKeyBlock], n_keys, room);
-    const int64_t begin = task.first_row_seeing(key);
+    const KeyBlock* block = task.sequence->blocks + key / kKeyBlock;
+    const int64_t n_keys = keys_in(task, key);
+    pack_shared(*block, n_keys, room);
+    if (task.heads == 1 || shares_keys_) {
+      if (task.rows() <= kFewRows && key + kKeyBlock < task.n_keys())
+        prefetch(task.head, block[1], keys_in(task, key + kKeyBlock));
+      pack_block(task.head, *block, n_keys, room);
+      attend_queries(task, key, first, room, state);
+      return;
+    }
+    const int32_t visible = static_cast<int32_t>(n_keys);  // of the one query
+    for (int64_t i = 0; i < task.heads; ++i) {
+      if (i + 1 < task.heads) prefetch(task.head + i + 1, *block, n_keys);
+      else if (key + kKeyBlock < task.n_keys()) prefetch(task.head, block[1], keys_in(task, key + kKeyBlock));
+      pack_block(task.head + i, *block, n_keys, room);
+      attend_rows(i, i + 1, n_keys < kKeyBlock ? &visible : nullptr, n_keys, first, room, state);
+    }
+  }
+
+  /// Rows that see a part of the block, then rows that see all of it.
+  void attend_queries(const Task& task, int64_t key, bool first, const Room& room, const State& state) const {
+    const int64_t begin = task.first_row_seeing(key), n_keys = keys_in(task, key);
     const int64_t whole = std::min(task.rows(), task.first_row_seeing(key + kKeyBlock - 1));
     for (int64_t row = begin; row < whole; ++row)
       room.visible[row] = static_cast<int32_t>(task.first_position() + row / task.heads - key + 1);

@@ -190,9 +190,9 @@ class Backward {
       body(block - task.first_block, block);
   }
 
-  Packer::Matrix key_matrix(const Task& task, int64_t block, const void* data, int64_t at, int64_t stride,
+  PackMatrix key_matrix(const Task& task, int64_t block, const void* data, int64_t at, int64_t stride,
                             int64_t width) const {
-    return {static_cast<const float*>(data) + at, DType::f32, stride, keys_in(task, block), width};
+    return {static_cast<const float*>(data) + at, false, stride, keys_in(task, block), width};
   }
 
   void run_group(const Task& task, const Room& room) const {
@@ -228,7 +228,7 @@ class Backward {
 
   void pack_shared_keys(const Task& task, const Room& room) const {
     for_blocks(task, task.end_block, [&](int64_t g, int64_t block) {
-      const Packer::Matrix k =
+      const PackMatrix k =
           key_matrix(task, block, task.sequence->blocks[block].k_shared, 0, args_.shared_row, args_.d_shared);
       pack_.turned(k, room.keys_shared + g * kKeyBlock * pack_.depth(args_.d_shared), room.rounded);
       pack_.straight(k, room.shared_along + g * pack_.depth(kTile) * shared_columns_, room.rounded);
@@ -239,7 +239,7 @@ class Backward {
     for_blocks(task, task.end_block, [&](int64_t g, int64_t block) {
       const KeyBlock& source = task.sequence->blocks[block];
       if (new_k) {
-        const Packer::Matrix k = key_matrix(task, block, source.k, head * args_.k_head, args_.k_row, args_.d_k);
+        const PackMatrix k = key_matrix(task, block, source.k, head * args_.k_head, args_.k_row, args_.d_k);
         pack_.turned(k, room.keys + g * kKeyBlock * pack_.depth(args_.d_k), room.rounded);
         pack_.straight(k, room.keys_along + g * pack_.depth(kTile) * k_columns_, room.rounded);
       }
@@ -250,36 +250,36 @@ class Backward {
   }
 
   /// The words of a matrix both ways: rows for scores (if wanted) and, from them where words are floats, queries as depth.
-  void pack_both(const Packer::Matrix& m, uint32_t* rows, uint32_t* along, const Room& room) const {
+  void pack_both(const PackMatrix& m, uint32_t* rows, uint32_t* along, const Room& room) const {
     const int64_t stride = pack_.row_words(m.columns);
     pack_.rows(m, rows, stride);
     if (pack_.pairs()) pack_.straight(m, along, room.rounded);
-    else pack_.straight_floats({rows, DType::f32, stride, m.rows, m.columns}, along);
+    else pack_.straight_floats({rows, false, stride, m.rows, m.columns}, along);
   }
 
   void pack_queries(const Task& task, int64_t head, int64_t tile, int64_t queries, const Room& room) const {
     const int64_t row = task.sequence->first_row + tile * kTile;
     const float* q = args_.q + row * args_.q_row + head * args_.q_head;
     const float* dout = grad_.dout + row * args_.out_row + head * args_.out_head;
-    const Packer::Matrix dout_matrix{dout, DType::f32, args_.out_row, queries, args_.d_v};
+    const PackMatrix dout_matrix{dout, false, args_.out_row, queries, args_.d_v};
     if (args_.d_shared)
-      pack_both({q + args_.d_k, DType::f32, args_.q_row, queries, args_.d_shared}, room.q_shared, room.q_shared_along,
+      pack_both({q + args_.d_k, false, args_.q_row, queries, args_.d_shared}, room.q_shared, room.q_shared_along,
                 room);
     if (!grad_.v_is_k) {
-      pack_both({q, DType::f32, args_.q_row, queries, args_.d_k}, room.q, room.q_along, room);
+      pack_both({q, false, args_.q_row, queries, args_.d_k}, room.q, room.q_along, room);
       pack_both(dout_matrix, room.dout, room.dout_along, room);
     } else {
-      pack_.rows({q, DType::f32, args_.q_row, queries, args_.d_k}, room.q, pack_.row_words(args_.d_k));
+      pack_.rows({q, false, args_.q_row, queries, args_.d_k}, room.q, pack_.row_words(args_.d_k));
       pack_.rows(dout_matrix, room.dout, pack_.row_words(args_.d_v));
       for (int64_t i = 0; i < queries; ++i) {
         std::memcpy(room.rounded + 2 * i * v_columns_, q + i * args_.q_row, static_cast<size_t>(args_.d_v) * 4);
         std::memcpy(room.rounded + (2 * i + 1) * v_columns_, dout + i * args_.out_row,
                     static_cast<size_t>(args_.d_v) * 4);
       }
-      pack_.straight({room.rounded, DType::f32, v_columns_, 2 * queries, args_.d_v}, room.both_along, room.rounded);
+      pack_.straight({room.rounded, false, v_columns_, 2 * queries, args_.d_v}, room.both_along, room.rounded);
       const int64_t rest = args_.d_k - args_.d_v;
       if (rest)
-        pack_.straight({q + args_.d_v, DType::f32, args_.q_row, queries, rest}, room.q_along, room.rounded);
+        pack_.straight({q + args_.d_v, false, args_.q_row, queries, rest}, room.q_along, room.rounded);
     }
     for (int64_t i = 0; i < queries; ++i) {
       room.lse[i] = args_.lse[(row + i) * args_.n_heads + head];

@@ -107,6 +107,14 @@ struct RowDots {
   int64_t sums_stride = 0;
 };
 
+/// n rows of elements in memory.
+struct PackMatrix {
+  const void* data = nullptr;
+  bool bf16 = false;   ///< else FP32
+  int64_t stride = 0;  ///< elements between rows
+  int64_t rows = 0, columns = 0;
+};
+
 struct AttentionKernels {
   bool pairs = false;  ///< words of BF16 runs are pairs
   void (*attend)(const AttendTile&) = nullptr;
@@ -115,6 +123,11 @@ struct AttentionKernels {
   void (*grad)(const GradTile&) = nullptr;
   void (*product)(const RowProduct&) = nullptr;
   void (*dots)(const RowDots&) = nullptr;
+  // Packing into pairs, rounding on the way; null where there are no pairs (products.h packs then). All write what
+  // products.h describes: the missing half of an odd pair is +0 in rows of A and -0 in B.
+  void (*pack_rows)(const PackMatrix&, uint32_t* out, int64_t stride) = nullptr;  ///< rows of A, stride words apart
+  void (*pack_turned)(const PackMatrix&, uint32_t* out) = nullptr;    ///< panels of B: rows are B's columns
+  void (*pack_straight)(const PackMatrix&, uint32_t* out) = nullptr;  ///< panels of B: rows are B's depth
 };
 
 namespace portable { extern const AttentionKernels attention_kernels; }

@@ -54,27 +54,22 @@ class Packer {
   /// Words between rows of A with k elements.
   int64_t row_words(int64_t k) const { return round_up_16(depth(k)); }
 
-  struct Matrix {  ///< n rows of d elements
-    const void* data = nullptr;
-    DType dtype = DType::f32;
-    int64_t stride = 0;
-    int64_t rows = 0, columns = 0;
-  };
   /// Rows of A: [rows, stride] words, stride >= row_words(columns).
-  void rows(const Matrix& m, uint32_t* out, int64_t stride) const;
+  void rows(const PackMatrix& m, uint32_t* out, int64_t stride) const;
   /// B with the matrix's rows as its columns (scores): round_up_16(rows) * depth(columns) words.
   /// room: 64 x round_up_16(columns) floats, used where BF16 values are rounded first.
-  void turned(const Matrix& m, uint32_t* out, float* room) const;
+  void turned(const PackMatrix& m, uint32_t* out, float* room) const;
   /// B with the matrix's columns as its columns: round_up_16(columns) * depth(rows) words. room as above.
-  void straight(const Matrix& m, uint32_t* out, float* room) const;
+  void straight(const PackMatrix& m, uint32_t* out, float* room) const;
   /// straight() of floats that are words already.
-  void straight_floats(const Matrix& m, uint32_t* out) const;
+  void straight_floats(const PackMatrix& m, uint32_t* out) const;
 
  private:
-  Matrix rounded(const Matrix& m, float* room) const;
+  PackMatrix rounded(const PackMatrix& m, float* room) const;
   Precision precision_;
   Words words_;
-  const ProductKernels& kernels_;
+  const ProductKernels& products_;
+  const AttentionKernels& kernels_;
 };
 
 const AttentionKernels& attention_level();

@@ -1,6 +1,7 @@
 // Attention forward, one level: rows of queries against a block of keys, in strips whose scores stay in L1.
-#include "backend/cpu/kernels/attention_tiles.h"
 #include "backend/cpu/kernels/attention_grad.h"
+#include "backend/cpu/kernels/attention_pack.h"
+#include "backend/cpu/kernels/attention_tiles.h"
 
 namespace nuri::cpu::NURI_LEVEL {
 namespace {
@@ -224,6 +225,11 @@ void finish(const FinishRows& x) {
 
 }  // namespace
 
-const AttentionKernels attention_kernels = {kHasPairs, attend, merge, finish, grad, product, dots};
+#if defined(__AVX512BF16__)
+const AttentionKernels attention_kernels = {true,    attend, merge,          finish,            grad,
+                                            product, dots,   pack_pair_rows, pack_pairs_turned, pack_pairs_straight};
+#else
+const AttentionKernels attention_kernels = {false, attend, merge, finish, grad, product, dots, nullptr, nullptr, nullptr};
+#endif
 
 }  // namespace nuri::cpu::NURI_LEVEL
