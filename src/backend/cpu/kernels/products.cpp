@@ -13,8 +13,10 @@ namespace {
 
 constexpr int kPanel = 16;
 constexpr int kPanelVectors = kPanel / kWidth;
-constexpr int64_t kBlockWords = 256;  // words of k per pass: a tile's panels stay in L1, its rows of A in L1 and L2
-constexpr int64_t kWidenWords = 128;  // the same where pairs are widened to floats first
+// Words of k per pass over a block of C. Long passes, because loading and storing C costs more than streaming the panels
+// from the second cache.
+constexpr int64_t kBlockWords = 512;
+constexpr int64_t kWidenWords = 128;  // the same where pairs are widened to floats first, into a buffer of 16 or 32 KB
 
 #if defined(__AVX512F__)
 constexpr int kMaxRows = 14;
