@@ -47,14 +47,17 @@ awk -F'\t' -v ci="${CI:-}" -v shared_present="$([ -d "$shared" ] && echo 1)" -v 
     listed = 0
     for (i = 1; i <= n; i++) if ($2 ~ name_re[i] && $3 ~ reason_re[i]) listed = 1
     skipped = skipped "  skipped  " $2 ": " $3 "\n"
+    before = failed
     if (shared_present && $3 ~ /shared data directory is absent/)
       failed = failed "  FAILED   " $2 ": skipped for want of the shared data, which is present\n"
     else if (ci != "" && !listed)
       failed = failed "  FAILED   " $2 ": this skip is not listed in tests/may_skip.txt (" $3 ")\n"
+    if (failed != before) forbidden++
   }
   END {
     printf "\n%s%s", skipped, failed
-    printf "summary: %d passed, %d failed, %d skipped in %d s\n", count["passed"], count["failed"], count["skipped"], seconds
+    printf "summary: %d passed, %d failed, %d skipped%s in %d s\n", count["passed"], count["failed"], count["skipped"],
+      forbidden ? " (" forbidden " of them not allowed)" : "", seconds
     if (count["passed"] + count["failed"] == 0) { print "no test ran"; exit 1 }
     if (failed == "" && status != 0) { print "ctest ended with status " status; exit 1 }
     exit failed != ""
