@@ -40,8 +40,6 @@ Action add_inspect(CLI::App& app);
 Action add_diff(CLI::App& app);
 Action add_bench(CLI::App& app);
 Action add_demo(CLI::App& app);
-Action add_diff(CLI::App& app);
-Action add_inspect(CLI::App& app);
 
 /// Parses the command line, runs the verb, turns exceptions into messages and exit codes.
 int run_program(int argc, char** argv);
