@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/test_support.h"
+#include "base/threads.h"
 #include "text/stream_decoder.h"
 #include "text/text_test_support.h"
 #include "text/tokenizer.h"
@@ -121,6 +122,21 @@ TEST(TokenizerJson, ConfigNamesSpecialTokensAndTemplate) {
   EXPECT_EQ(Tokenizer::load(dir.path()).chat_template(), "jinja");
   EXPECT_EQ(Tokenizer::load(dir.path() / "tokenizer.json").vocab_size(), 258);
   EXPECT_THROW(Tokenizer::load(dir.path() / "absent"), Error);
+}
+
+TEST(TokenizerJson, ManyThreadsAtOnce) {
+  const Tokenizer t = Tokenizer::from_json(test::small_tokenizer({"a b", "ab c", "c a"}, [](json&) {}).dump());
+  const auto text = [](int64_t i) {
+    std::string out;
+    for (int64_t n = 0; n < 200; ++n) out += "abcabcab"[(i * 31 + n * n) % 8] + std::string(n % 7 ? "" : " ");
+    return out;
+  };
+  std::vector<Ids> ids(64);
+  parallel_for(64, [&](int64_t i) { ids[static_cast<size_t>(i)] = t.encode(text(i)); });
+  for (int64_t i = 0; i < 64; ++i) {
+    EXPECT_EQ(ids[static_cast<size_t>(i)], t.encode(text(i)));
+    EXPECT_EQ(t.decode(ids[static_cast<size_t>(i)]), text(i));
+  }
 }
 
 TEST(TokenizerJson, TextThatIsNotUtf8IsAnError) {
