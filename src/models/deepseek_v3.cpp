@@ -143,6 +143,11 @@ Tensor DeepseekV3::mtp_hidden(const Tensor& hidden, const RaggedBatch& shifted, 
   return rmsnorm(x, mtp_->head_norm, eps);
 }
 
+std::vector<float> DeepseekV3::token_nll(const TrainBatch& batch) {
+  const std::vector<float> weights(batch.counts.begin(), batch.counts.end());
+  return cross_entropy(hidden(batch.batch), head_, 0, batch.targets, weights, precision()).nll;
+}
+
 Tensor DeepseekV3::mtp_logits(const TrainBatch& batch, ForwardTrace* trace) {
   NURI_ASSERT(mtp_);
   std::vector<int32_t> index;

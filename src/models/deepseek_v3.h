@@ -60,6 +60,8 @@ class DeepseekV3 {
   /// Forward and, with a tape current, everything needed for backward, of one micro-batch. Adds to sums and stats.
   void losses(const TrainBatch& batch, const LossOptions& options, LossSums& sums, std::vector<LayerStats>* stats,
               ForwardTrace* trace = nullptr);
+  /// Negative log-likelihood in nats of each target that counts (others 0), without MTP and without a tape.
+  std::vector<float> token_nll(const TrainBatch& batch);
   /// MTP logits at the positions that have a token after next inside their row, row after row (for parity checks).
   Tensor mtp_logits(const TrainBatch& batch, ForwardTrace* trace = nullptr);
 

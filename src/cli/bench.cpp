@@ -1,0 +1,161 @@
+// nuri bench [ops|step|decode|text].
+#include "cli/bench.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/threads.h"
+#include "cli/documents.h"
+#include "cli/machine.h"
+#include "cli/verbs.h"
+#include "ledger/run_record.h"
+#include "nuri_commit.h"
+#include "text/tokenizer.h"
+#include "text/tokenizer_train.h"
+
+namespace nuri {
+
+TextBench bench_text(const std::vector<std::string>& sources, int64_t vocab_size) {
+  std::vector<std::string> texts;
+  SourceDocuments documents(sources, 0);
+  TextBench out;
+  for (std::string text; documents.next(text);) {
+    out.megabytes += static_cast<double>(text.size()) / 1e6;
+    texts.push_back(std::move(text));
+  }
+  size_t at = 0;
+  TokenizerTrainOptions options;
+  options.vocab_size = static_cast<int32_t>(vocab_size);
+  double begin = seconds_now();
+  const TrainedTokenizer trained = train_tokenizer(
+      [&](std::string& text) {
+        if (at == texts.size()) return false;
+        text = texts[at++];
+        return true;
+      },
+      options);
+  out.train_seconds = seconds_now() - begin;
+  out.train_mb_per_s = out.megabytes / out.train_seconds;
+  const Tokenizer tokenizer = Tokenizer::from_json(trained.tokenizer_json, trained.tokenizer_config_json);
+  const size_t part = std::max<size_t>(1, texts.size() / 8);  // as the peer's script
+  double part_mb = 0;
+  begin = seconds_now();
+  for (size_t i = 0; i < part; ++i) {
+    part_mb += static_cast<double>(texts[i].size()) / 1e6;
+    out.tokens += static_cast<int64_t>(tokenizer.encode(texts[i]).size());
+  }
+  out.encode_mb_per_s = part_mb / (seconds_now() - begin);
+  begin = seconds_now();
+  parallel_for(static_cast<int64_t>(part), [&](int64_t i) { (void)tokenizer.encode(texts[static_cast<size_t>(i)]); });
+  out.encode_threads_mb_per_s = part_mb / (seconds_now() - begin);
+  return out;
+}
+
+namespace {
+
+struct Options {
+  std::string what = "step";
+  BenchOptions bench;
+  std::vector<std::string> text;
+  int64_t vocab_size = 32000;
+  bool json = false, no_mtp = false;
+};
+
+OrderedJson machine_json() {
+  OrderedJson j;
+  j["cpu"] = this_machine("").cpu;
+  j["level"] = active_level_text();
+  j["threads"] = thread_count();
+  j["commit"] = NURI_COMMIT;
+  j["peak_fp32_gflops"] = machine_peaks().fp32_gflops;
+  j["peak_bf16_gflops"] = machine_peaks().bf16_gflops;
+  j["read_gbps"] = machine_peaks().read_gbps;
+  return j;
+}
+
+void run_ops(const Options& o, OrderedJson& j) {
+  for (const BenchRow& r : bench_ops(o.bench)) {
+    j["rows"].push_back({{"what", r.what}, {"kernel", r.kernel}, {"ms", 1e3 * r.seconds}, {"gflops", r.gflops}, {"of_peak", r.of_peak}});
+    if (!o.json) fmt::print("{:<48} {:<18} {:>9.3f} ms {:>8.1f} GFLOP/s {:>6.1f} %\n", r.what, r.kernel, 1e3 * r.seconds, r.gflops, 100 * r.of_peak);
+  }
+}
+
+void run_step(const Options& o, OrderedJson& j) {
+  const StepBench s = bench_step(o.bench);
+  j["preset"] = o.bench.preset;
+  j["precision"] = o.bench.precision;
+  j["mtp"] = o.bench.with_mtp;
+  j["rows"] = s.rows;
+  j["length"] = s.length;
+  j["step_ms"] = 1e3 * s.seconds;
+  j["tokens_per_s"] = s.tokens_per_s;
+  j["flops"] = s.flops;
+  j["mfu"] = s.mfu;
+  j["peak_gflops"] = product_peak(machine_peaks(), o.bench.precision != "f32");
+  if (!o.json)
+    fmt::print("{} {} x {}, {}, MTP {}: {:.1f} ms a step, {:.0f} tokens/s, {:.1f} % of {:.1f} GFLOP/s\n", o.bench.preset,
+               s.rows, s.length, o.bench.precision, o.bench.with_mtp ? "on" : "off", 1e3 * s.seconds, s.tokens_per_s,
+               100 * s.mfu, product_peak(machine_peaks(), o.bench.precision != "f32"));
+}
+
+void run_decode(const Options& o, OrderedJson& j) {
+  j["preset"] = o.bench.preset;
+  for (const DecodeBench& d : bench_decode(o.bench)) {
+    j["decode"].push_back({{"context", d.context}, {"tokens_per_s", d.tokens_per_s}, {"bytes_per_token", d.bytes_per_token}, {"of_read", d.of_read}});
+    if (!o.json)
+      fmt::print("{} batch 1, context {}: {:.1f} tokens/s, {:.1f} MB a token, {:.1f} % of {:.1f} GB/s\n", o.bench.preset,
+                 d.context, d.tokens_per_s, d.bytes_per_token / 1e6, 100 * d.of_read, machine_peaks().read_gbps);
+  }
+  if (!j["decode"].empty()) j["tokens_per_s"] = j["decode"][0]["tokens_per_s"];
+}
+
+void run_text(const Options& o, OrderedJson& j) {
+  NURI_CHECK(!o.text.empty(), "bench text needs --text PATH (may be repeated): the text to measure on");
+  const TextBench t = bench_text(o.text, o.vocab_size);
+  j["megabytes"] = t.megabytes;
+  j["train_seconds"] = t.train_seconds;
+  j["train_mb_per_s"] = t.train_mb_per_s;
+  j["encode_mb_per_s"] = t.encode_mb_per_s;
+  j["encode_threads_mb_per_s"] = t.encode_threads_mb_per_s;
+  if (!o.json)
+    fmt::print("tokenizer of {} ids on {:.1f} MB: {:.1f} s, {:.2f} MB/s; encode {:.2f} MB/s on one thread, {:.2f} on {}\n",
+               o.vocab_size, t.megabytes, t.train_seconds, t.train_mb_per_s, t.encode_mb_per_s, t.encode_threads_mb_per_s, thread_count());
+}
+
+int run(Options o) {
+  o.bench.with_mtp = !o.no_mtp;
+  OrderedJson j = machine_json();
+  if (!o.json)
+    fmt::print("{}, {} threads, level {}, commit {}; peak FP32 {:.1f}, BF16 {:.1f} GFLOP/s, read {:.1f} GB/s\n",
+               j["cpu"].get<std::string>(), thread_count(), active_level_text(), NURI_COMMIT, machine_peaks().fp32_gflops,
+               machine_peaks().bf16_gflops, machine_peaks().read_gbps);
+  if (o.what == "ops") run_ops(o, j);
+  if (o.what == "step") run_step(o, j);
+  if (o.what == "decode") run_decode(o, j);
+  if (o.what == "text") run_text(o, j);
+  if (o.json) fmt::print("{}", json_text(j));
+  return kExitOk;
+}
+
+}  // namespace
+
+Action add_bench(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  app.add_option("WHAT", o->what, "ops, step (default), decode or text")->check(CLI::IsMember({"ops", "step", "decode", "text"}));
+  app.add_option("--preset", o->bench.preset, "nano (default), micro or small; read from recipes/")->check(CLI::IsMember({"nano", "micro", "small"}));
+  app.add_option("--precision", o->bench.precision, "bf16 (default) or f32")->check(CLI::IsMember({"bf16", "f32"}));
+  app.add_option("--rows", o->bench.rows, "rows of a step (default: nano 8, micro 4, small 4)");
+  app.add_option("--length", o->bench.length, "tokens of a row (default: nano 256, micro 512, small 1024)");
+  app.add_option("--seconds", o->bench.seconds, "per measurement (default 0.3; a step takes at least 5)");
+  app.add_flag("--no-mtp", o->no_mtp, "leave the MTP module out of the step");
+  app.add_option("--text", o->text, "text for `bench text`: PATH or PATH::key=value (may be repeated)")->allow_extra_args(false);
+  app.add_option("--vocab-size", o->vocab_size, "ids of `bench text` (default 32000)");
+  app.add_flag("--json", o->json, "print JSON");
+  return [o] { return run(*o); };
+}
+
+}  // namespace nuri

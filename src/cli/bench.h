@@ -1,0 +1,50 @@
+// What the parts of `nuri bench` share: timing by medians, rows of a table or of JSON.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace nuri {
+
+struct BenchRow {
+  std::string what;     ///< "grouped gate_up forward, nano"
+  std::string kernel;   ///< table and level that ran: "cpu/avx512_bf16"
+  double seconds = 0;   ///< median of one run
+  double gflops = 0;    ///< 0: not counted in operations
+  double gbps = 0;      ///< 0: not counted in bytes
+  double of_peak = 0;   ///< share of the peak of the same run (operations or bytes)
+};
+
+struct BenchOptions {
+  std::string preset = "nano";
+  double seconds = 0.3;   ///< per measurement, about
+  bool with_mtp = true;
+  std::string precision = "bf16";
+  int64_t rows = 0, length = 0;  ///< of a training step; 0: the preset's figures
+};
+
+/// Median seconds of one call, after one warm-up call.
+double median_seconds(const std::function<void()>& call, double budget);
+
+std::vector<BenchRow> bench_ops(const BenchOptions& options);
+/// One training step: tokens per second, FLOP utilisation.
+struct StepBench {
+  double seconds = 0, tokens_per_s = 0, flops = 0, mfu = 0;
+  int64_t rows = 0, length = 0;
+};
+StepBench bench_step(const BenchOptions& options);
+/// One-token decoding at a context: tokens per second, bytes that must be read, share of the read bandwidth.
+struct DecodeBench {
+  int64_t context = 0;
+  double tokens_per_s = 0, bytes_per_token = 0, of_read = 0;
+};
+std::vector<DecodeBench> bench_decode(const BenchOptions& options);
+struct TextBench {
+  double train_seconds = 0, train_mb_per_s = 0, encode_mb_per_s = 0, encode_threads_mb_per_s = 0, megabytes = 0;
+  int64_t tokens = 0;
+};
+TextBench bench_text(const std::vector<std::string>& sources, int64_t vocab_size);
+
+}  // namespace nuri

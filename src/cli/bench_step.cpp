@@ -1,0 +1,101 @@
+// A training step and one-token decoding of a preset, with random weights and tokens.
+#include <algorithm>
+
+#include "arch/counts.h"
+#include "base/clock.h"
+#include "base/philox.h"
+#include "cli/bench.h"
+#include "cli/machine.h"
+#include "infer/generate.h"
+#include "train/metrics.h"
+#include "train/step.h"
+
+namespace nuri {
+namespace {
+
+std::vector<int32_t> random_ids(int64_t n, int64_t vocab, uint64_t stream) {
+  const Philox random(5, Purpose::test, stream);
+  std::vector<int32_t> ids;
+  for (int64_t i = 0; i < n; ++i) ids.push_back(static_cast<int32_t>(random.below(static_cast<uint64_t>(vocab), static_cast<uint64_t>(i))));
+  return ids;
+}
+
+DType dtype_of(const BenchOptions& o) { return o.precision == "f32" ? DType::f32 : DType::bf16; }
+
+}  // namespace
+
+StepBench bench_step(const BenchOptions& o) {
+  const DeepseekV3Config config = read_config("recipes/" + o.preset + "/config.json");
+  StepBench out;
+  // The shapes of the utilisation figures.
+  out.rows = o.rows > 0 ? o.rows : o.preset == "nano" ? 8 : 4;
+  out.length = o.length > 0 ? o.length : o.preset == "nano" ? 256 : o.preset == "micro" ? 512 : 1024;
+  DeepseekV3 model(config, {.dtype = dtype_of(o), .trainable = true, .with_mtp = o.with_mtp});
+  model.initialise(1);
+  AdamW optimizer(model.parameters(), {});
+  const StepOptions options{.length = out.length, .micro_rows = o.preset == "small" ? 1 : out.rows};
+  TrainStep step(model, optimizer, options);
+  const std::vector<int32_t> documents(static_cast<size_t>(out.rows * (out.length + 1)), 0);
+  int64_t n = 0;
+  out.seconds = median_seconds(
+      [&] {
+        const auto tokens = random_ids(out.rows * (out.length + 1), config.vocab_size, static_cast<uint64_t>(++n));
+        StepResult r = step.gradients(tokens, documents, out.rows);
+        step.apply(r, 1e-4, n);
+      },
+      std::max(o.seconds, 5.0));
+  out.tokens_per_s = static_cast<double>(out.rows * out.length) / out.seconds;
+  DeepseekV3Config counted = config;
+  if (!o.with_mtp) counted.n_mtp_layers = 0;
+  out.flops = training_flops(counted, std::vector<int64_t>(static_cast<size_t>(out.rows), out.length));
+  out.mfu = out.flops / out.seconds / 1e9 / product_peak(machine_peaks(), dtype_of(o) == DType::bf16);
+  return out;
+}
+
+std::vector<DecodeBench> bench_decode(const BenchOptions& o) {
+  DeepseekV3Config config = read_config("recipes/" + o.preset + "/config.json");
+  config.n_mtp_layers = 0;
+  // initialise() needs masters; a trainable model is built for one moment and its values are taken over.
+  DeepseekV3 model(config, {.dtype = dtype_of(o), .trainable = false, .with_mtp = false});
+  model.visit([&](Weight& w) {
+    for (Parameter& p : w.parameters) {
+      const Philox random(1, Purpose::init, static_cast<uint64_t>(p.value.size()));
+      for (int64_t i = 0; i < p.value.size(); ++i) {
+        const float v = p.matrix ? 0.04f * (random.uniform(static_cast<uint64_t>(i)) - 0.5f) : 1.0f;
+        if (p.value.dtype() == DType::bf16) p.value.data<Bf16>()[i].bits = static_cast<uint16_t>(__builtin_bit_cast(uint32_t, v) >> 16);
+        else p.value.data<float>()[i] = v;
+      }
+    }
+    w.invalidate();
+  });
+  const double bytes = dtype_of(o) == DType::bf16 ? 2 : 4;
+  std::vector<DecodeBench> out;
+  for (int64_t context : {128, 2048}) {
+    if (context + 64 > config.max_seq_len) continue;
+    KvPool pool(config, MlaForm::expanded, dtype_of(o), context / kKeyBlock + 3);
+    KvSequence cache(pool);
+    std::vector<CacheStep> fill{{&cache, random_ids(context, config.vocab_size, 1)}};
+    (void)forward_cached(model, pool, fill);
+    std::vector<double> times;
+    for (int64_t i = 0; i < 48; ++i) {
+      std::vector<CacheStep> steps{{&cache, random_ids(1, config.vocab_size, static_cast<uint64_t>(10 + i))}};
+      const double begin = seconds_now();
+      (void)model.logits_of(forward_cached(model, pool, steps));
+      if (i >= 4) times.push_back(seconds_now() - begin);
+    }
+    std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
+    DecodeBench d;
+    d.context = context;
+    const double seconds = times[times.size() / 2];
+    d.tokens_per_s = 1 / seconds;
+    // Expanded cache: keys without position and values of every head, and the shared rotated key.
+    const double cache_values = static_cast<double>(
+        context * config.n_layers * (Mla::cache_width(config, MlaForm::expanded) + config.qk_rope_head_dim));
+    d.bytes_per_token = bytes * (static_cast<double>(active_matrix_parameters(config, false)) + cache_values);
+    d.of_read = d.bytes_per_token / seconds / 1e9 / machine_peaks().read_gbps;
+    out.push_back(d);
+  }
+  return out;
+}
+
+}  // namespace nuri

@@ -1,0 +1,92 @@
+// nuri chat MODEL.
+#include "cli/chat.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <iostream>
+
+#include "cli/model_options.h"
+#include "cli/verbs.h"
+#include "train/signals.h"
+
+namespace nuri {
+
+Conversation::Conversation(DeepseekV3& model, const Tokenizer& tokenizer, const SamplerOptions& sampler,
+                           int64_t max_tokens)
+    : model_(model), tokenizer_(tokenizer), template_(tokenizer), sampler_(sampler), max_tokens_(max_tokens) {}
+
+void Conversation::set_system(const std::string& text) {
+  if (!text.empty()) history_.insert(history_.begin(), Message{"system", text});
+}
+
+std::string Conversation::ask(const std::string& question, const std::function<bool(std::string_view)>& on_text) {
+  history_.push_back({"user", question});
+  GenerateRequest r;
+  r.prompt = template_.render(history_, true);
+  r.max_tokens = max_tokens_;
+  r.sampler = sampler_;
+  r.sequence = turn_++;
+  if (const auto eos = tokenizer_.eos_id()) r.stop_ids.push_back(*eos);
+  const std::vector<Reply> reply = Generator(model_, tokenizer_).run({r}, [&](size_t, std::string_view text) {
+    return !on_text || on_text(text);
+  });
+  history_.push_back({"assistant", reply[0].text});
+  return reply[0].text;
+}
+
+int chat_loop(Conversation& conversation) {
+  const bool terminal = isatty(STDIN_FILENO) == 1;
+  if (terminal) fmt::print("Type a question; /clear forgets the conversation, /quit or Ctrl-D ends.\n질문을 입력하세요. /clear: 대화 지우기, /quit 또는 Ctrl-D: 끝.\n");
+  std::string line;
+  for (;;) {
+    if (terminal) {
+      fmt::print("> ");
+      std::fflush(stdout);
+    }
+    if (!std::getline(std::cin, line) || line == "/quit") break;
+    if (line == "/clear") {
+      conversation.clear();
+      continue;
+    }
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const SignalScope signals;  // Ctrl-C ends the answer, not the program
+    conversation.ask(line, [](std::string_view text) {
+      std::fwrite(text.data(), 1, text.size(), stdout);
+      std::fflush(stdout);
+      return !SignalScope::stop_asked();
+    });
+    fmt::print("\n");
+  }
+  if (terminal) fmt::print("\n");
+  return kExitOk;
+}
+
+namespace {
+
+struct Options {
+  ModelOptions model;
+  SamplingOptions sampling;
+  std::string system;
+  int64_t max_tokens = 512;
+};
+
+}  // namespace
+
+Action add_chat(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  o->model.add(app);
+  o->sampling.add(app);
+  app.add_option("--system", o->system, "system text before the conversation");
+  app.add_option("--max-tokens", o->max_tokens, "longest answer, tokens (default 512)")->check(CLI::Range(1, 1 << 30));
+  app.footer("Without a terminal, each line of standard input is a question.");
+  return [o] {
+    const std::unique_ptr<DeepseekV3> model = o->model.load();
+    const Tokenizer tokenizer = Tokenizer::load(o->model.directory);
+    Conversation conversation(*model, tokenizer, o->sampling.sampler(), o->max_tokens);
+    conversation.set_system(o->system);
+    return chat_loop(conversation);
+  };
+}
+
+}  // namespace nuri

@@ -1,0 +1,118 @@
+// nuri data build | show.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/documents.h"
+#include "cli/verbs.h"
+#include "data/build.h"
+#include "data/loader.h"
+#include "data/show.h"
+#include "ledger/run_record.h"
+#include "train/recipe.h"
+
+namespace nuri {
+namespace {
+
+struct Build {
+  std::vector<std::string> sources;
+  std::string tokenizer, out;
+  double validation = 0.01;
+  bool overwrite = false, json = false;
+};
+
+int build(const Build& o) {
+  data::BuildOptions options;
+  for (const std::string& text : o.sources) options.sources.push_back(data::parse_source(text));
+  options.tokenizer = o.tokenizer;
+  options.out = o.out;
+  options.validation = o.validation;
+  options.overwrite = o.overwrite;
+  ProgressPrinter progress;
+  const double begin = seconds_now();
+  const data::Manifest m = data::build_dataset(options, [&](const data::BuildProgress& p) {
+    const double done = static_cast<double>(p.bytes_read), left = static_cast<double>(p.bytes_total) - done;
+    const double eta = done > 0 ? (seconds_now() - begin) * left / done : 0;
+    progress.show(fmt::format("{}: {:.1f} of {:.1f} MB, {} documents, {} tokens, ETA {:.0f} s", p.source, done / 1e6,
+                              static_cast<double>(p.bytes_total) / 1e6, p.documents, p.tokens, eta));
+  });
+  progress.end();
+  if (o.json) {
+    fmt::print("{}", data::manifest_text(m));
+    return kExitOk;
+  }
+  fmt::print("{:<24} {:>9} {:>9} {:>10} {:>9} {:>8} {:>8} {:>8}\n", "source", "documents", "train", "validation", "tokens",
+             "dropped", "lines", "bad rows");
+  for (const data::SourceReport& s : m.sources) {
+    const data::Amount train = s.total(data::Split::train), held = s.total(data::Split::validation);
+    fmt::print("{:<24} {:>9} {:>9} {:>10} {:>9} {:>8} {:>8} {:>8}\n", s.source.name, s.documents_read, train.documents,
+               held.documents, train.tokens + held.tokens, s.duplicates + s.empty + s.other_language, s.repeated_lines,
+               s.rejected);
+  }
+  fmt::print("{:.1f} s -> {} (manifest hash {})\n", seconds_now() - begin, o.out, m.hash);
+  return kExitOk;
+}
+
+struct Show {
+  std::string run, data;
+  int64_t step = 1;
+  bool json = false;
+};
+
+int show(const Show& o) {
+  const fs::path run = o.run;
+  const ResolvedRecipe recipe = load_recipe(run / "recipe.toml", {"config=config.json"});
+  std::string where = o.data;
+  if (where.empty()) {  // the command of the run knows
+    const RunRecord record = read_run_record(run / "run.json");
+    for (size_t i = 0; i + 1 < record.command.size(); ++i)
+      if (record.command[i] == "--data") where = record.command[i + 1];
+    NURI_CHECK(!where.empty(), "{}: does not say where the data lies; name it with --data", (run / "run.json").string());
+  }
+  const data::Dataset dataset = data::Dataset::open(where);
+  data::LoaderOptions options;
+  options.length = recipe.recipe.length;
+  options.seed = static_cast<uint64_t>(recipe.recipe.seed);
+  options.weights = recipe.recipe.source_weights();
+  const data::Loader loader(dataset, options);
+  const Tokenizer tokenizer = Tokenizer::load(dataset.tokenizer_dir());
+  NURI_CHECK(o.step >= 1, "--step {}: steps are counted from 1", o.step);
+  const uint64_t first = static_cast<uint64_t>((o.step - 1) * recipe.recipe.batch_rows);
+  fmt::print("{}", o.json ? data::show_rows_json(dataset, loader, tokenizer, first, recipe.recipe.batch_rows) + "\n"
+                          : data::show_rows(dataset, loader, tokenizer, first, recipe.recipe.batch_rows));
+  return kExitOk;
+}
+
+}  // namespace
+
+Action add_data(CLI::App& app) {
+  app.require_subcommand(1);
+  auto action = std::make_shared<Action>();
+  auto b = std::make_shared<Build>();
+  CLI::App* build_app = app.add_subcommand("build", "clean text, split it, write token shards and a manifest");
+  build_app->add_option("SOURCE", b->sources,
+                        "PATH or PATH::key=value,... with keys name, weight, licence, field, language (ko, en, other), "
+                        "hangul_lines, markers; PATH: file, directory or pattern of .txt .md .html .jsonl, plain, .gz, .zst")
+      ->required();
+  build_app->add_option("--tokenizer", b->tokenizer, "directory with tokenizer.json")->required();
+  build_app->add_option("--out", b->out, "directory of the shards")->required();
+  build_app->add_option("--validation", b->validation, "share of documents held out by hash (default 0.01)")
+      ->check(CLI::Range(0.0, 0.5));
+  build_app->add_flag("--overwrite", b->overwrite, "replace a complete data directory");
+  build_app->add_flag("--json", b->json, "print the manifest");
+  build_app->final_callback([=] { *action = [b] { return build(*b); }; });
+
+  auto s = std::make_shared<Show>();
+  CLI::App* show_app = app.add_subcommand("show", "the documents (source, line) that a training step saw");
+  show_app->add_option("--run", s->run, "directory of the run")->required();
+  show_app->add_option("--step", s->step, "optimizer step, from 1 (default 1)");
+  show_app->add_option("--data", s->data, "directory of shards (default: the one the run names)");
+  show_app->add_flag("--json", s->json, "print JSON");
+  show_app->final_callback([=] { *action = [s] { return show(*s); }; });
+  return [action] { return (*action)(); };
+}
+
+}  // namespace nuri

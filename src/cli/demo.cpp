@@ -1,0 +1,230 @@
+// nuri demo: text -> tokenizer -> shards -> training -> report -> chat. Each stage is skipped where its result is there.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cmath>
+
+#include "arch/counts.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "cli/chat.h"
+#include "cli/demo_text.h"
+#include "cli/documents.h"
+#include "cli/machine.h"
+#include "cli/verbs.h"
+#include "data/build.h"
+#include "data/facts.h"
+#include "data/ngram.h"
+#include "ledger/run_record.h"
+#include "models/load.h"
+#include "text/tokenizer_train.h"
+#include "train/metrics.h"
+#include "train/trainer.h"
+
+namespace nuri {
+namespace {
+
+struct Options {
+  std::string packages, out = "demo", recipe = "recipes/nano/recipe.toml";
+  std::vector<std::string> text, settings;
+  bool quick = false, no_chat = false;
+  double minutes = 0;
+};
+
+/// Facts beside about 5 MB of manuals: enough to be learned, few enough to leave the manuals their share.
+constexpr int64_t kFactRows = 12000;
+constexpr double kValidation = 0.05;
+
+void stage(int number, const char* english, const char* korean) { fmt::print("\n[{}/6] {} · {}\n", number, english, korean); }
+
+std::vector<std::string> make_sources(const Options& o) {
+  stage(1, "text", "텍스트");
+  std::vector<std::string> sources = o.text, missing;
+  if (sources.empty() && !o.packages.empty()) sources = manual_sources(o.packages, missing);
+  for (const std::string& package : missing) fmt::print("  not here: {} (the text is made without it)\n", package);
+  if (sources.empty()) fmt::print("  no manuals and no --text: training on generated facts alone\n");
+  const fs::path facts = fs::path(o.out) / "facts.jsonl";
+  if (!fs::exists(facts)) data::write_fact_rows(facts, 1, kFactRows);
+  sources.push_back(facts.string() + "::name=facts,markers=true,licence=generated");
+  for (const std::string& s : sources) fmt::print("  {}\n", s);
+  return sources;
+}
+
+void make_tokenizer(const Options& o, const std::vector<std::string>& sources, int64_t vocab_size) {
+  stage(2, "tokenizer", "토크나이저");
+  const fs::path dir = fs::path(o.out) / "tokenizer";
+  if (fs::exists(dir / "tokenizer_config.json")) {
+    fmt::print("  {} is there\n", dir.string());
+    return;
+  }
+  TokenizerTrainOptions options;
+  options.vocab_size = static_cast<int32_t>(vocab_size);
+  SourceDocuments documents(sources);
+  const double begin = seconds_now();
+  const TokenizerTrainReport r = train_tokenizer_to([&](std::string& text) { return documents.next(text); }, options, dir);
+  fmt::print("  {} documents, {:.2f} MB: {} ids, {} learned, {:.1f} s\n", r.documents, static_cast<double>(r.bytes) / 1e6,
+             r.vocab_size, r.learned, seconds_now() - begin);
+}
+
+fs::path make_shards(const Options& o, const std::vector<std::string>& sources) {
+  stage(3, "shards", "샤드");
+  data::BuildOptions b;
+  for (const std::string& s : sources) b.sources.push_back(data::parse_source(s));
+  b.tokenizer = fs::path(o.out) / "tokenizer";
+  b.out = fs::path(o.out) / "data";
+  b.validation = kValidation;
+  b.overwrite = true;
+  if (data::is_up_to_date(b)) {
+    fmt::print("  {} is there\n", b.out.string());
+    return b.out;
+  }
+  ProgressPrinter progress;
+  const data::Manifest m = data::build_dataset(b, [&](const data::BuildProgress& p) {
+    progress.show(fmt::format("  {} documents, {} tokens", p.documents, p.tokens));
+  });
+  progress.end();
+  for (const data::SourceReport& s : m.sources) {
+    const data::Amount t = s.total(data::Split::train), v = s.total(data::Split::validation);
+    fmt::print("  {:<12} train {} tokens, {:.2f} MB; held out {} tokens, {:.2f} MB; {} duplicates and {} repeated lines "
+               "dropped\n", s.source.name, t.tokens, static_cast<double>(t.text_bytes) / 1e6, v.tokens,
+               static_cast<double>(v.text_bytes) / 1e6, s.duplicates, s.repeated_lines);
+  }
+  return b.out;
+}
+
+/// Steps that fit into `minutes` at the speed of a few trial steps: the schedule is fitted to the time.
+int64_t fit_steps(const Options& o, ResolvedRecipe recipe, const fs::path& shards, double minutes) {
+  TrainOptions trial;
+  recipe.recipe.steps = 12;
+  recipe.recipe.eval_every = recipe.recipe.sample_every = recipe.recipe.save_every = 0;
+  recipe.recipe.sample_prompts.clear();
+  recipe.recipe.eval_rows = 1;
+  const data::Dataset dataset = data::Dataset::open(shards, false);
+  data::LoaderOptions loader_options;
+  loader_options.length = recipe.recipe.length;
+  const data::Loader loader(dataset, loader_options);
+  DeepseekV3 model(recipe.model, {.dtype = recipe.recipe.precision_kind() == Precision::bf16 ? DType::bf16 : DType::f32,
+                                  .trainable = true, .form = recipe.recipe.form()});
+  model.initialise(0);
+  AdamW optimizer(model.parameters(), recipe.recipe.adamw_options());
+  TrainStep step(model, optimizer, recipe.recipe.step_options());
+  std::vector<double> times;
+  for (int64_t i = 0; i < recipe.recipe.steps; ++i) {
+    const double begin = seconds_now();
+    const data::Batch batch = loader.rows(static_cast<uint64_t>(i * recipe.recipe.batch_rows), recipe.recipe.batch_rows);
+    StepResult r = step.gradients(batch.tokens, batch.documents, recipe.recipe.batch_rows);
+    step.apply(r, 1e-4, i + 1);
+    times.push_back(seconds_now() - begin);
+  }
+  std::sort(times.begin(), times.end());
+  const double per_step = times[times.size() / 2] * 1.03;
+  (void)o;
+  return std::max<int64_t>(20, static_cast<int64_t>(minutes * 60 / per_step));
+}
+
+TrainSummary run_training(const Options& o, const fs::path& shards, const fs::path& run_dir) {
+  stage(4, "training", "학습");
+  ResolvedRecipe recipe = load_recipe(o.recipe, o.settings);
+  // Ten minutes in all with AVX-512, fifteen with less, of which the other stages take about one and a half.
+  const bool wide = active_level_text().starts_with("avx512");
+  const double minutes = o.minutes > 0 ? o.minutes : o.quick ? 1.0 : wide ? 8.3 : 13.0;
+  const fs::path plan = fs::path(o.out) / "steps";
+  if (!recipe.origin.contains("steps") || recipe.origin["steps"].empty()) {
+    // Measured once per run: a resumed run keeps its length.
+    if (fs::exists(plan)) recipe.recipe.steps = std::stoll(read_file(plan, 64));
+    else write_file_atomic(plan, std::to_string(recipe.recipe.steps = fit_steps(o, recipe, shards, minutes)) + "\n");
+    recipe.origin["steps"] = fmt::format("fitted to {:.1f} minutes", minutes);
+  }
+  TrainOptions t;
+  t.recipe = recipe;
+  t.data = shards;
+  t.out = run_dir;
+  t.resume = true;
+  t.peak_gflops = product_peak(machine_peaks(), recipe.recipe.precision_kind() == Precision::bf16);
+  t.level = active_level_text();
+  t.command = command_line();
+  return train(t);
+}
+
+void print_yardstick(const fs::path& shards, const TrainSummary& s) {
+  stage(5, "report", "보고서");
+  const data::Dataset dataset = data::Dataset::open(shards);
+  const data::NgramScore ngram = data::score_ngrams(dataset);
+  int64_t grams = 0, shared = 0;
+  for (const data::Overlap& v : data::ngram_overlap(dataset)) {
+    grams += v.grams;
+    shared += v.shared;
+  }
+  const double bits = s.eval.all.bits_per_byte();
+  fmt::print("  held-out text: {} tokens, {} bytes; {:.2f} % of its 13-grams also stand in the training text\n",
+             s.eval.all.tokens, s.eval.all.bytes, grams ? 100.0 * static_cast<double>(shared) / static_cast<double>(grams) : 0.0);
+  fmt::print("  bits per byte:  unigram {:.4f}   trigram (Kneser-Ney) {:.4f}   this model {:.4f}  ({:+.1f} % against the "
+             "trigram)\n", ngram.unigram, ngram.trigram, bits, 100 * (bits / ngram.trigram - 1));
+  for (const auto& [name, b] : s.eval.by_source) fmt::print("    {:<14} {:.4f}\n", name, b.bits_per_byte());
+  fmt::print("  {} tokens, {:.4g} FLOP, {}, {:.0f} tokens/s, MFU {:.1f} % of the measured peak\n", s.tokens, s.flops,
+             duration_text(s.seconds), s.tokens_per_s, 100 * s.mfu);
+  fmt::print("  memory planned {}, measured peak {}\n", bytes_text(s.memory_planned), bytes_text(s.memory_peak));
+  fmt::print("  hash of the final weights: {} (equal on every x86-64 CPU for the same number of steps)\n", s.weights_hash);
+}
+
+int talk(const Options& o, const fs::path& run_dir) {
+  stage(6, "chat", "대화");
+  LoadOptions load;
+  load.dtype = DType::bf16;
+  const LoadedModel loaded = load_model(run_dir, load);
+  const Tokenizer tokenizer = Tokenizer::load(run_dir);
+  SamplerOptions sampler;
+  sampler.temperature = 0;
+  Conversation conversation(*loaded.model, tokenizer, sampler, 96);
+  if (!o.no_chat && isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1) return chat_loop(conversation);
+  for (uint64_t i = 0; i < 4; ++i) {
+    const data::Fact fact = data::make_fact(1, 20 * i + i % 2);
+    conversation.clear();
+    fmt::print("  > {}\n", fact.question);
+    std::string answer = conversation.ask(fact.question);
+    for (size_t at = 0; (at = answer.find('\n', at)) != std::string::npos; at += 5) answer.replace(at, 1, "\n    ");
+    fmt::print("    {}\n", answer);
+  }
+  return kExitOk;
+}
+
+int run(const Options& o) {
+  const double begin = seconds_now();
+  fs::create_directories(o.out);
+  const ResolvedRecipe recipe = load_recipe(o.recipe, o.settings);
+  const std::vector<std::string> sources = make_sources(o);
+  make_tokenizer(o, sources, recipe.model.vocab_size);
+  const fs::path shards = make_shards(o, sources);
+  const fs::path run_dir = fs::path(o.out) / "run";
+  if (fs::exists(run_dir / "config.json") && read_run_record(run_dir / "run.json").outcome == "finished") {
+    stage(4, "training", "학습");
+    fmt::print("  {} is finished (remove it to train again)\n", run_dir.string());
+  } else {
+    const TrainSummary s = run_training(o, shards, run_dir);
+    if (s.outcome == "stopped") {
+      fmt::print("stopped and saved; run the same command again to continue\n");
+      return kExitInterrupted;
+    }
+    print_yardstick(shards, s);
+  }
+  fmt::print("  report: {}\n  model:  {} (nuri chat {})\n", (run_dir / "report.html").string(), run_dir.string(), run_dir.string());
+  fmt::print("  all stages so far: {}\n", duration_text(seconds_now() - begin));
+  return talk(o, run_dir);
+}
+
+}  // namespace
+
+Action add_demo(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  app.add_option("--packages", o->packages, "directory with unpacked Debian manuals (./run demo fetches them)");
+  app.add_option("--text", o->text, "your own text instead: PATH or PATH::key=value,... (may be repeated)")->allow_extra_args(false);
+  app.add_option("--out", o->out, "directory for everything (default demo)");
+  app.add_option("--recipe", o->recipe, "recipe (default recipes/nano/recipe.toml)");
+  app.add_option("--set", o->settings, "key=value over the recipe's (may be repeated)")->allow_extra_args(false);
+  app.add_option("--minutes", o->minutes, "time for training (default 8.3 with AVX-512, else 13; --quick: 1)")->check(CLI::Range(0.0, 100000.0));
+  app.add_flag("--quick", o->quick, "about two minutes in all: to see every stage, not a good model");
+  app.add_flag("--no-chat", o->no_chat, "samples instead of a conversation");
+  return [o] { return run(*o); };
+}
+
+}  // namespace nuri

@@ -1,0 +1,38 @@
+// Documents of source arguments one by one, and a progress line; shared by verbs that read text.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nuri {
+
+/// Cleaned documents of "PATH" or "PATH::key=value,..." arguments (data/source.h), in order, without duplicates and
+/// without lines of at least repeated_line_characters that came before (0: all lines).
+class SourceDocuments {
+ public:
+  explicit SourceDocuments(const std::vector<std::string>& sources, int64_t repeated_line_characters = 60);
+  ~SourceDocuments();
+  bool next(std::string& text);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// A line on standard error that is rewritten in place on a terminal, and shown every 10 seconds elsewhere. The first
+/// two seconds stay silent.
+class ProgressPrinter {
+ public:
+  ProgressPrinter();
+  void show(const std::string& text);
+  void end();
+
+ private:
+  double begin_, last_ = 0;
+  bool terminal_, shown_ = false;
+};
+
+}  // namespace nuri

@@ -1,0 +1,109 @@
+// nuri generate MODEL (--prompt S | --file F): continues prompts, one JSON line per reply of a file.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/model_options.h"
+#include "cli/verbs.h"
+#include "infer/generate.h"
+
+namespace nuri {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  SamplingOptions sampling;
+  std::vector<std::string> prompts, stops;
+  std::string file;
+  int64_t max_tokens = 256, batch = 16, cache_tokens = 0;
+  bool json = false;
+};
+
+std::vector<std::string> read_prompts(const std::string& file) {
+  std::vector<std::string> prompts;
+  const std::string text = read_file(file);
+  size_t line = 0;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    ++line;
+    const std::string row = text.substr(begin, end - begin);
+    begin = end + 1;
+    if (row.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const std::string where = fmt::format("{}: line {}", file, line);
+    const Json json = parse_json(row, where);
+    prompts.push_back(JsonObject(json, where).text("prompt"));
+  }
+  NURI_CHECK(!prompts.empty(), "{}: no prompts; each line is a JSON object with a field prompt", file);
+  return prompts;
+}
+
+int run(const Options& o) {
+  NURI_CHECK(o.prompts.empty() != o.file.empty(), "give either --prompt (also several) or --file");
+  const std::vector<std::string> prompts = o.file.empty() ? o.prompts : read_prompts(o.file);
+  const SamplerOptions sampler = o.sampling.sampler();
+  const std::unique_ptr<DeepseekV3> model = o.model.load();
+  const Tokenizer tokenizer = Tokenizer::load(o.model.directory);
+  std::vector<GenerateRequest> requests;
+  for (const std::string& prompt : prompts) {
+    GenerateRequest r;
+    if (const auto bos = tokenizer.bos_id()) r.prompt.push_back(*bos);
+    tokenizer.encode_to(prompt, r.prompt);
+    r.max_tokens = o.max_tokens;
+    r.sampler = sampler;
+    r.sequence = requests.size();
+    if (const auto eos = tokenizer.eos_id()) r.stop_ids.push_back(*eos);
+    r.stop_texts = o.stops;
+    requests.push_back(std::move(r));
+  }
+  Generator generator(*model, tokenizer, {.batch = o.batch, .cache_tokens = o.cache_tokens});
+  const bool stream = prompts.size() == 1 && !o.json && o.file.empty();
+  const double begin = seconds_now();
+  const std::vector<Reply> replies = generator.run(requests, [&](size_t, std::string_view text) {
+    if (stream) {
+      std::fwrite(text.data(), 1, text.size(), stdout);
+      std::fflush(stdout);
+    }
+    return true;
+  });
+  const double seconds = seconds_now() - begin;
+  size_t tokens = 0;
+  for (size_t i = 0; i < replies.size(); ++i) {
+    tokens += replies[i].ids.size();
+    if (stream) {
+      fmt::print("\n");
+      continue;
+    }
+    OrderedJson j;
+    j["prompt"] = prompts[i];
+    j["text"] = replies[i].text;
+    j["tokens"] = replies[i].ids;
+    j["log_probabilities"] = replies[i].log_probabilities;
+    j["finish"] = finish_name(replies[i].finish);
+    fmt::print("{}\n", j.dump(-1, ' ', false, Json::error_handler_t::replace));
+  }
+  fmt::print(stderr, "{} tokens in {:.2f} s, {:.1f} tokens/s\n", tokens, seconds, static_cast<double>(tokens) / seconds);
+  return kExitOk;
+}
+
+}  // namespace
+
+Action add_generate(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  o->model.add(app);
+  app.add_option("--prompt", o->prompts, "text to continue (may be repeated)")->allow_extra_args(false);
+  app.add_option("--file", o->file, "JSONL with a field prompt; one JSON line per reply");
+  app.add_option("--max-tokens", o->max_tokens, "longest reply, tokens (default 256)")->check(CLI::Range(1, 1 << 30));
+  o->sampling.add(app);
+  app.add_option("--stop", o->stops, "end the reply before this text (may be repeated)")->allow_extra_args(false);
+  app.add_option("--batch", o->batch, "sequences decoded together (default 16); no bit depends on it")->check(CLI::Range(1, 4096));
+  app.add_option("--cache-tokens", o->cache_tokens, "tokens of key-value cache in all; 0: as needed (default)");
+  app.add_flag("--json", o->json, "print a JSON line per reply");
+  app.footer("A begin token is put before each prompt; special tokens written in a prompt count as such.\n"
+             "example: nuri generate runs/nano --prompt '데비안은' --max-tokens 64 --temperature 0.7 --seed 1");
+  return [o] { return run(*o); };
+}
+
+}  // namespace nuri

@@ -1,0 +1,68 @@
+// nuri score MODEL (--tokens 1,2,3 | --text S | --file F): log-probability of each token.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/model_options.h"
+#include "cli/verbs.h"
+#include "infer/score.h"
+#include "text/tokenizer.h"
+
+namespace nuri {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  std::vector<int32_t> tokens;
+  std::string text, file;
+  bool json = false;
+};
+
+int run(const Options& o) {
+  const int given = !o.tokens.empty() + !o.text.empty() + !o.file.empty();
+  NURI_CHECK(given == 1, "give exactly one of --tokens, --text and --file");
+  const std::unique_ptr<DeepseekV3> model = o.model.load();
+  std::optional<Tokenizer> tokenizer;
+  if (fs::exists(fs::path(o.model.directory) / "tokenizer.json")) tokenizer = Tokenizer::load(o.model.directory);
+  std::vector<int32_t> ids = o.tokens;
+  if (ids.empty()) {
+    NURI_CHECK(tokenizer, "{}: no tokenizer.json; score ids with --tokens instead", o.model.directory);
+    if (const auto bos = tokenizer->bos_id()) ids.push_back(*bos);
+    tokenizer->encode_to(o.text.empty() ? read_file(o.file) : o.text, ids);
+  }
+  const std::vector<float> scores = score_tokens(*model, ids);
+  double sum = 0;
+  for (float s : scores) sum += static_cast<double>(s);
+  if (o.json) {
+    OrderedJson j;
+    j["tokens"] = ids;
+    j["log_probabilities"] = scores;
+    for (float s : scores) j["hex"].push_back(fmt::format("{:a}", s));
+    j["sum"] = sum;
+    fmt::print("{}", json_text(j));
+    return kExitOk;
+  }
+  for (size_t i = 0; i < scores.size(); ++i) {
+    const int32_t id = ids[i + 1];
+    const std::string text = tokenizer && id < tokenizer->vocab_size() ? Json(tokenizer->decode(std::span(&id, 1))).dump() : "";
+    fmt::print("{:>8} {:>12.6f}  {}\n", id, scores[i], text);
+  }
+  fmt::print("sum {:.6f} nats over {} tokens, mean {:.6f}\n", sum, scores.size(), sum / static_cast<double>(scores.size()));
+  return kExitOk;
+}
+
+}  // namespace
+
+Action add_score(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  o->model.add(app);
+  app.add_option("--tokens", o->tokens, "ids separated by commas; the first is given, the others are scored")->delimiter(',');
+  app.add_option("--text", o->text, "text; a begin token is put before it");
+  app.add_option("--file", o->file, "file with such a text");
+  app.add_flag("--json", o->json, "print JSON, with hexadecimal floats too");
+  return [o] { return run(*o); };
+}
+
+}  // namespace nuri

@@ -1,0 +1,124 @@
+// nuri tokenizer train | encode | decode.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/documents.h"
+#include "cli/verbs.h"
+#include "text/tokenizer.h"
+#include "text/tokenizer_train.h"
+
+namespace nuri {
+namespace {
+
+struct Train {
+  std::vector<std::string> sources;
+  int32_t vocab_size = 32000;
+  std::string out, pattern = "deepseek_v3";
+  bool json = false;
+};
+
+int train(const Train& o) {
+  TokenizerTrainOptions options;
+  options.vocab_size = o.vocab_size;
+  options.pattern = o.pattern == "gpt2" ? SplitPattern::gpt2 : SplitPattern::deepseek_v3;
+  ProgressPrinter progress;
+  options.progress = [&](std::string_view work, int64_t done) { progress.show(fmt::format("{} {}", work, done)); };
+  SourceDocuments documents(o.sources);
+  const double begin = seconds_now();
+  const TokenizerTrainReport r = train_tokenizer_to([&](std::string& text) { return documents.next(text); }, options, o.out);
+  progress.end();
+  const double seconds = seconds_now() - begin;
+  if (o.json) {
+    OrderedJson j;
+    j["documents"] = r.documents;
+    j["bytes"] = r.bytes;
+    j["vocab_size"] = r.vocab_size;
+    j["learned"] = r.learned;
+    j["placeholders"] = r.placeholders;
+    j["seconds"] = seconds;
+    j["mb_per_s"] = static_cast<double>(r.bytes) / 1e6 / seconds;
+    fmt::print("{}", json_text(j));
+    return kExitOk;
+  }
+  fmt::print("{} documents, {:.2f} MB of text: {} ids ({} learned{}), {:.1f} s, {:.2f} MB/s -> {}\n", r.documents,
+             static_cast<double>(r.bytes) / 1e6, r.vocab_size, r.learned,
+             r.placeholders ? fmt::format(", {} placeholders: the text is too small for more", r.placeholders) : "", seconds,
+             static_cast<double>(r.bytes) / 1e6 / seconds, o.out);
+  return kExitOk;
+}
+
+int encode(const std::string& dir, const std::string& file, bool json) {
+  const Tokenizer tokenizer = Tokenizer::load(dir);
+  const std::vector<int32_t> ids = tokenizer.encode(read_file(file));
+  if (json) {
+    fmt::print("{}\n", Json(ids).dump());
+    return kExitOk;
+  }
+  std::string out;
+  for (size_t i = 0; i < ids.size(); ++i) out += (i ? " " : "") + std::to_string(ids[i]);
+  fmt::print("{}\n", out);
+  return kExitOk;
+}
+
+int decode(const std::string& dir, const std::string& file, bool skip_special) {
+  const Tokenizer tokenizer = Tokenizer::load(dir);
+  const std::string text = read_file(file);
+  std::vector<int32_t> ids;
+  for (size_t i = 0; i < text.size();) {
+    if (std::string_view(" \t\r\n,").find(text[i]) != std::string_view::npos) {
+      ++i;
+      continue;
+    }
+    size_t end = i;
+    int64_t id = 0;
+    for (; end < text.size() && text[end] >= '0' && text[end] <= '9' && id < (int64_t(1) << 40); ++end)
+      id = 10 * id + (text[end] - '0');
+    NURI_CHECK(end > i && id < tokenizer.vocab_size(), "{}: byte {}: found '{}', allowed are ids from 0 to {} separated by "
+               "blanks", file, i, text.substr(i, 12), tokenizer.vocab_size() - 1);
+    ids.push_back(static_cast<int32_t>(id));
+    i = end;
+  }
+  const std::string out = tokenizer.decode(ids, skip_special);
+  std::fwrite(out.data(), 1, out.size(), stdout);
+  return kExitOk;
+}
+
+}  // namespace
+
+Action add_tokenizer(CLI::App& app) {
+  app.require_subcommand(1);
+  auto action = std::make_shared<Action>();
+
+  auto t = std::make_shared<Train>();
+  CLI::App* train_app = app.add_subcommand("train", "byte-level BPE with DeepSeek's special tokens and chat template");
+  train_app->add_option("TEXT", t->sources, "files, directories or patterns (.txt .md .html .jsonl, .gz, .zst)")->required();
+  train_app->add_option("--vocab-size", t->vocab_size, "ids in all, special tokens included (default 32000)")
+      ->check(CLI::Range(300, 1 << 21));
+  train_app->add_option("--out", t->out, "directory for tokenizer.json and tokenizer_config.json")->required();
+  train_app->add_option("--pattern", t->pattern, "pre-split: deepseek_v3 (default) or gpt2")
+      ->check(CLI::IsMember({"deepseek_v3", "gpt2"}));
+  train_app->add_flag("--json", t->json, "print JSON");
+  train_app->final_callback([=] { *action = [t] { return train(*t); }; });
+
+  auto dir = std::make_shared<std::string>();
+  auto file = std::make_shared<std::string>();
+  auto json = std::make_shared<bool>(false);
+  auto skip = std::make_shared<bool>(false);
+  CLI::App* encode_app = app.add_subcommand("encode", "text of a file to ids, separated by blanks");
+  encode_app->add_option("DIR", *dir, "directory with tokenizer.json")->required();
+  encode_app->add_option("FILE", *file, "UTF-8 text")->required();
+  encode_app->add_flag("--json", *json, "print a JSON array");
+  encode_app->final_callback([=] { *action = [=] { return encode(*dir, *file, *json); }; });
+  CLI::App* decode_app = app.add_subcommand("decode", "ids of a file to text");
+  decode_app->add_option("DIR", *dir, "directory with tokenizer.json")->required();
+  decode_app->add_option("FILE", *file, "ids separated by blanks")->required();
+  decode_app->add_flag("--skip-special", *skip, "leave special tokens out");
+  decode_app->final_callback([=] { *action = [=] { return decode(*dir, *file, *skip); }; });
+  return [action] { return (*action)(); };
+}
+
+}  // namespace nuri

@@ -1,0 +1,117 @@
+// nuri train RECIPE --data DIR --out DIR: a run of train/trainer.h; nuri report RUN.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/machine.h"
+#include "cli/verbs.h"
+#include "train/metrics.h"
+#include "train/trainer.h"
+
+namespace nuri {
+namespace {
+
+struct Options {
+  std::string recipe, data, out, memory;
+  std::vector<std::string> settings;
+  bool resume = false, print_config = false, json = false, quiet = false;
+};
+
+std::string keys_help() {
+  std::string text = "keys of a recipe (key = default; unit; meaning):\n";
+  const Recipe defaults;
+  Recipe::visit(defaults, [&](const RecipeField& f, const auto& value) {
+    text += fmt::format("  {} = {}; {}{}{}\n", f.key, value, f.unit, f.unit.empty() ? "" : "; ", f.meaning);
+  });
+  return text + "example: nuri train recipes/nano/recipe.toml --data shards --out runs/nano --set steps=200";
+}
+
+OrderedJson eval_json(const EvalResult& eval) {
+  OrderedJson j;
+  j["bits_per_byte"] = eval.all.bits_per_byte();
+  for (const auto& [name, bits] : eval.by_source) j["by_source"][name] = bits.bits_per_byte();
+  for (const auto& [name, bits] : eval.by_language) j["by_language"][name] = bits.bits_per_byte();
+  return j;
+}
+
+void print_summary(const TrainSummary& s, const Options& o) {
+  if (o.json) {
+    OrderedJson j;
+    j["outcome"] = s.outcome;
+    j["steps"] = s.steps;
+    j["total_steps"] = s.total_steps;
+    j["tokens"] = s.tokens;
+    j["flops"] = s.flops;
+    j["seconds"] = s.seconds;
+    j["tokens_per_s"] = s.tokens_per_s;
+    j["mfu"] = s.mfu;
+    j["memory_planned_bytes"] = s.memory_planned;
+    j["memory_peak_bytes"] = s.memory_peak;
+    j["loss"] = s.loss;
+    j["validation"] = eval_json(s.eval);
+    j["weights_hash"] = s.weights_hash;
+    fmt::print("{}", json_text(j));
+    return;
+  }
+  fmt::print("{} after {} of {} steps, {} tokens, {:.4g} FLOP, {}\n", s.outcome, s.steps, s.total_steps, s.tokens, s.flops,
+             duration_text(s.seconds));
+  fmt::print("{:.0f} tokens/s (median), MFU {:.1f} %, memory planned {}, peak {}\n", s.tokens_per_s, 100 * s.mfu,
+             bytes_text(s.memory_planned), bytes_text(s.memory_peak));
+  if (s.eval.all.bytes > 0) fmt::print("validation: {:.4f} bits per byte\n", s.eval.all.bits_per_byte());
+  fmt::print("weights hash {}; report: {}\n", s.weights_hash, (fs::path(o.out) / "report.html").string());
+  if (s.outcome == "stopped") fmt::print("continue with: nuri train {} --data {} --out {} --resume\n", o.recipe, o.data, o.out);
+}
+
+int run(const Options& o) {
+  TrainOptions t;
+  t.recipe = load_recipe(o.recipe, o.settings);
+  if (o.print_config) {
+    fmt::print("{}", recipe_text(t.recipe));
+    return kExitOk;
+  }
+  NURI_CHECK(!o.data.empty(), "--data is missing: name a directory made by `nuri data build`");
+  NURI_CHECK(!o.out.empty(), "--out is missing: name the directory of the run");
+  t.data = o.data;
+  t.out = o.out;
+  t.resume = o.resume;
+  if (!o.memory.empty()) t.memory_limit = parse_bytes(o.memory);
+  t.peak_gflops = product_peak(machine_peaks(), t.recipe.recipe.precision_kind() == Precision::bf16);
+  t.level = active_level_text();
+  t.command = command_line();
+  t.quiet = o.quiet;
+  const TrainSummary s = train(t);
+  print_summary(s, o);
+  return s.outcome == "stopped" ? kExitInterrupted : kExitOk;
+}
+
+}  // namespace
+
+Action add_train(CLI::App& app) {
+  auto o = std::make_shared<Options>();
+  app.add_option("RECIPE", o->recipe, "recipe (TOML)")->required();
+  app.add_option("--data", o->data, "directory of shards");
+  app.add_option("--out", o->out, "directory of the run; a model directory at the end");
+  app.add_option("--set", o->settings, "key=value, over the recipe's (may be repeated)")->allow_extra_args(false);
+  app.add_flag("--resume", o->resume, "continue the run in --out to the same bits");
+  app.add_option("--memory", o->memory, "refuse to start if the plan needs more (16G; default: what is allowed)");
+  app.add_flag("--print-config", o->print_config, "print the resolved recipe with units and origins, and stop");
+  app.add_flag("--json", o->json, "print the summary as JSON");
+  app.add_flag("--quiet", o->quiet, "no progress");
+  app.footer("Ctrl-C finishes the step, saves and says how to continue (exit code 130); twice: at once.\n"
+             "SIGUSR1 saves, writes the report and goes on.\n\n" + keys_help());
+  return [o] { return run(*o); };
+}
+
+Action add_report(CLI::App& app) {
+  auto run_dir = std::make_shared<std::string>();
+  app.add_option("RUN", *run_dir, "directory of a run, going on or ended")->required();
+  return [run_dir] {
+    write_report(*run_dir);
+    fmt::print("{}\n", (fs::path(*run_dir) / "report.html").string());
+    return kExitOk;
+  };
+}
+
+}  // namespace nuri

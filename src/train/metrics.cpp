@@ -1,0 +1,175 @@
+#include "train/metrics.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/x1.h"
+
+namespace nuri {
+namespace {
+
+namespace fs = std::filesystem;
+using Row = nlohmann::ordered_json;
+
+Row to_json(const StepRow& r) {
+  return {{"kind", "step"},          {"step", r.step},         {"tokens", r.tokens},
+          {"loss", r.loss},          {"main", r.main},         {"mtp", r.mtp},
+          {"balance", r.balance},    {"lr", r.lr},             {"grad_norm", r.grad_norm},
+          {"seconds", r.seconds},    {"flops", r.flops},       {"worst_load", r.worst_load},
+          {"dead_experts", r.dead_experts}, {"bias_norm", r.bias_norm}, {"layer_rms", r.layer_rms},
+          {"layer_logit", r.layer_logit},   {"expert_counts", r.expert_counts}};
+}
+
+void from_json(const nlohmann::json& j, StepRow& r) {
+  r.step = j.at("step"), r.tokens = j.at("tokens"), r.loss = j.at("loss"), r.main = j.at("main"), r.mtp = j.at("mtp");
+  r.balance = j.at("balance"), r.lr = j.at("lr"), r.grad_norm = j.at("grad_norm"), r.seconds = j.at("seconds");
+  r.flops = j.at("flops"), r.worst_load = j.at("worst_load"), r.dead_experts = j.at("dead_experts");
+  r.bias_norm = j.at("bias_norm"), r.layer_rms = j.at("layer_rms").get<std::vector<double>>();
+  r.layer_logit = j.at("layer_logit").get<std::vector<double>>();
+  r.expert_counts = j.at("expert_counts").get<std::vector<std::vector<int64_t>>>();
+}
+
+/// Calls see(json) for each whole row; returns the bytes of the rows whose step is at most `keep`.
+template <class See>
+size_t each_row(const std::string& text, int64_t keep, See see) {
+  size_t begin = 0, kept = 0;
+  while (begin < text.size()) {
+    const size_t end = text.find('\n', begin);
+    if (end == std::string::npos) break;
+    const auto j = nlohmann::json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
+                                         text.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
+    begin = end + 1;
+    if (j.is_discarded() || !j.is_object() || !j.contains("step") || !j["step"].is_number_integer()) continue;
+    if (j["step"].get<int64_t>() > keep) break;
+    kept = begin;
+    see(j);
+  }
+  return kept;
+}
+
+}  // namespace
+
+LogWriter::LogWriter(const fs::path& path, int64_t keep_steps) : path_(path) {
+  if (fs::exists(path)) {
+    const std::string text = read_file(path);
+    const size_t kept = keep_steps > 0 ? each_row(text, keep_steps, [](const nlohmann::json&) {}) : 0;
+    write_file_atomic(path, std::string_view(text).substr(0, kept));
+  }
+  file_ = std::fopen(path.c_str(), "ab");
+  NURI_CHECK(file_, "{}: cannot be written; check the permissions of the directory", path.string());
+}
+
+LogWriter::~LogWriter() { std::fclose(file_); }
+
+void LogWriter::line(const std::string& json) {
+  const bool ok = std::fwrite(json.data(), 1, json.size(), file_) == json.size() && std::fputc('\n', file_) != EOF &&
+                  std::fflush(file_) == 0;
+  NURI_CHECK(ok, "{}: cannot be written any more; is the disk full?", path_.string());
+}
+
+void LogWriter::write(const StepRow& row) { line(to_json(row).dump()); }
+void LogWriter::write(const EvalRow& r) {
+  line(Row{{"kind", "eval"},
+           {"step", r.step},
+           {"all_rows", r.all_rows},
+           {"bits_per_byte", r.bits_per_byte},
+           {"by_source", r.by_source},
+           {"by_language", r.by_language}}
+           .dump());
+}
+void LogWriter::write(const SampleRow& r) {
+  line(Row{{"kind", "sample"}, {"step", r.step}, {"prompt", r.prompt}, {"text", r.text}}.dump(
+      -1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+RunLog read_log(const fs::path& path) {
+  RunLog log;
+  each_row(read_file(path), INT64_MAX, [&](const nlohmann::json& j) {
+    try {
+      const std::string kind = j.value("kind", "");
+      if (kind == "step") {
+        StepRow row;
+        from_json(j, row);
+        log.steps.push_back(std::move(row));
+      } else if (kind == "eval") {
+        log.evals.push_back({j.at("step"), j.at("all_rows"), j.at("bits_per_byte"),
+                             j.at("by_source").get<std::map<std::string, double>>(),
+                             j.at("by_language").get<std::map<std::string, double>>()});
+      } else if (kind == "sample") {
+        log.samples.push_back({j.at("step"), j.at("prompt"), j.at("text")});
+      }
+    } catch (const nlohmann::json::exception&) {
+      // A row of another version or with a null (not finite) number: the charts do without it.
+    }
+  });
+  return log;
+}
+
+StepRow make_step_row(const StepResult& result, DeepseekV3& model, int64_t step, int64_t tokens, double lr,
+                      double seconds) {
+  StepRow r{.step = step, .tokens = tokens, .loss = result.total, .main = result.main, .mtp = result.mtp,
+            .balance = result.balance, .lr = lr, .grad_norm = result.grad_norm, .seconds = seconds};
+  r.flops = training_flops(model.config(), result.sequence_lengths);
+  for (const LayerStats& layer : result.layers) {
+    r.layer_rms.push_back(
+        layer.elements ? x1::sqrt(layer.square_sum / static_cast<double>(layer.elements)) : 0.0);
+    r.layer_logit.push_back(static_cast<double>(layer.largest_logit));
+    if (layer.expert_counts.empty()) continue;
+    r.expert_counts.push_back(layer.expert_counts);
+    int64_t sum = 0, most = 0;
+    for (int64_t c : layer.expert_counts) {
+      sum += c;
+      most = std::max(most, c);
+      r.dead_experts += c == 0;
+    }
+    const double mean = static_cast<double>(sum) / static_cast<double>(layer.expert_counts.size());
+    if (mean > 0) r.worst_load = std::max(r.worst_load, static_cast<double>(most) / mean);
+  }
+  double norm = 0;
+  for (const DeepseekV3::RouterBias& bias : model.router_biases())
+    for (float b : bias.value.span<float>()) norm += static_cast<double>(b) * static_cast<double>(b);
+  r.bias_norm = x1::sqrt(norm);
+  return r;
+}
+
+std::string duration_text(double seconds) {
+  const int64_t s = static_cast<int64_t>(seconds + 0.5);
+  if (s >= 3600) return fmt::format("{} h {:02} min", s / 3600, s / 60 % 60);
+  if (s >= 60) return fmt::format("{} min {:02} s", s / 60, s % 60);
+  return fmt::format("{} s", s);
+}
+
+LiveLine::LiveLine(int64_t total_steps, double peak_gflops, bool quiet)
+    : total_steps_(total_steps), peak_gflops_(peak_gflops), quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
+
+void LiveLine::show(const StepRow& row, double tokens_per_s) {
+  if (quiet_) return;
+  const double now = seconds_now();
+  const bool last = row.step == total_steps_;
+  if (!last && now - last_shown_ < (terminal_ ? 0.2 : 10.0)) return;
+  last_shown_ = now;
+  const double per_token = row.flops / static_cast<double>(std::max<int64_t>(1, row.tokens / std::max<int64_t>(1, row.step)));
+  const double mfu = peak_gflops_ > 0 ? 100 * tokens_per_s * per_token / (peak_gflops_ * 1e9) : 0;
+  const double left = tokens_per_s > 0 ? static_cast<double>(total_steps_ - row.step) *
+                                             static_cast<double>(row.tokens) / static_cast<double>(row.step) / tokens_per_s
+                                       : 0;
+  std::string text = fmt::format("step {}/{}  loss {:.4f}  {:.0f} tokens/s", row.step, total_steps_, row.loss, tokens_per_s);
+  if (peak_gflops_ > 0) text += fmt::format("  MFU {:.1f} %", mfu);
+  text += fmt::format("  load {:.2f}x  ETA {}", row.worst_load, duration_text(left));
+  std::fprintf(stderr, terminal_ ? "\r\x1b[K%s" : "%s\n", text.c_str());
+  std::fflush(stderr);
+}
+
+void LiveLine::end() {
+  if (!quiet_ && terminal_ && last_shown_ > 0) std::fputc('\n', stderr);
+}
+
+}  // namespace nuri

@@ -1,0 +1,88 @@
+// What a run says of itself step by step: log.jsonl, one JSON object a line, and the live line of a terminal.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "eval/evaluate.h"
+#include "train/step.h"
+
+namespace nuri {
+
+/// One optimizer step.
+struct StepRow {
+  int64_t step = 0;    ///< from 1
+  int64_t tokens = 0;  ///< seen so far
+  double loss = 0, main = 0, mtp = 0, balance = 0;
+  double lr = 0, grad_norm = 0;
+  double seconds = 0;  ///< of this step
+  double flops = 0;    ///< of this step
+  std::vector<std::vector<int64_t>> expert_counts;  ///< per layer with experts (and its index in `layers`)
+  std::vector<double> layer_rms, layer_logit;       ///< per layer
+  double worst_load = 0;  ///< largest over layers of max / mean tokens of an expert
+  int64_t dead_experts = 0;
+  double bias_norm = 0;   ///< of all router biases together
+};
+
+struct EvalRow {
+  int64_t step = 0;
+  bool all_rows = false;
+  double bits_per_byte = 0;
+  std::map<std::string, double> by_source, by_language;
+};
+
+struct SampleRow {
+  int64_t step = 0;
+  std::string prompt, text;
+};
+
+/// Everything in a log, in order of steps.
+struct RunLog {
+  std::vector<StepRow> steps;
+  std::vector<EvalRow> evals;
+  std::vector<SampleRow> samples;
+};
+
+/// Appends to log.jsonl, a flush per row. Opening for a resumed run drops rows after `keep_steps` (and a torn last line).
+class LogWriter {
+ public:
+  LogWriter(const std::filesystem::path& path, int64_t keep_steps);
+  ~LogWriter();
+  LogWriter(const LogWriter&) = delete;
+  LogWriter& operator=(const LogWriter&) = delete;
+  void write(const StepRow& row);
+  void write(const EvalRow& row);
+  void write(const SampleRow& row);
+
+ private:
+  void line(const std::string& json);
+  std::filesystem::path path_;
+  std::FILE* file_ = nullptr;
+};
+
+/// Errors: missing. Lines that are no rows (torn by a kill) are left out.
+RunLog read_log(const std::filesystem::path& path);
+
+StepRow make_step_row(const StepResult& result, DeepseekV3& model, int64_t step, int64_t tokens, double lr,
+                      double seconds);
+
+/// The line of a terminal, rewritten in place on standard error; without a terminal one line every 10 seconds.
+class LiveLine {
+ public:
+  LiveLine(int64_t total_steps, double peak_gflops, bool quiet);
+  void show(const StepRow& row, double tokens_per_s);
+  void end();
+
+ private:
+  int64_t total_steps_;
+  double peak_gflops_;
+  bool quiet_, terminal_;
+  double last_shown_ = -1e9;
+};
+
+std::string duration_text(double seconds);  ///< "1 h 02 min", "3 min 20 s", "12 s"
+
+}  // namespace nuri

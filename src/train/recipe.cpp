@@ -1,0 +1,203 @@
+#include "train/recipe.h"
+
+#include <toml++/toml.h>
+
+#include <cmath>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/nearest.h"
+
+namespace nuri {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kMaxRecipeBytes = 1 << 20;
+
+std::vector<std::string_view> all_keys() {
+  std::vector<std::string_view> keys;
+  Recipe r;
+  Recipe::visit(r, [&](const RecipeField& f, auto&) { keys.push_back(f.key); });
+  return keys;
+}
+
+void check_range(const RecipeField& f, double value, const std::string& where) {
+  NURI_CHECK(value >= f.min && value <= f.max, "{}: {} = {}; allowed are {} to {}", where, f.key, value, f.min, f.max);
+}
+
+std::string kind_of(const toml::node& node) {
+  if (node.is_string()) return "a text";
+  if (node.is_integer()) return "a whole number";
+  if (node.is_floating_point()) return "a number";
+  if (node.is_boolean()) return "true or false";
+  if (node.is_table()) return "a table";
+  return "another kind of value";
+}
+
+void assign(const RecipeField& f, const toml::node& node, std::string& value, const std::string& where) {
+  NURI_CHECK(node.is_string(), "{}: {} must be a text in quotes, found {}", where, f.key, kind_of(node));
+  value = **node.as_string();
+}
+void assign(const RecipeField& f, const toml::node& node, bool& value, const std::string& where) {
+  NURI_CHECK(node.is_boolean(), "{}: {} must be true or false, found {}", where, f.key, kind_of(node));
+  value = **node.as_boolean();
+}
+void assign(const RecipeField& f, const toml::node& node, double& value, const std::string& where) {
+  NURI_CHECK(node.is_number(), "{}: {} must be a number, found {}", where, f.key, kind_of(node));
+  value = node.is_integer() ? static_cast<double>(**node.as_integer()) : **node.as_floating_point();
+  NURI_CHECK(std::isfinite(value), "{}: {} is not a finite number", where, f.key);
+  check_range(f, value, where);
+}
+void assign(const RecipeField& f, const toml::node& node, int64_t& value, const std::string& where) {
+  double as_double = 0;
+  if (node.is_integer()) as_double = static_cast<double>(value = **node.as_integer());
+  else if (node.is_floating_point() && **node.as_floating_point() == std::floor(**node.as_floating_point()) &&
+           std::fabs(**node.as_floating_point()) < 9e15)
+    as_double = static_cast<double>(value = static_cast<int64_t>(**node.as_floating_point()));  // 2e6 is welcome
+  else
+    fail("{}: {} must be a whole number, found {}", where, f.key, kind_of(node));
+  check_range(f, as_double, where);
+}
+
+void apply(ResolvedRecipe& out, const toml::table& table, const std::string& where) {
+  std::set<std::string_view> known;
+  Recipe::visit(out.recipe, [&](const RecipeField& f, auto& value) {
+    known.insert(f.key);
+    const toml::node* node = table.get(f.key);
+    if (!node) return;
+    assign(f, *node, value, where);
+    out.origin[std::string(f.key)] = where;
+  });
+  for (const auto& [key, node] : table) {
+    if (known.contains(key.str())) continue;
+    const auto keys = all_keys();
+    fail("{}: unknown key '{}'{}; `nuri train --help` lists all keys", where, key.str(),
+         did_you_mean(key.str(), keys));
+  }
+}
+
+toml::table parse_toml(std::string_view text, const std::string& where) {
+  try {
+    return toml::parse(text, where);
+  } catch (const toml::parse_error& e) {
+    fail("{}: line {}, column {}: {}", where, e.source().begin.line, e.source().begin.column, e.description());
+  }
+}
+
+std::string value_text(const std::string& v) {
+  std::string quoted = "\"";
+  for (char c : v) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    if (c == '\n') quoted += "\\n";
+    else quoted += c;
+  }
+  return quoted + "\"";
+}
+std::string value_text(bool v) { return v ? "true" : "false"; }
+std::string value_text(int64_t v) { return std::to_string(v); }
+std::string value_text(double v) {
+  std::string text = fmt::format("{}", v);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text;
+}
+
+}  // namespace
+
+StepOptions Recipe::step_options() const {
+  return {.length = length,
+          .micro_rows = rows_at_once(),
+          .grad_shards = grad_shards,
+          .document_mask = document_mask,
+          .mtp_weight = mtp_weight,
+          .balance_alpha = balance_alpha,
+          .bias_update_speed = bias_update_speed};
+}
+
+AdamWOptions Recipe::adamw_options() const { return {beta1, beta2, eps, weight_decay, max_grad_norm}; }
+
+Schedule Recipe::make_schedule(int64_t total_steps) const {
+  return {parse_schedule(schedule), lr, lr * final_lr, warmup_steps, total_steps, decay_fraction};
+}
+
+std::map<std::string, double> Recipe::source_weights() const {
+  std::map<std::string, double> out;
+  size_t begin = 0;
+  while (begin < weights.size()) {
+    const size_t end = std::min(weights.find(',', begin), weights.size());
+    const std::string item = weights.substr(begin, end - begin);
+    const size_t equals = item.rfind('=');
+    char* rest = nullptr;
+    const double value = equals == std::string::npos ? -1 : std::strtod(item.c_str() + equals + 1, &rest);
+    NURI_CHECK(equals != std::string::npos && equals > 0 && rest && *rest == '\0' && value >= 0 && value <= 1e6,
+               "weights: '{}' is not source=number with a number from 0 to 1e6", item);
+    out[item.substr(0, equals)] = value;
+    begin = end + 1;
+  }
+  return out;
+}
+
+void Recipe::validate() const {
+  NURI_CHECK(precision == "bf16" || precision == "f32", "precision = '{}'; allowed are bf16 and f32", precision);
+  NURI_CHECK(mla_form == "expanded" || mla_form == "absorbed", "mla_form = '{}'; allowed are expanded and absorbed",
+             mla_form);
+  (void)parse_schedule(schedule);
+  (void)source_weights();
+  check_step_options(step_options(), batch_rows);
+  NURI_CHECK(steps > 0 || tokens > 0 || epochs > 0, "steps, tokens and epochs are all 0: say how long the run is");
+  NURI_CHECK(tokens == 0 || steps > 0 || tokens >= tokens_per_step(), "tokens = {} is less than one step of {} tokens",
+             tokens, tokens_per_step());
+}
+
+ResolvedRecipe load_recipe(const fs::path& path, const std::vector<std::string>& settings) {
+  ResolvedRecipe out;
+  apply(out, parse_toml(read_file(path, kMaxRecipeBytes), path.string()), path.string());
+  for (const std::string& setting : settings) {
+    const size_t equals = setting.find('=');
+    NURI_CHECK(equals != std::string::npos && equals > 0, "--set {}: write key=value", setting);
+    const std::string key = setting.substr(0, equals), value = setting.substr(equals + 1);
+    // A bare word is a text: --set schedule=cosine needs no quotes.
+    bool is_text = false;
+    Recipe::visit(out.recipe, [&](const RecipeField& f, auto& field) {
+      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(field)>, std::string>) is_text |= f.key == key;
+    });
+    const std::string line = key + " = " + (is_text && (value.empty() || value[0] != '"') ? value_text(value) : value);
+    apply(out, parse_toml(line, "--set " + setting), "--set " + setting);
+  }
+  const Recipe& r = out.recipe;
+  r.validate();
+  NURI_CHECK(!r.config.empty(), "{}: config is missing: name the config.json of the model, relative to the recipe",
+             path.string());
+  const fs::path config = fs::path(r.config).is_absolute() ? fs::path(r.config) : path.parent_path() / r.config;
+  out.config_text = read_file(config, kMaxRecipeBytes);
+  out.model = parse_config(out.config_text, config.string());
+  return out;
+}
+
+std::string recipe_text(const ResolvedRecipe& resolved) {
+  std::string out;
+  Recipe::visit(resolved.recipe, [&](const RecipeField& f, const auto& value) {
+    auto origin = resolved.origin.find(std::string(f.key));
+    const std::string line = fmt::format("{} = {}", f.key, value_text(value));
+    out += fmt::format("{:<34} # {}{}{} [{}]\n", line, f.unit, f.unit.empty() ? "" : "; ", f.meaning,
+                       origin == resolved.origin.end() ? "default" : origin->second);
+  });
+  return out;
+}
+
+std::vector<std::string> changed_bits(const Recipe& before, const Recipe& after) {
+  static const std::set<std::string_view> free_keys = {
+      "config",     "micro_rows", "save_every",   "keep_last",      "keep_every",   "keep_best",
+      "eval_every", "eval_rows",  "sample_every", "sample_prompts", "sample_tokens"};
+  std::map<std::string_view, std::string> values;
+  Recipe::visit(before, [&](const RecipeField& f, const auto& value) { values[f.key] = value_text(value); });
+  std::vector<std::string> out;
+  Recipe::visit(after, [&](const RecipeField& f, const auto& value) {
+    if (!free_keys.contains(f.key) && values[f.key] != value_text(value))
+      out.push_back(fmt::format("{}: {} -> {}", f.key, values[f.key], value_text(value)));
+  });
+  return out;
+}
+
+}  // namespace nuri

@@ -1,0 +1,134 @@
+// A training recipe: every key, its unit, its default and what it means, in one list. Files are TOML, flat keys.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "arch/counts.h"
+#include "arch/deepseek_v3.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
+#include "train/step.h"
+
+namespace nuri {
+
+struct RecipeField {
+  std::string_view key;
+  std::string_view unit;     ///< "tokens", "steps", "" ...
+  std::string_view meaning;
+  double min = 0, max = 0;   ///< of numbers; both allowed
+};
+
+struct Recipe {
+  std::string config;             ///< config.json beside the recipe
+  std::string precision = "bf16";
+  std::string mla_form = "expanded";
+  bool document_mask = true;
+  int64_t grad_shards = 1;
+  int64_t batch_rows = 8;
+  int64_t length = 256;
+  int64_t micro_rows = 0;
+  int64_t steps = 0;
+  int64_t tokens = 0;
+  double epochs = 1;
+  int64_t seed = 0;
+  std::string schedule = "wsd";
+  double lr = 2.2e-4;
+  double final_lr = 0.1;
+  int64_t warmup_steps = 100;
+  double decay_fraction = 0.4;
+  double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.1, max_grad_norm = 1.0;
+  double mtp_weight = 0.3, balance_alpha = 1e-4, bias_update_speed = 1e-3;
+  int64_t save_every = 500;
+  int64_t keep_last = 2;
+  int64_t keep_every = 0;
+  bool keep_best = true;
+  int64_t eval_every = 250;
+  int64_t eval_rows = 64;
+  int64_t sample_every = 500;
+  std::string sample_prompts;
+  int64_t sample_tokens = 64;
+  std::string weights;
+
+  /// The one list of keys; reading, --set, printing and help walk it.
+  template <class Self, class Field>
+  static void visit(Self& self, Field&& field) {
+    using F = RecipeField;
+    constexpr double kMany = 1e12;
+    field(F{"config", "file", "config.json of the model, relative to the recipe", 0, 0}, self.config);
+    field(F{"precision", "", "bf16 (FP32 masters) or f32: what the forward reads", 0, 0}, self.precision);
+    field(F{"mla_form", "", "expanded (cheaper for training) or absorbed; fixed for a run", 0, 0}, self.mla_form);
+    field(F{"document_mask", "", "attention stays inside documents", 0, 1}, self.document_mask);
+    field(F{"grad_shards", "", "power of two; equal runs of rows whose gradients are added by a fixed tree", 1, 65536},
+          self.grad_shards);
+    field(F{"batch_rows", "rows", "of one optimizer step", 1, 1 << 20}, self.batch_rows);
+    field(F{"length", "tokens", "targets of a row", 1, 1 << 24}, self.length);
+    field(F{"micro_rows", "rows", "of one forward, less memory when smaller, same bits; 0: all", 0, 1 << 20},
+          self.micro_rows);
+    field(F{"steps", "steps", "length of the run; 0: by tokens", 0, kMany}, self.steps);
+    field(F{"tokens", "tokens", "length of the run where steps is 0; 0: by epochs", 0, 1e15}, self.tokens);
+    field(F{"epochs", "epochs", "length of the run where steps and tokens are 0", 0, 1e6}, self.epochs);
+    field(F{"seed", "", "of initial weights and data order", 0, 9e18}, self.seed);
+    field(F{"schedule", "", "wsd (warm-up, stable, linear decay) or cosine", 0, 0}, self.schedule);
+    field(F{"lr", "", "peak learning rate", 0, 100}, self.lr);
+    field(F{"final_lr", "of lr", "learning rate of the last step", 0, 1}, self.final_lr);
+    field(F{"warmup_steps", "steps", "linear warm-up; 0: none", 0, kMany}, self.warmup_steps);
+    field(F{"decay_fraction", "of steps", "length of the decay (wsd)", 0, 1}, self.decay_fraction);
+    field(F{"beta1", "", "AdamW first moment", 0, 0.999999}, self.beta1);
+    field(F{"beta2", "", "AdamW second moment", 0, 0.9999999}, self.beta2);
+    field(F{"eps", "", "AdamW epsilon", 1e-12, 1}, self.eps);
+    field(F{"weight_decay", "", "decoupled, on matrices", 0, 100}, self.weight_decay);
+    field(F{"max_grad_norm", "", "clipping by the global norm; 0: none", 0, 1e9}, self.max_grad_norm);
+    field(F{"mtp_weight", "", "weight of the MTP loss; 0 keeps training MTP with no weight", 0, 100}, self.mtp_weight);
+    field(F{"balance_alpha", "", "weight of the sequence-wise balance loss", 0, 100}, self.balance_alpha);
+    field(F{"bias_update_speed", "", "of the router bias, after each step", 0, 1}, self.bias_update_speed);
+    field(F{"save_every", "steps", "checkpoints; 0: only at the end", 0, kMany}, self.save_every);
+    field(F{"keep_last", "checkpoints", "newest ones kept", 1, 1e6}, self.keep_last);
+    field(F{"keep_every", "steps", "checkpoints of these steps are kept for good; 0: none", 0, kMany}, self.keep_every);
+    field(F{"keep_best", "", "keep the checkpoint of the lowest validation bits per byte", 0, 1}, self.keep_best);
+    field(F{"eval_every", "steps", "validation; 0: only at the end", 0, kMany}, self.eval_every);
+    field(F{"eval_rows", "rows", "of validation while training (the end uses all); 0: all", 0, kMany}, self.eval_rows);
+    field(F{"sample_every", "steps", "samples in the log; 0: only at the end", 0, kMany}, self.sample_every);
+    field(F{"sample_prompts", "", "prompts of the samples, separated by |", 0, 0}, self.sample_prompts);
+    field(F{"sample_tokens", "tokens", "length of a sample", 0, 1 << 20}, self.sample_tokens);
+    field(F{"weights", "", "of sources in the mixture, source=weight separated by commas; empty: the data's own", 0, 0},
+          self.weights);
+  }
+
+  Precision precision_kind() const { return precision == "f32" ? Precision::f32 : Precision::bf16; }
+  MlaForm form() const { return mla_form == "absorbed" ? MlaForm::absorbed : MlaForm::expanded; }
+  int64_t rows_at_once() const { return micro_rows > 0 ? micro_rows : batch_rows; }
+  int64_t tokens_per_step() const { return batch_rows * length; }
+  StepOptions step_options() const;
+  AdamWOptions adamw_options() const;
+  Schedule make_schedule(int64_t total_steps) const;
+  std::map<std::string, double> source_weights() const;
+
+  /// What single fields cannot say. Errors name keys.
+  void validate() const;
+};
+
+/// A recipe with the origin of each value ("default", the file, "--set").
+struct ResolvedRecipe {
+  Recipe recipe;
+  std::map<std::string, std::string> origin;
+  DeepseekV3Config model;     ///< of recipe.config
+  std::string config_text;    ///< of that file
+};
+
+/// Reads the TOML file, then applies `key=value` settings. Errors: unknown keys (with the nearest name), wrong types,
+/// values out of range, config.json missing or bad.
+ResolvedRecipe load_recipe(const std::filesystem::path& path, const std::vector<std::string>& settings);
+
+/// The recipe as TOML that can be run again, each line with its unit, meaning and origin as a comment.
+std::string recipe_text(const ResolvedRecipe& resolved);
+
+/// Keys that differ in a way that changes the bits of a run (all but those of saving, evaluating, sampling, micro_rows),
+/// as "key: a -> b". Resuming refuses them.
+std::vector<std::string> changed_bits(const Recipe& before, const Recipe& after);
+
+}  // namespace nuri

@@ -1,0 +1,19 @@
+// What signals ask of a run: SIGINT and SIGTERM finish the step, save and stop (a second one: at once); SIGUSR1 saves,
+// writes the report and goes on.
+#pragma once
+
+namespace nuri {
+
+/// Handlers while alive; the previous ones come back after.
+class SignalScope {
+ public:
+  SignalScope();
+  ~SignalScope();
+  SignalScope(const SignalScope&) = delete;
+  SignalScope& operator=(const SignalScope&) = delete;
+  static bool stop_asked();
+  /// True once for each SIGUSR1.
+  static bool take_save_asked();
+};
+
+}  // namespace nuri

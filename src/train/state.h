@@ -1,0 +1,38 @@
+// What a checkpoint holds beside the model: trainer/optimizer.safetensors (moments, and FP32 masters in a BF16 run) and
+// trainer/state.json (step, profile, recipe, best validation). The data cursor is step * batch_rows.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "models/deepseek_v3.h"
+#include "optim/optimizer.h"
+#include "train/recipe.h"
+
+namespace nuri {
+
+struct TrainState {
+  int64_t step = 0;
+  int64_t tokens = 0;
+  std::string profile;        ///< of the arithmetic that made the bits
+  std::string data_manifest;  ///< hash of the data's manifest
+  double best_bits = 0;       ///< lowest validation bits per byte so far; 0: none
+  int64_t best_step = 0;
+  bool finished = false;
+};
+
+/// Bytes a checkpoint takes on disk.
+uint64_t checkpoint_bytes(DeepseekV3& model, AdamW& optimizer);
+
+/// Writes root/step-N, whole or not at all; the tokenizer's files are copied from tokenizer_dir.
+std::filesystem::path save_checkpoint(const std::filesystem::path& root, DeepseekV3& model, AdamW& optimizer,
+                                      const TrainState& state, const ResolvedRecipe& recipe,
+                                      const std::filesystem::path& tokenizer_dir);
+
+TrainState read_state(const std::filesystem::path& checkpoint);
+/// Weights, masters, router biases and moments back to the bit. Errors: sizes or names that do not fit.
+void load_checkpoint(const std::filesystem::path& checkpoint, DeepseekV3& model, AdamW& optimizer);
+
+}  // namespace nuri

@@ -1,0 +1,52 @@
+// A training run: from shards to a model directory, resumable at any instant with the same bits.
+//
+// OUT/ is a model directory once the run saved: config.json, model.safetensors, tokenizer files. Beside them:
+// checkpoints/step-N (whole directories with trainer/), recipe.toml, run.json, log.jsonl, report.html, run.lock.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eval/evaluate.h"
+#include "train/memory_plan.h"
+#include "train/recipe.h"
+
+namespace nuri {
+
+struct TrainOptions {
+  ResolvedRecipe recipe;
+  std::filesystem::path data, out;
+  bool resume = false;                   ///< continue where the newest checkpoint ends; start where there is none
+  std::optional<int64_t> memory_limit;   ///< bytes; default: what the process may use
+  double peak_gflops = 0;                ///< measured, for MFU; 0: not shown
+  std::string level;                     ///< of the kernels, for the record
+  std::vector<std::string> command;
+  bool quiet = false;
+};
+
+struct TrainSummary {
+  std::string outcome;   ///< "finished" or "stopped" (by a signal, saved)
+  int64_t steps = 0, total_steps = 0, tokens = 0;
+  double flops = 0, seconds = 0;          ///< of this process
+  double tokens_per_s = 0;                ///< median over the steps of this process
+  double mfu = 0;                         ///< of the same; 0 where the peak is not known
+  int64_t memory_planned = 0, memory_peak = 0;
+  double loss = 0;                        ///< of the last step
+  EvalResult eval;                        ///< of all validation rows, at the end of a finished run
+  std::string weights_hash;               ///< of the final weights (see weights_hash())
+};
+
+/// Errors: those of recipe, data, memory, disk; another process in OUT; a finished run; a run there without --resume;
+/// resuming with keys that change the bits.
+TrainSummary train(const TrainOptions& options);
+
+/// 64-bit FNV-1a over names and bytes of all tensors a model directory holds, in name order: equal on every machine.
+std::string weights_hash(DeepseekV3& model);
+
+/// Rewrites OUT/report.html from the log of a run, running or not.
+void write_report(const std::filesystem::path& out);
+
+}  // namespace nuri
