@@ -1,25 +1,11 @@
 #include "train/memory_plan.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 
 #include "train/step.h"
 
 namespace nuri {
-namespace {
-
-std::optional<int64_t> number_in(const char* path) {
-  std::ifstream file(path);
-  int64_t value = 0;
-  if (file >> value) return value;
-  return std::nullopt;
-}
-
-}  // namespace
-
 MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe) {
   const MetaScope meta;
   DeepseekV3::Options options;
@@ -47,14 +33,6 @@ std::string plan_text(const MemoryPlan& plan) {
       out += fmt::format("  {:<16} {:>12}\n", owner_name(static_cast<Owner>(i)), bytes_text(plan.bytes[i]));
   return out + fmt::format("  {:<16} {:>12}\n  {:<16} {:>12}\n", "process", bytes_text(kProcessBytes), "in all (peak)",
                            bytes_text(plan.total));
-}
-
-int64_t memory_allowed() {
-  const int64_t machine = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
-  int64_t allowed = machine;
-  for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"})
-    if (const auto limit = number_in(path); limit && *limit > 0) allowed = std::min(allowed, *limit);
-  return allowed;
 }
 
 int64_t parse_bytes(const std::string& text) {
@@ -97,19 +75,6 @@ void require_memory(const MemoryPlan& plan, int64_t limit, const DeepseekV3Confi
   if (advice.empty()) advice = "not even one row at a time fits: use a smaller model, or a machine with more memory";
   fail("this run needs {} of memory, {} are allowed; {}\n{}", bytes_text(plan.total), bytes_text(limit), advice,
        plan_text(plan));
-}
-
-int64_t peak_resident_bytes() {
-  std::ifstream status("/proc/self/status");
-  std::string key;
-  while (status >> key) {
-    if (key == "VmHWM:") {
-      int64_t kib = 0;
-      status >> kib;
-      return kib * 1024;
-    }
-  }
-  return 0;
 }
 
 }  // namespace nuri

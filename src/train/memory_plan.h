@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "base/machine.h"
 #include "models/deepseek_v3.h"
 #include "train/recipe.h"
 
@@ -23,16 +24,11 @@ MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe);
 /// A table of the plan, one line per owner.
 std::string plan_text(const MemoryPlan& plan);
 
-/// Bytes this process may use: cgroup limit, else the machine's memory.
-int64_t memory_allowed();
 /// "16G", "512M", "1.5GiB", "800000000" in bytes (powers of 1024). Errors: anything else.
 int64_t parse_bytes(const std::string& text);
 std::string bytes_text(int64_t bytes);  ///< "1.53 GiB"
 
 /// Error when the plan needs more than `limit`, saying what would fit: fewer rows at once, if that helps, and how many.
 void require_memory(const MemoryPlan& plan, int64_t limit, const DeepseekV3Config& config, const Recipe& recipe);
-
-/// Largest resident size of this process so far (VmHWM), and of it what is not file pages is in `anonymous`.
-int64_t peak_resident_bytes();
 
 }  // namespace nuri
