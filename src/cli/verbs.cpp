@@ -3,6 +3,7 @@
 #include <clocale>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/threads.h"
@@ -19,8 +20,13 @@ constexpr Verb kVerbs[] = {
     {"train", "train a model by a recipe", add_train},
     {"report", "write report.html of a run from its log", add_report},
     {"check", "compare a model directory with golden outputs, gradients and optimizer steps", add_check},
+    {"score", "log-probability of each token of a text", add_score},
+    {"generate", "continue prompts", add_generate},
+    {"chat", "talk to a model in the terminal", add_chat},
     {"diff", "compare two sets of weights: first differing tensor, largest difference, equal bits or not", add_diff},
     {"inspect", "configuration, tensors, parameters, bytes, tokenizer and provenance of a model", add_inspect},
+    {"bench", "measure kernels, steps, decoding and text on this machine", add_bench},
+    {"demo", "the whole road: text, tokenizer, shards, training, report, chat", add_demo},
 };
 
 std::vector<std::string> g_command_line;
@@ -61,6 +67,9 @@ int run_program(int argc, char** argv) {
     return action();
   } catch (const Error& error) {
     std::fprintf(stderr, "nuri: %s\n", error.what());
+    return kExitUsage;
+  } catch (const std::filesystem::filesystem_error& error) {
+    std::fprintf(stderr, "nuri: %s; check the path, the permissions and the space left\n", error.what());
     return kExitUsage;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "nuri: internal error: %s\n", error.what());
