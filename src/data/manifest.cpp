@@ -181,14 +181,11 @@ void write_manifest(Manifest& manifest, const fs::path& dir) {
   manifest.hash = hex(hash128(text));
 }
 
-Manifest read_manifest(const fs::path& dir) {
-  const fs::path path = dir / "manifest.json";
-  NURI_CHECK(fs::exists(path), "{}: no manifest.json there; build the data first (nuri data build)", dir.string());
-  const std::string text = read_file(path, uint64_t(1) << 28);
-  const Json root = parse_json(text, path.string());
-  const JsonObject o(root, path.string());
+Manifest parse_manifest(std::string_view text, const std::string& where) {
+  const Json root = parse_json(text, where);
+  const JsonObject o(root, where);
   NURI_CHECK(o.text("format") == "nuri-data" && o.integer("version", 0, kMany) == kVersion,
-             "{}: not a manifest of version {}; build the data again", path.string(), kVersion);
+             "{}: not a manifest of version {}; build the data again", where, kVersion);
   Manifest m;
   const JsonObject tokenizer = o.object("tokenizer");
   m.tokenizer_hash = tokenizer.text("hash");
@@ -202,17 +199,23 @@ Manifest read_manifest(const fs::path& dir) {
   m.document_bytes = static_cast<uint64_t>(options.integer("document_bytes", 0, kMany));
   m.smallest_validation = options.boolean("smallest_validation");
   const Json& sources = array_at(o, "sources", 1 << 16);
-  NURI_CHECK(!sources.empty(), "{}: sources: empty; build the data again", path.string());
+  NURI_CHECK(!sources.empty(), "{}: sources: empty; build the data again", where);
   for (size_t i = 0; i < sources.size(); ++i) {
-    m.sources.push_back(source_of(sources[i], fmt::format("{}: sources[{}]", path.string(), i)));
+    m.sources.push_back(source_of(sources[i], fmt::format("{}: sources[{}]", where, i)));
   }
   const Json& shards = array_at(o, "shards", 1 << 22);
   for (size_t i = 0; i < shards.size(); ++i) {
     m.shards.push_back(
-        shard_of(shards[i], fmt::format("{}: shards[{}]", path.string(), i), static_cast<int64_t>(m.sources.size())));
+        shard_of(shards[i], fmt::format("{}: shards[{}]", where, i), static_cast<int64_t>(m.sources.size())));
   }
   m.hash = hex(hash128(text));
   return m;
+}
+
+Manifest read_manifest(const fs::path& dir) {
+  const fs::path path = dir / "manifest.json";
+  NURI_CHECK(fs::exists(path), "{}: no manifest.json there; build the data first (nuri data build)", dir.string());
+  return parse_manifest(read_file(path, uint64_t(1) << 28), path.string());
 }
 
 }  // namespace nuri::data

@@ -66,6 +66,8 @@ struct Manifest {
 /// Text of manifest.json. No time or machine in it: the same input gives the same bytes.
 std::string manifest_text(const Manifest& manifest);
 void write_manifest(Manifest& manifest, const fs::path& dir);
+/// `where` names the text in errors.
+Manifest parse_manifest(std::string_view text, const std::string& where);
 /// Errors: no manifest.json ("build the data first"), unknown version, any value out of its range.
 Manifest read_manifest(const fs::path& dir);
 
