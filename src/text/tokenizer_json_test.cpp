@@ -67,10 +67,11 @@ TEST(TokenizerJson, AddedTokenFlags) {
 
 TEST(TokenizerJson, NormalizedAddedTokensMatchNormalisedText) {
   const auto make = [](bool normalized) {
-    return Tokenizer::from_json(test::small_tokenizer({}, [&](json& root) {
-                                  root["normalizer"] = {{"type", "Sequence"}, {"normalizers", {{{"type", "NFC"}}}}};
-                                  root["added_tokens"] = {added(256, "éé", {{"normalized", normalized}})};
-                                }).dump());
+    return Tokenizer::from_json(
+        test::small_tokenizer({}, [&](json& root) {
+          root["normalizer"] = {{"type", "Sequence"}, {"normalizers", json::array({{{"type", "NFC"}}})}};
+          root["added_tokens"] = json::array({added(256, "éé", {{"normalized", normalized}})});
+        }).dump());
   };
   EXPECT_EQ(make(true).encode("e\xCC\x81é"), Ids{256});
   EXPECT_EQ(make(false).encode("e\xCC\x81é").size(), 4u);
@@ -105,7 +106,7 @@ TEST(TokenizerJson, IgnoreMergesTakesWholePieces) {
 
 TEST(TokenizerJson, ConfigNamesSpecialTokensAndTemplate) {
   const std::string file = test::small_tokenizer({}, [](json& root) {
-                             root["added_tokens"] = {added(256, "<s>"), added(257, "</s>")};
+                             root["added_tokens"] = json::array({added(256, "<s>"), added(257, "</s>")});
                            }).dump();
   const Tokenizer t = Tokenizer::from_json(
       file, R"({"bos_token": {"content": "<s>"}, "eos_token": "</s>", "pad_token": null, "chat_template": "{{ x }}"})");
@@ -210,19 +211,19 @@ TEST(TokenizerJson, RefusesOtherKindsWithTheReason) {
       {"id negative", [](json& r) { r["model"]["vocab"]["zz"] = -1; }, "allowed are 0 to"},
       {"id not a number", [](json& r) { r["model"]["vocab"]["zz"] = "5"; }, "an id is needed"},
       {"byte missing", [](json& r) { r["model"]["vocab"].erase("a"); }, "byte 0x61"},
-      {"merge without result", [](json& r) { r["model"]["merges"] = {"a b"}; }, "not in the vocabulary"},
-      {"merge of three", [](json& r) { r["model"]["merges"] = {"a b c"}; }, "one blank"},
-      {"merge of a number", [](json& r) { r["model"]["merges"] = {7}; }, "pair of strings"},
-      {"merge with an empty part", [](json& r) { r["model"]["merges"] = {" a"}; }, "empty part"},
-      {"added id taken", [](json& r) { r["added_tokens"] = {added(3, "<x>")}; }, "two tokens"},
+      {"merge without result", [](json& r) { r["model"]["merges"] = json::array({"a b"}); }, "not in the vocabulary"},
+      {"merge of three", [](json& r) { r["model"]["merges"] = json::array({"a b c"}); }, "one blank"},
+      {"merge of a number", [](json& r) { r["model"]["merges"] = json::array({7}); }, "pair of strings"},
+      {"merge with an empty part", [](json& r) { r["model"]["merges"] = json::array({" a"}); }, "empty part"},
+      {"added id taken", [](json& r) { r["added_tokens"] = json::array({added(3, "<x>")}); }, "two tokens"},
       {"added twice",
        [](json& r) {
-         r["added_tokens"] = {added(256, "<x>"), added(256, "<x>")};
+         r["added_tokens"] = json::array({added(256, "<x>"), added(256, "<x>")});
        },
        "added twice"},
-      {"added with another id", [](json& r) { r["added_tokens"] = {added(256, "a")}; }, "has id"},
-      {"added and a byte", [](json& r) { r["added_tokens"] = {added(165, "é")}; }, "stands for"},
-      {"added and empty", [](json& r) { r["added_tokens"] = {added(256, "")}; }, "content"},
+      {"added with another id", [](json& r) { r["added_tokens"] = json::array({added(256, "a")}); }, "has id"},
+      {"added and a byte", [](json& r) { r["added_tokens"] = json::array({added(165, "é")}); }, "stands for"},
+      {"added and empty", [](json& r) { r["added_tokens"] = json::array({added(256, "")}); }, "content"},
       {"bad pattern",
        [](json& r) {
          r["pre_tokenizer"] = {{"type", "Sequence"},
