@@ -52,13 +52,15 @@ struct Room {
   uint32_t* keys;
   uint32_t* keys_shared;
   uint32_t* values;
-  float* rounded;  // [64, widest]
   State segment, all;
   int32_t* visible;  // [rows]
   float** out;       // [rows]
   float* lse;        // [rows]
   float* row_max;    // [rows]
 };
+
+/// Into L2. Not __builtin_prefetch: GCC 12 takes a function of nothing but that for one without effect and drops it.
+inline void prefetch_line(const char* at) { asm volatile("prefetcht1 %0" : : "m"(*at)); }
 
 class Forward {
  public:
@@ -166,7 +168,6 @@ class Forward {
     cutter.take(room.keys, kKeyBlock * pack_.depth(args_.d_k));
     cutter.take(room.keys_shared, kKeyBlock * pack_.depth(d_shared));
     cutter.take(room.values, pack_.depth(kKeyBlock) * columns_);
-    cutter.take(room.rounded, kKeyBlock * round_up_16(std::max({args_.d_k, d_shared, args_.d_v})));
     state(room.segment);
     if (merging_) state(room.all);
     cutter.take(room.visible, rows);
@@ -198,14 +199,14 @@ class Forward {
       const void* at = static_cast<const char*>(data) + static_cast<size_t>(head * head_stride) * bytes;
       return PackMatrix{at, args_.kv_dtype == DType::bf16, stride, n_keys, width};
     };
-    pack_.turned(matrix(block.k, args_.k_row, args_.k_head, args_.d_k), room.keys, room.rounded);
-    pack_.straight(matrix(block.v, args_.v_row, args_.v_head, args_.d_v), room.values, room.rounded);
+    pack_.turned(matrix(block.k, args_.k_row, args_.k_head, args_.d_k), room.keys);
+    pack_.straight(matrix(block.v, args_.v_row, args_.v_head, args_.d_v), room.values);
   }
 
   void pack_shared(const KeyBlock& block, int64_t n_keys, const Room& room) const {
     if (args_.d_shared)
       pack_.turned({block.k_shared, args_.kv_dtype == DType::bf16, args_.shared_row, n_keys, args_.d_shared},
-                   room.keys_shared, room.rounded);
+                   room.keys_shared);
   }
 
   void attend(const Task& task, const Room& room) const {
@@ -221,16 +222,21 @@ class Forward {
     if (!task.partial) finish(task, task.end_segment > 1 ? room.all : state, room);
   }
 
-  /// Asks for keys and values of a head: with few rows, memory is what a task waits for.
-  void prefetch(int64_t head, const KeyBlock& block, int64_t n_keys) const {
+  /// Asks for a part (one of `parts`, by slots) of the keys and values that a task needs from the block at `key`: with few
+  /// rows, memory is what it waits for. The heads of a slot lie side by side, so memory is asked in its own order.
+  void prefetch(const Task& task, int64_t key, int64_t part, int64_t parts) const {
+    if (key >= task.n_keys() || task.rows() > kFewRows) return;
+    const KeyBlock& block = task.sequence->blocks[key / kKeyBlock];
+    const int64_t n_keys = keys_in(task, key), first = part * n_keys / parts, end = (part + 1) * n_keys / parts;
     const auto bytes = static_cast<int64_t>(dtype_bytes(args_.kv_dtype));
     auto ask = [&](const void* data, int64_t stride, int64_t head_stride, int64_t width) {
-      const char* at = static_cast<const char*>(data) + head * head_stride * bytes;
-      for (int64_t row = 0; row < n_keys; ++row, at += stride * bytes)
-        for (int64_t byte = 0; byte < width * bytes; byte += 64) __builtin_prefetch(at + byte);
+      const int64_t span = ((head_stride ? task.heads - 1 : 0) * head_stride + width) * bytes;
+      const char* at = static_cast<const char*>(data) + (task.head * head_stride + first * stride) * bytes;
+      for (int64_t slot = first; slot < end; ++slot, at += stride * bytes)
+        for (int64_t byte = 0; byte < span; byte += 64) prefetch_line(at + byte);
     };
     ask(block.k, args_.k_row, args_.k_head, args_.d_k);
-    if (!shares_keys_) ask(block.v, args_.v_row, args_.v_head, args_.d_v);
+    if (block.v != block.k) ask(block.v, args_.v_row, args_.v_head, args_.d_v);
   }
 
   int64_t keys_in(const Task& task, int64_t key) const { return std::min(kKeyBlock, task.n_keys() - key); }
@@ -240,16 +246,14 @@ class Forward {
     const int64_t n_keys = keys_in(task, key);
     pack_shared(*block, n_keys, room);
     if (task.heads == 1 || shares_keys_) {
-      if (task.rows() <= kFewRows && key + kKeyBlock < task.n_keys())
-        prefetch(task.head, block[1], keys_in(task, key + kKeyBlock));
+      prefetch(task, key + kKeyBlock, 0, 1);
       pack_block(task.head, *block, n_keys, room);
       attend_queries(task, key, first, room, state);
       return;
     }
     const int32_t visible = static_cast<int32_t>(n_keys);  // of the one query
     for (int64_t i = 0; i < task.heads; ++i) {
-      if (i + 1 < task.heads) prefetch(task.head + i + 1, *block, n_keys);
-      else if (key + kKeyBlock < task.n_keys()) prefetch(task.head, block[1], keys_in(task, key + kKeyBlock));
+      prefetch(task, key + kKeyBlock, i, task.heads);
       pack_block(task.head + i, *block, n_keys, room);
       attend_rows(i, i + 1, n_keys < kKeyBlock ? &visible : nullptr, n_keys, first, room, state);
     }

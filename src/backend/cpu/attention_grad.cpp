@@ -50,7 +50,7 @@ struct Room {
   uint32_t* ds_across;
   uint32_t* p_across;
   uint32_t* both_across;
-  float* rounded;  // [128, widest]
+  float* joined;  // [128, d_v]: q, dout of a query one after the other
   float* lse;      // [64]
   float* delta;    // [64]
 };
@@ -156,10 +156,10 @@ class Backward {
     if (grad_.v_is_k) {
       cutter.take(room.both_along, 2 * deep * v_columns_);
       cutter.take(room.both_across, 2 * kTile * deep);
+      cutter.take(room.joined, 2 * kTile * v_columns_);
     } else {
       cutter.take(room.p_across, kTile * deep);
     }
-    cutter.take(room.rounded, 2 * kTile * std::max({k_columns_, shared_columns_, v_columns_}));
     cutter.take(room.lse, kTile);
     cutter.take(room.delta, kTile);
   }
@@ -230,8 +230,8 @@ class Backward {
     for_blocks(task, task.end_block, [&](int64_t g, int64_t block) {
       const PackMatrix k =
           key_matrix(task, block, task.sequence->blocks[block].k_shared, 0, args_.shared_row, args_.d_shared);
-      pack_.turned(k, room.keys_shared + g * kKeyBlock * pack_.depth(args_.d_shared), room.rounded);
-      pack_.straight(k, room.shared_along + g * pack_.depth(kTile) * shared_columns_, room.rounded);
+      pack_.turned(k, room.keys_shared + g * kKeyBlock * pack_.depth(args_.d_shared));
+      pack_.straight(k, room.shared_along + g * pack_.depth(kTile) * shared_columns_);
     });
   }
 
@@ -240,12 +240,12 @@ class Backward {
       const KeyBlock& source = task.sequence->blocks[block];
       if (new_k) {
         const PackMatrix k = key_matrix(task, block, source.k, head * args_.k_head, args_.k_row, args_.d_k);
-        pack_.turned(k, room.keys + g * kKeyBlock * pack_.depth(args_.d_k), room.rounded);
-        pack_.straight(k, room.keys_along + g * pack_.depth(kTile) * k_columns_, room.rounded);
+        pack_.turned(k, room.keys + g * kKeyBlock * pack_.depth(args_.d_k));
+        pack_.straight(k, room.keys_along + g * pack_.depth(kTile) * k_columns_);
       }
       if (new_v)
         pack_.turned(key_matrix(task, block, source.v, head * args_.v_head, args_.v_row, args_.d_v),
-                     room.values + g * kKeyBlock * pack_.depth(args_.d_v), room.rounded);
+                     room.values + g * kKeyBlock * pack_.depth(args_.d_v));
     });
   }
 
@@ -253,8 +253,8 @@ class Backward {
   void pack_both(const PackMatrix& m, uint32_t* rows, uint32_t* along, const Room& room) const {
     const int64_t stride = pack_.row_words(m.columns);
     pack_.rows(m, rows, stride);
-    if (pack_.pairs()) pack_.straight(m, along, room.rounded);
-    else pack_.straight_floats({rows, false, stride, m.rows, m.columns}, along);
+    if (pack_.pairs()) pack_.straight(m, along);
+    else pack_.straight_words({rows, false, stride, m.rows, m.columns}, along);
   }
 
   void pack_queries(const Task& task, int64_t head, int64_t tile, int64_t queries, const Room& room) const {
@@ -272,14 +272,14 @@ class Backward {
       pack_.rows({q, false, args_.q_row, queries, args_.d_k}, room.q, pack_.row_words(args_.d_k));
       pack_.rows(dout_matrix, room.dout, pack_.row_words(args_.d_v));
       for (int64_t i = 0; i < queries; ++i) {
-        std::memcpy(room.rounded + 2 * i * v_columns_, q + i * args_.q_row, static_cast<size_t>(args_.d_v) * 4);
-        std::memcpy(room.rounded + (2 * i + 1) * v_columns_, dout + i * args_.out_row,
+        std::memcpy(room.joined + 2 * i * v_columns_, q + i * args_.q_row, static_cast<size_t>(args_.d_v) * 4);
+        std::memcpy(room.joined + (2 * i + 1) * v_columns_, dout + i * args_.out_row,
                     static_cast<size_t>(args_.d_v) * 4);
       }
-      pack_.straight({room.rounded, false, v_columns_, 2 * queries, args_.d_v}, room.both_along, room.rounded);
+      pack_.straight({room.joined, false, v_columns_, 2 * queries, args_.d_v}, room.both_along);
       const int64_t rest = args_.d_k - args_.d_v;
       if (rest)
-        pack_.straight({q + args_.d_v, false, args_.q_row, queries, rest}, room.q_along, room.rounded);
+        pack_.straight({q + args_.d_v, false, args_.q_row, queries, rest}, room.q_along);
     }
     for (int64_t i = 0; i < queries; ++i) {
       room.lse[i] = args_.lse[(row + i) * args_.n_heads + head];

@@ -1,9 +1,9 @@
 // What the drivers of attention (attention.cpp, attention_grad.cpp) ask of a level. Plain structs only: kernel sources
 // include this header once per level.
 //
-// Operands are words as in products.h: rows of A as pack_rows of products.h makes them, B in panels of 16 columns as
-// pack_panels makes them. FP32 runs: a word is a float. BF16 runs: a pair of elements where the level has the pair
-// instruction, else a float that holds a BF16 value.
+// Operands are words of 32 bits along the depth of a product: A in rows, B in panels of 16 columns, panel after panel,
+// 16 words for each word of depth. FP32 runs: a word is a float. BF16 runs: a pair of elements where the level has the
+// pair instruction (the earlier one in the high half, which it adds first), else a float that holds a BF16 value.
 #pragma once
 
 #include <stdint.h>
@@ -123,11 +123,11 @@ struct AttentionKernels {
   void (*grad)(const GradTile&) = nullptr;
   void (*product)(const RowProduct&) = nullptr;
   void (*dots)(const RowDots&) = nullptr;
-  // Packing into pairs, rounding on the way; null where there are no pairs (products.h packs then). All write what
-  // products.h describes: the missing half of an odd pair is +0 in rows of A and -0 in B.
-  void (*pack_rows)(const PackMatrix&, uint32_t* out, int64_t stride) = nullptr;  ///< rows of A, stride words apart
-  void (*pack_turned)(const PackMatrix&, uint32_t* out) = nullptr;    ///< panels of B: rows are B's columns
-  void (*pack_straight)(const PackMatrix&, uint32_t* out) = nullptr;  ///< panels of B: rows are B's depth
+  // Packing into the words of an FP32 or a BF16 run. The missing half of an odd pair is +0 in rows of A and -0 in B: the
+  // product is -0, which adds nothing to any sum. Columns of B that are not there are zero up to a whole panel.
+  void (*pack_rows)(bool bf16, const PackMatrix&, uint32_t* out, int64_t stride) = nullptr;  ///< A, stride words a row
+  void (*pack_turned)(bool bf16, const PackMatrix&, uint32_t* out) = nullptr;    ///< B: the rows are its columns
+  void (*pack_straight)(bool bf16, const PackMatrix&, uint32_t* out) = nullptr;  ///< B: the rows are its depth
 };
 
 namespace portable { extern const AttentionKernels attention_kernels; }

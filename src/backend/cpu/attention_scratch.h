@@ -6,7 +6,6 @@
 
 #include "backend/cpu/attention_kernels.h"
 #include "backend/cpu/levels.h"
-#include "backend/cpu/products.h"
 #include "backend/kernels.h"
 
 namespace nuri::cpu {
@@ -43,35 +42,31 @@ class Cutter {
 
 constexpr int64_t round_up_16(int64_t n) { return (n + 15) / 16 * 16; }
 
-/// Packing of one call's arrays into words: which words, and by which level's kernels.
+const AttentionKernels& attention_level();
+
+/// Packing of one call's arrays into the words of its precision and level.
 class Packer {
  public:
-  explicit Packer(Precision precision);
-  bool bf16() const { return precision_ == Precision::bf16; }
-  bool pairs() const { return words_ == Words::pairs; }
+  explicit Packer(Precision precision) : bf16_(precision == Precision::bf16), kernels_(attention_level()) {}
+  bool bf16() const { return bf16_; }
+  bool pairs() const { return bf16_ && kernels_.pairs; }
   /// Words along k of k elements.
   int64_t depth(int64_t k) const { return pairs() ? (k + 1) / 2 : k; }
   /// Words between rows of A with k elements.
   int64_t row_words(int64_t k) const { return round_up_16(depth(k)); }
 
   /// Rows of A: [rows, stride] words, stride >= row_words(columns).
-  void rows(const PackMatrix& m, uint32_t* out, int64_t stride) const;
+  void rows(const PackMatrix& m, uint32_t* out, int64_t stride) const { kernels_.pack_rows(bf16_, m, out, stride); }
   /// B with the matrix's rows as its columns (scores): round_up_16(rows) * depth(columns) words.
-  /// room: 64 x round_up_16(columns) floats, used where BF16 values are rounded first.
-  void turned(const PackMatrix& m, uint32_t* out, float* room) const;
-  /// B with the matrix's columns as its columns: round_up_16(columns) * depth(rows) words. room as above.
-  void straight(const PackMatrix& m, uint32_t* out, float* room) const;
+  void turned(const PackMatrix& m, uint32_t* out) const { kernels_.pack_turned(bf16_, m, out); }
+  /// B with the matrix's columns as its columns: round_up_16(columns) * depth(rows) words.
+  void straight(const PackMatrix& m, uint32_t* out) const { kernels_.pack_straight(bf16_, m, out); }
   /// straight() of floats that are words already.
-  void straight_floats(const PackMatrix& m, uint32_t* out) const;
+  void straight_words(const PackMatrix& m, uint32_t* out) const { kernels_.pack_straight(false, m, out); }
 
  private:
-  PackMatrix rounded(const PackMatrix& m, float* room) const;
-  Precision precision_;
-  Words words_;
-  const ProductKernels& products_;
+  bool bf16_;
   const AttentionKernels& kernels_;
 };
-
-const AttentionKernels& attention_level();
 
 }  // namespace nuri::cpu

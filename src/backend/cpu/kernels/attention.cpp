@@ -225,11 +225,7 @@ void finish(const FinishRows& x) {
 
 }  // namespace
 
-#if defined(__AVX512BF16__)
-const AttentionKernels attention_kernels = {true,    attend, merge,          finish,            grad,
-                                            product, dots,   pack_pair_rows, pack_pairs_turned, pack_pairs_straight};
-#else
-const AttentionKernels attention_kernels = {false, attend, merge, finish, grad, product, dots, nullptr, nullptr, nullptr};
-#endif
+const AttentionKernels attention_kernels = {kHasPairs, attend, merge,          finish,      grad,
+                                            product,   dots,   pack_rows_of_a, pack_turned, pack_straight};
 
 }  // namespace nuri::cpu::NURI_LEVEL

@@ -1,23 +1,47 @@
-// Packing into pairs by the conversion instruction, which rounds as profile x1 does (nearest even, subnormals to signed
-// zero). Decode reads each key once, so that packing is most of its work; levels without pairs use products_pack.cpp.
+// Packing of attention's operands into words. Decode reads each key once, so that packing is most of its work. Where a
+// level has pairs, they are made by the conversion instruction, which rounds as profile x1 does (nearest even,
+// subnormals to signed zero).
 #include "backend/cpu/kernels/attention_pack.h"
 #include "backend/cpu/kernels/attention_tiles.h"
 
 namespace nuri::cpu::NURI_LEVEL {
-
-#if defined(__AVX512BF16__)
 namespace {
 
-constexpr uint32_t kMinusZeroLow = 0x8000u;  // times +0 it is -0, which adds nothing to any sum
+NURI_INLINE const void* row_of(const PackMatrix& m, int64_t row) {
+  return static_cast<const char*>(m.data) + row * m.stride * (m.bf16 ? 2 : 4);
+}
 
+// ------------------------------------------------------------------------------------------- kWidth words of one row
+
+typedef uint16_t H __attribute__((vector_size(kWidth * 2)));
+typedef uint16_t HUnaligned __attribute__((vector_size(kWidth * 2), aligned(2), may_alias));
+
+/// Elements at .. at + kWidth of a row of n as FP32; what lies past its end is +0 and not read.
+template <bool kFromBf16>
+NURI_INLINE F elements_of_row(const void* row, int64_t at, int64_t n) {
+  const int64_t left = n - at;
+  if constexpr (kFromBf16) {
+    const uint16_t* p = static_cast<const uint16_t*>(row) + at;
+    H half{};
+    if (left >= kWidth) half = *reinterpret_cast<const HUnaligned*>(p);
+    else
+      for (int64_t i = 0; i < left; ++i) half[i] = p[i];
+    return from_bits(__builtin_convertvector(half, U) << 16);
+  } else {
+    const float* p = static_cast<const float*>(row) + at;
+    return left >= kWidth ? load(p) : left > 0 ? load_partial(p, static_cast<int>(left)) : F{};
+  }
+}
+
+#if defined(__AVX512BF16__)
 NURI_INLINE __mmask32 first_elements(int64_t n) {
   return n >= 32 ? ~__mmask32{0} : n > 0 ? (__mmask32{1} << n) - 1 : __mmask32{0};
 }
-
-/// Words at .. at + 16 of a row, of the elements in the mask; the others are +0 and not read.
-template <bool kBf16>
-NURI_INLINE U words_of_row(const void* row, int64_t at, __mmask32 mask) {
-  if constexpr (kBf16) {
+/// Pairs at .. at + 16 of a row of n elements; what lies past its end is +0 and not read.
+template <bool kFromBf16>
+NURI_INLINE U pairs_of_row(const void* row, int64_t at, int64_t n) {
+  const __mmask32 mask = first_elements(n - 2 * at);
+  if constexpr (kFromBf16) {
     const __m512i natural = _mm512_maskz_loadu_epi16(mask, static_cast<const uint16_t*>(row) + 2 * at);
     return reinterpret_cast<U>(_mm512_rol_epi32(natural, 16));
   } else {
@@ -27,25 +51,30 @@ NURI_INLINE U words_of_row(const void* row, int64_t at, __mmask32 mask) {
     return pairs_along(reinterpret_cast<F>(x), reinterpret_cast<F>(y));
   }
 }
+#endif
 
-NURI_INLINE const void* row_of(const PackMatrix& m, int64_t row) {
-  return static_cast<const char*>(m.data) + row * m.stride * (m.bf16 ? 2 : 4);
+template <Word kWord, bool kFromBf16>
+NURI_INLINE U words_of_row(const void* row, int64_t at, int64_t n) {
+#if defined(__AVX512BF16__)
+  if constexpr (kWord == Word::pair) return pairs_of_row<kFromBf16>(row, at, n);
+#endif
+  const F x = elements_of_row<kFromBf16>(row, at, n);
+  return kWord == Word::rounded && !kFromBf16 ? round_bf16_bits(x) : bits(x);
 }
 
-template <bool kBf16>
-void rows_of(const PackMatrix& m, uint32_t* out, int64_t stride) {
-  for (int64_t r = 0; r < m.rows; ++r)
-    for (int64_t at = 0; 2 * at < m.columns; at += 16)
-      store_u32(out + r * stride + at, words_of_row<kBf16>(row_of(m, r), at, first_elements(m.columns - 2 * at)));
-}
+// ------------------------------------------------------------------------------------------------ v[i][j] <-> v[j][i]
 
+#if defined(__AVX512F__)
 NURI_INLINE __m512i low32(__m512i a, __m512i b) { return _mm512_unpacklo_epi32(a, b); }
 NURI_INLINE __m512i high32(__m512i a, __m512i b) { return _mm512_unpackhi_epi32(a, b); }
 NURI_INLINE __m512i low64(__m512i a, __m512i b) { return _mm512_unpacklo_epi64(a, b); }
 NURI_INLINE __m512i high64(__m512i a, __m512i b) { return _mm512_unpackhi_epi64(a, b); }
 
 /// v[i][j] <-> v[j][i] of 16 x 16 words: in 4 x 4 corners of each quarter, then quarters by rows of four.
-NURI_INLINE void transpose(__m512i* v) {
+NURI_INLINE void transpose(U* u) {
+  __m512i v[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) v[i] = reinterpret_cast<__m512i>(u[i]);
   __m512i t[16];
 #pragma GCC unroll 16
   for (int i = 0; i < 16; i += 4) {
@@ -63,73 +92,104 @@ NURI_INLINE void transpose(__m512i* v) {
     v[4 + i] = _mm512_shuffle_i32x4(odd_low, odd_high, 0x88);
     v[12 + i] = _mm512_shuffle_i32x4(odd_low, odd_high, 0xDD);
   }
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; ++i) u[i] = reinterpret_cast<U>(v[i]);
+}
+#else
+/// Blocks of kHalf x kHalf words off the diagonal change places.
+template <int kHalf, int... kLane>
+NURI_INLINE void swap_blocks(U* v, LaneList<kLane...>) {
+#pragma GCC unroll 16
+  for (int i = 0; i < kWidth; ++i) {
+    if (i & kHalf) continue;
+    const U x = v[i], y = v[i + kHalf];
+    v[i] = __builtin_shufflevector(x, y, ((kLane & kHalf) ? kWidth + kLane - kHalf : kLane)...);
+    v[i + kHalf] = __builtin_shufflevector(x, y, ((kLane & kHalf) ? kWidth + kLane : kLane + kHalf)...);
+  }
+}
+NURI_INLINE void transpose(U* v) {
+  if constexpr (kWidth >= 8) swap_blocks<kWidth >= 8 ? 4 : 1>(v, EveryLane{});
+  swap_blocks<2>(v, EveryLane{});
+  swap_blocks<1>(v, EveryLane{});
+}
+#endif
+
+// ------------------------------------------------------------------------------------------------------------- packing
+
+constexpr uint32_t kMinusZeroLow = 0x8000u;  // as the missing half of a pair of B
+
+template <Word kWord>
+constexpr int64_t depth_of(int64_t k) {
+  return kWord == Word::pair ? (k + 1) / 2 : k;
 }
 
-template <bool kBf16>
-void turned_of(const PackMatrix& m, uint32_t* out) {
-  const int64_t depth = (m.columns + 1) / 2;
-  for (int64_t first = 0; first < m.rows; first += kPanel, out += depth * kPanel) {
-    const int64_t rows = m.rows - first < kPanel ? m.rows - first : kPanel;
-    for (int64_t at = 0; at < depth; at += 16) {
-      const __mmask32 mask = first_elements(m.columns - 2 * at);
-      __m512i v[16];
+template <Word kWord, bool kFromBf16>
+void rows_of(const PackMatrix& m, uint32_t* out, int64_t stride) {
+  for (int64_t r = 0; r < m.rows; ++r)
+    for (int64_t at = 0; at < depth_of<kWord>(m.columns); at += kWidth)
+      store_u32(out + r * stride + at, words_of_row<kWord, kFromBf16>(row_of(m, r), at, m.columns));
+}
+
+template <Word kWord, bool kFromBf16>
+void turned_of(const PackMatrix& m, uint32_t* out, int64_t) {
+  const int64_t depth = depth_of<kWord>(m.columns);
+  for (int64_t panel = 0; panel < m.rows; panel += kPanel, out += depth * kPanel) {
+    for (int part = 0; part < kPanel; part += kWidth) {
+      const int64_t first = panel + part, rows = m.rows - first;
+      for (int64_t at = 0; at < depth; at += kWidth) {
+        U v[kWidth];
 #pragma GCC unroll 16
-      for (int i = 0; i < 16; ++i)
-        v[i] = reinterpret_cast<__m512i>(
-            words_of_row<kBf16>(row_of(m, i < rows ? first + i : first), at, i < rows ? mask : __mmask32{0}));
-      transpose(v);
+        for (int i = 0; i < kWidth; ++i)  // a row that is not there has no columns
+          v[i] = words_of_row<kWord, kFromBf16>(row_of(m, i < rows ? first + i : 0), at, i < rows ? m.columns : 0);
+        transpose(v);
 #pragma GCC unroll 16
-      for (int i = 0; i < 16; ++i)
-        if (at + i < depth) _mm512_storeu_si512(out + (at + i) * kPanel, v[i]);
+        for (int i = 0; i < kWidth; ++i)
+          if (at + i < depth) store_u32(out + (at + i) * kPanel + part, v[i]);
+      }
     }
-    if (m.columns & 1) {
-      uint32_t* last = out + (depth - 1) * kPanel;
-      store_u32(last, load_u32(last) | kMinusZeroLow);
-    }
+    if (kWord == Word::pair && (m.columns & 1))
+      for (int64_t i = 0; i < kPanel; ++i) out[(depth - 1) * kPanel + i] |= kMinusZeroLow;
   }
 }
 
-/// Elements at .. at + 16 of a row as FP32.
-template <bool kBf16>
-NURI_INLINE __m512 elements_of_row(const void* row, int64_t at, __mmask16 mask) {
-  if constexpr (kBf16) {
-    const __m256i half = _mm256_maskz_loadu_epi16(mask, static_cast<const uint16_t*>(row) + at);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
-  } else {
-    return _mm512_maskz_loadu_ps(mask, static_cast<const float*>(row) + at);
-  }
-}
-
-template <bool kBf16>
-void straight_of(const PackMatrix& m, uint32_t* out) {
-  const int64_t depth = (m.rows + 1) / 2;
+template <Word kWord, bool kFromBf16>
+void straight_of(const PackMatrix& m, uint32_t* out, int64_t) {
+  const int64_t depth = depth_of<kWord>(m.rows);
   for (int64_t p = 0; p < depth; ++p) {
-    const void* even = row_of(m, 2 * p);
-    const bool alone = 2 * p + 1 == m.rows;
-    const void* odd = alone ? even : row_of(m, 2 * p + 1);
-    for (int64_t at = 0; at < m.columns; at += kPanel) {
-      const auto mask = static_cast<__mmask16>(first_elements(m.columns - at));
-      const __m512 x = elements_of_row<kBf16>(even, at, mask);
-      const __m512 y = alone ? _mm512_set1_ps(-0.0f) : elements_of_row<kBf16>(odd, at, mask);
-      U words;
-      if constexpr (kBf16) words = bits(reinterpret_cast<F>(x)) | (bits(reinterpret_cast<F>(y)) >> 16);
-      else words = pairs_across(reinterpret_cast<F>(x), reinterpret_cast<F>(y));
-      store_u32(out + at * depth + p * kPanel, words);
+    for (int64_t at = 0; at < m.columns; at += kWidth) {
+      uint32_t* to = out + at / kPanel * kPanel * depth + p * kPanel + at % kPanel;
+#if defined(__AVX512BF16__)
+      if constexpr (kWord == Word::pair) {
+        const F even = elements_of_row<kFromBf16>(row_of(m, 2 * p), at, m.columns);
+        const F odd = 2 * p + 1 < m.rows ? elements_of_row<kFromBf16>(row_of(m, 2 * p + 1), at, m.columns) : set1(-0.0f);
+        store_u32(to, kFromBf16 ? bits(even) | (bits(odd) >> 16) : pairs_across(even, odd));
+        continue;
+      }
+#endif
+      store_u32(to, words_of_row<kWord, kFromBf16>(row_of(m, p), at, m.columns));
     }
+    // The rest of the last panel; narrow vectors may have left some of it.
+    for (int64_t at = (m.columns + kWidth - 1) / kWidth * kWidth; at % kPanel != 0; at += kWidth)
+      store_u32(out + at / kPanel * kPanel * depth + p * kPanel + at % kPanel, U{});
   }
+}
+
+typedef void (*Pack)(const PackMatrix&, uint32_t*, int64_t);
+NURI_INLINE Pack choose(bool bf16, bool from_bf16, Pack floats, Pack words, Pack words_from_bf16) {
+  return !bf16 ? floats : from_bf16 ? words_from_bf16 : words;
 }
 
 }  // namespace
 
-void pack_pair_rows(const PackMatrix& m, uint32_t* out, int64_t stride) {
-  m.bf16 ? rows_of<true>(m, out, stride) : rows_of<false>(m, out, stride);
+void pack_rows_of_a(bool bf16, const PackMatrix& m, uint32_t* out, int64_t stride) {
+  choose(bf16, m.bf16, rows_of<Word::fp32, false>, rows_of<kBf16Word, false>, rows_of<kBf16Word, true>)(m, out, stride);
 }
-void pack_pairs_turned(const PackMatrix& m, uint32_t* out) {
-  m.bf16 ? turned_of<true>(m, out) : turned_of<false>(m, out);
+void pack_turned(bool bf16, const PackMatrix& m, uint32_t* out) {
+  choose(bf16, m.bf16, turned_of<Word::fp32, false>, turned_of<kBf16Word, false>, turned_of<kBf16Word, true>)(m, out, 0);
 }
-void pack_pairs_straight(const PackMatrix& m, uint32_t* out) {
-  m.bf16 ? straight_of<true>(m, out) : straight_of<false>(m, out);
+void pack_straight(bool bf16, const PackMatrix& m, uint32_t* out) {
+  choose(bf16, m.bf16, straight_of<Word::fp32, false>, straight_of<kBf16Word, false>, straight_of<kBf16Word, true>)(m, out,
+                                                                                                                    0);
 }
-#endif
 
 }  // namespace nuri::cpu::NURI_LEVEL
