@@ -1,4 +1,5 @@
-// AdamW: decoupled weight decay (Loshchilov, Hutter, "Decoupled weight decay regularization", 2019). In FP32, in this order:
+// AdamW: decoupled weight decay (Loshchilov, Hutter, "Decoupled weight decay regularization", 2019). In FP32, in this
+// order:
 //   g = grad clip;  m = fma(beta1, m, (1 - beta1) g);  v = fma(beta2, v, ((1 - beta2) g) g)
 //   p = p - (lr decay) p;  p = p - lr ((m / bias1) / (sqrt(v / bias2) + eps));  copy = BF16 of p
 #pragma once

@@ -102,8 +102,8 @@ Tensor combine(const Tensor& shared, const Tensor& f, const Tensor& weights, con
       if (!dy.defined()) return;
       Tensor df = Tensor::empty(f.shape()), dweights = Tensor::empty(weights.shape());
       run(kernels().combine_grad, reference::combine_grad,
-          CombineGradArgs{n_tokens, d, n_active, f.data<float>(), slots.data(), weights.data<float>(),
-                          dy.data<float>(), df.data<float>(), dweights.data<float>()});
+          CombineGradArgs{n_tokens, d, n_active, f.data<float>(), slots.data(), weights.data<float>(), dy.data<float>(),
+                          df.data<float>(), dweights.data<float>()});
       t.add_grad(f, df);
       t.add_grad(weights, dweights);
       if (shared.defined()) t.add_grad(shared, dy);

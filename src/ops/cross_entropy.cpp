@@ -41,7 +41,8 @@ template void cross_entropy_grad_row(int64_t, float*, float, int64_t, float);
 template void cross_entropy_grad_row(int64_t, double*, double, int64_t, double);
 
 void log_sum_exp(const LogSumExpArgs& a) {
-  for (int64_t r = 0; r < a.n_rows; ++r) a.lse[r] = log_sum_exp_row(a.vocab, a.logits + r * a.stride, a.inv_temperature);
+  for (int64_t r = 0; r < a.n_rows; ++r)
+    a.lse[r] = log_sum_exp_row(a.vocab, a.logits + r * a.stride, a.inv_temperature);
 }
 
 void cross_entropy_grad(const CrossEntropyGradArgs& a) {
@@ -61,6 +62,16 @@ Operand operand(const Tensor& t, bool transposed = false, const int32_t* rows = 
   return {t.raw(), t.dtype(), t.row_stride(), transposed, rows};
 }
 
+/// C [m, n] = A [m, k] B [k, n] into contiguous rows; B is set by the caller.
+ProductArgs product_args(Precision precision, int64_t m, int64_t n, int64_t k, const Operand& a, const Tensor& c) {
+  ProductArgs p;
+  p.precision = precision;
+  p.m = m, p.n = n, p.k = k;
+  p.a = a;
+  p.c = c.data<float>(), p.c_stride = n;
+  return p;
+}
+
 /// One chunk of target tokens: their logits, and what is made of them.
 class Chunk {
  public:
@@ -74,29 +85,26 @@ class Chunk {
   /// Logits and lse of rows `tokens` of x.
   void forward(const int32_t* tokens, int64_t n) {
     tokens_ = tokens, n_ = n;
-    ProductArgs p{precision_, n, head_.out(), head_.in(), operand(x_, false, tokens)};
+    ProductArgs p = product_args(precision_, n, head_.out(), head_.in(), operand(x_, false, tokens), logits_);
     p.packed = &head_.packed_forward(precision_);
-    p.c = logits_.data<float>(), p.c_stride = head_.out();
     products({&p, 1});
     log_sum_exp({n, head_.out(), logits_.data<float>(), head_.out(), 1.0f, lse_.data()});
   }
   float nll(int64_t i, int32_t target) const {
     return -log_probability(logits_.data<float>()[i * head_.out() + target], 1.0f, lse_[static_cast<size_t>(i)]);
   }
-  /// Turns the logits into their gradient; writes dx [n, d] and continues the chains of dw [vocab, d] (may be undefined).
+  /// Turns the logits into their gradient; writes dx [n, d] and continues the chains of dw [vocab, d] (may be
+  /// undefined).
   void backward(const int32_t* targets, const float* weights, const Tensor& dx, const Tensor& dw) {
     run(kernels().cross_entropy_grad, reference::cross_entropy_grad,
         CrossEntropyGradArgs{n_, head_.out(), logits_.data<float>(), head_.out(), lse_.data(), targets, weights});
     std::vector<ProductArgs> work;
-    ProductArgs to_x{precision_, n_, head_.in(), head_.out(), operand(logits_)};
-    to_x.packed = &head_.packed_backward(precision_);
-    to_x.c = dx.data<float>(), to_x.c_stride = head_.in();
-    work.push_back(to_x);
+    work.push_back(product_args(precision_, n_, head_.in(), head_.out(), operand(logits_), dx));
+    work.back().packed = &head_.packed_backward(precision_);
     if (dw.defined()) {
-      ProductArgs to_w{precision_, head_.out(), head_.in(), n_, operand(logits_, true)};
-      to_w.b = operand(x_, false, tokens_);
-      to_w.c = dw.data<float>(), to_w.c_stride = head_.in(), to_w.accumulate = true;
-      work.push_back(to_w);
+      work.push_back(product_args(precision_, head_.out(), head_.in(), n_, operand(logits_, true), dw));
+      work.back().b = operand(x_, false, tokens_);
+      work.back().accumulate = true;
     }
     products(work);
   }
@@ -120,10 +128,11 @@ Targets choose(const std::vector<int32_t>& ids, const std::vector<float>& weight
   Targets chosen;
   for (size_t t = 0; t < ids.size(); ++t) {
     if (weights[t] == 0) continue;
-    NURI_CHECK(ids[t] >= 0 && ids[t] < vocab,
-               "target {} of the batch has id {}, but the model's vocabulary has ids 0 to {}; use the tokenizer that the "
-               "model was trained with",
-               t, ids[t], vocab - 1);
+    NURI_CHECK(
+        ids[t] >= 0 && ids[t] < vocab,
+        "target {} of the batch has id {}, but the model's vocabulary has ids 0 to {}; use the tokenizer that the "
+        "model was trained with",
+        t, ids[t], vocab - 1);
     chosen.token.push_back(static_cast<int32_t>(t));
     chosen.id.push_back(ids[t]);
     chosen.weight.push_back(weights[t]);
@@ -140,7 +149,8 @@ CrossEntropyResult cross_entropy(const Tensor& x, Weight& head, int use, const s
   NURI_ASSERT(weights.size() == targets.size());
   const Targets chosen = choose(targets, weights, vocab);
   const int64_t n_chosen = static_cast<int64_t>(chosen.token.size());
-  const int64_t capacity = std::clamp<int64_t>(kLogitBytes / (vocab * 4) / 16 * 16, 16, std::max<int64_t>(n_chosen, 16));
+  const int64_t capacity =
+      std::clamp<int64_t>(kLogitBytes / (vocab * 4) / 16 * 16, 16, std::max<int64_t>(n_chosen, 16));
 
   Tape* tape = Tape::current();
   const Tensor dw = tape && head.trainable() ? head.grads[static_cast<size_t>(use)] : Tensor();
@@ -178,9 +188,8 @@ CrossEntropyResult cross_entropy(const Tensor& x, Weight& head, int use, const s
 Tensor logits(const Tensor& x, Weight& head, Precision precision) {
   x.expect({-1, head.in()}, "logits x [n_rows, d]");
   Tensor z = Tensor::empty({x.dim(0), head.out()});
-  ProductArgs p{precision, x.dim(0), head.out(), head.in(), operand(x)};
+  ProductArgs p = product_args(precision, x.dim(0), head.out(), head.in(), operand(x), z);
   p.packed = &head.packed_forward(precision);
-  p.c = z.data<float>(), p.c_stride = head.out();
   products({&p, 1});
   observe("logits", z);
   return z;

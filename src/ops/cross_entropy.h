@@ -1,7 +1,7 @@
 // Cross entropy, fused with the product of the output head: there is never a [n_tokens, vocab] tensor.
 //   x [n_tokens, d]   head W [vocab, d]   z = x W^T   lse [n_tokens]
-// log-softmax over the whole vocabulary at inverse temperature b, for the trainer (b = 1) and the sampler alike; blocks of
-// 1,024 ids ascending, from m = -inf, l = 0:
+// log-softmax over the whole vocabulary at inverse temperature b, for the trainer (b = 1) and the sampler alike; blocks
+// of 1,024 ids ascending, from m = -inf, l = 0:
 //   z = logit b;   m' = max(m, z);   l = fma(l, exp(m - m'), row_sum(exp(z - m')));   m = m'
 //   lse = m + log(l);   log p(id) = z_id - lse
 // loss = sum_t weight_t nll_t,  nll_t = -log p(target_t): added in double in order.

@@ -24,10 +24,11 @@ void embedding_grad(const EmbeddingGradArgs& a) {
 Tensor embedding(const std::vector<int32_t>& ids, Weight& table, int use) {
   const int64_t n_tokens = static_cast<int64_t>(ids.size()), vocab = table.out(), d = table.in();
   for (size_t t = 0; t < ids.size(); ++t)
-    NURI_CHECK(ids[t] >= 0 && ids[t] < vocab,
-               "token {} of the batch has id {}, but the model's vocabulary has ids 0 to {}; use the tokenizer that the "
-               "model was trained with",
-               t, ids[t], vocab - 1);
+    NURI_CHECK(
+        ids[t] >= 0 && ids[t] < vocab,
+        "token {} of the batch has id {}, but the model's vocabulary has ids 0 to {}; use the tokenizer that the "
+        "model was trained with",
+        t, ids[t], vocab - 1);
   Tensor y = Tensor::empty({n_tokens, d});
   run(kernels().embedding, reference::embedding,
       EmbeddingArgs{n_tokens, d, vocab, ids.data(), table.value.raw(), table.value.dtype(), y.data<float>()});

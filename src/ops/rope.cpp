@@ -21,7 +21,9 @@ std::vector<double> rope_frequencies(int64_t dim, double theta, const YarnOption
   const double d = static_cast<double>(dim);
   for (int64_t j = 0; j < dim / 2; ++j) w[static_cast<size_t>(j)] = x1::pow(theta, -2.0 * static_cast<double>(j) / d);
   if (yarn.factor <= 1) return w;
-  auto turns = [&](double r) { return d * x1::log(yarn.original_max_positions / (r * 2 * kPi)) / (2 * x1::log(theta)); };
+  auto turns = [&](double r) {
+    return d * x1::log(yarn.original_max_positions / (r * 2 * kPi)) / (2 * x1::log(theta));
+  };
   const double low = std::max(std::floor(turns(yarn.beta_fast)), 0.0);
   double high = std::min(-std::floor(-turns(yarn.beta_slow)), d - 1);  // ceil
   if (high <= low) high = low + 0.001;
@@ -102,8 +104,8 @@ Tensor rope(const Tensor& x, const std::vector<int32_t>& positions, const RopeTa
   for (const int32_t p : positions)
     NURI_ASSERT(p >= 0 && p < table.positions(), "position {} of {}: ensure() first", p, table.positions());
   Tensor y = in_place ? x : x.clone();
-  auto rotate = [positions, cos = table.cos, sin = table.sin, n_heads, head_dim, rope_offset, rope_dim,
-                 interleaved](const Tensor& v, bool inverse) {
+  auto rotate = [positions, cos = table.cos, sin = table.sin, n_heads, head_dim, rope_offset, rope_dim, interleaved](
+                    const Tensor& v, bool inverse) {
     float* data = v.data<float>() + (meta_active() ? 0 : rope_offset);
     run(kernels().rope, reference::rope,
         RopeArgs{.n_tokens = v.dim(0),

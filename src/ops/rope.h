@@ -57,8 +57,9 @@ void rope_head(int64_t dim, const T* x, const T* cos, const T* sin, bool interle
 void rope(const RopeArgs& args);
 }  // namespace reference
 
-/// Rotates elements [rope_offset, rope_offset + rope_dim) of each head of x [n_tokens, n_heads * head_dim] (which may be a
-/// slice of columns) and copies the others. With in_place the result is x itself, changed: for x that nothing else reads.
+/// Rotates elements [rope_offset, rope_offset + rope_dim) of each head of x [n_tokens, n_heads * head_dim] (which may
+/// be a slice of columns) and copies the others. With in_place the result is x itself, changed: for x that nothing else
+/// reads.
 Tensor rope(const Tensor& x, const std::vector<int32_t>& positions, const RopeTable& table, int64_t n_heads,
             int64_t head_dim, int64_t rope_offset, int64_t rope_dim, bool interleaved, bool in_place = false);
 

@@ -46,11 +46,11 @@ void router(const RouterArgs& args);
 void router_grad(const RouterGradArgs& args);
 }  // namespace reference
 
-/// logits [n_tokens, n_experts]; bias f32 [n_experts] or undefined. row_offsets: packed rows, 0 first, n_tokens last (may
-/// be empty where neither counts nor the balance loss is wanted). counts (may be null): tokens of each expert are added.
-/// balance_loss (may be null): each row's L / n_rows_of_step is added in order; give each layer its own number, so that
-/// the number of micro-batches does not show. With a tape, the gradient of weights and that of
-/// balance_alpha x balance loss flow into logits.
+/// logits [n_tokens, n_experts]; bias f32 [n_experts] or undefined. row_offsets: packed rows, 0 first, n_tokens last
+/// (may be empty where neither counts nor the balance loss is wanted). counts (may be null): tokens of each expert are
+/// added. balance_loss (may be null): each row's L / n_rows_of_step is added in order; give each layer its own number,
+/// so that the number of micro-batches does not show. With a tape, the gradient of weights and that of balance_alpha x
+/// balance loss flow into logits.
 Routing route(const Tensor& logits, const Tensor& bias, const RouterOptions& options,
               const std::vector<int64_t>& row_offsets, std::vector<int64_t>* counts, double* balance_loss,
               int64_t n_rows_of_step);

@@ -72,13 +72,15 @@ Sampled sample(std::span<const float> logits, const SamplerOptions& options, uin
   const float inverse = greedy ? 1.0f : 1.0f / options.temperature;
   float lse = 0;
   const int64_t vocab = static_cast<int64_t>(logits.size());
-  log_sum_exp({.n_rows = 1, .vocab = vocab, .logits = logits.data(), .stride = vocab, .inv_temperature = inverse, .lse = &lse});
+  log_sum_exp(
+      {.n_rows = 1, .vocab = vocab, .logits = logits.data(), .stride = vocab, .inv_temperature = inverse, .lse = &lse});
 
   std::vector<Candidate> candidates;  // ascending ids
   candidates.reserve(logits.size());
   const Candidate* best = nullptr;
   for (size_t i = 0; i < logits.size(); ++i) {
-    NURI_CHECK(!std::isnan(logits[i]), "the logit of id {} is not a number; the model's weights or cache are damaged", i);
+    NURI_CHECK(!std::isnan(logits[i]), "the logit of id {} is not a number; the model's weights or cache are damaged",
+               i);
     if (!allowed.empty() && !allowed[i]) continue;
     candidates.push_back({static_cast<int32_t>(i), logits[i] * inverse});
     if (!best || candidates.back().z > best->z) best = &candidates.back();

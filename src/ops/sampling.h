@@ -1,14 +1,16 @@
 // Choosing the next token from a row of logits (profile x1, rule 7).
 //   z = logit / temperature (multiplied by the rounded inverse);  log p(id) = z_id - lse over the whole vocabulary, the
 //   function of the trainer's cross entropy, before any truncation
-// Truncations, in this order, each over the ids that are left; candidates are ordered by (logit descending, id ascending):
+// Truncations, in this order, each over the ids that are left; candidates are ordered by (logit descending, id
+// ascending):
 //   allowed  the caller's mask (ids that no token uses)
 //   top_k    the first k candidates
-//   top_p    the shortest run of candidates whose chain of exp(z - max) reaches top_p times the chain over all of them in
+//   top_p    the shortest run of candidates whose chain of exp(z - max) reaches top_p times the chain over all of them
+//   in
 //            ascending id
 //   min_p    candidates with exp(z - max) >= min_p
-// The draw: candidates in ascending id, one chain of exp(z - max); the first whose sum exceeds u times the total, with u
-// uniform in [0, 1) from Philox keyed by (seed, sequence, position).
+// The draw: candidates in ascending id, one chain of exp(z - max); the first whose sum exceeds u times the total, with
+// u uniform in [0, 1) from Philox keyed by (seed, sequence, position).
 #pragma once
 
 #include <cstdint>
@@ -31,8 +33,8 @@ struct Sampled {
   float log_probability = 0;  ///< at the temperature of the options; greedy: at 1
 };
 
-/// logits [vocab]; sequence: a number the caller gives to the reply; position: of the token to be drawn; allowed [vocab]
-/// or empty (all). Error: no id is allowed, or the logits hold NaN.
+/// logits [vocab]; sequence: a number the caller gives to the reply; position: of the token to be drawn; allowed
+/// [vocab] or empty (all). Error: no id is allowed, or the logits hold NaN.
 Sampled sample(std::span<const float> logits, const SamplerOptions& options, uint64_t sequence, uint64_t position,
                std::span<const uint8_t> allowed = {});
 

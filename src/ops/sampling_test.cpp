@@ -1,0 +1,140 @@
+#include "ops/sampling.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/test_support.h"
+#include "ops/cross_entropy.h"
+#include "ops/op_test_support.h"
+
+namespace nuri {
+namespace {
+
+using namespace test;
+
+const std::vector<float> kLogits = {1.0f, 3.0f, -2.0f, 3.0f, 0.5f, 2.0f, -40.0f, 0.0f};
+
+std::map<int32_t, int> histogram(const SamplerOptions& options, int draws, std::span<const uint8_t> allowed = {}) {
+  std::map<int32_t, int> count;
+  for (int i = 0; i < draws; ++i) ++count[nuri::sample(kLogits, options, 7, static_cast<uint64_t>(i), allowed).id];
+  return count;
+}
+
+TEST(Sampling, GreedyTakesTheLowestIdOfTheLargest) {
+  SamplerOptions o;
+  o.temperature = 0;
+  EXPECT_EQ(nuri::sample(kLogits, o, 0, 0).id, 1);
+  const std::vector<uint8_t> allowed = {1, 0, 1, 0, 1, 1, 1, 1};
+  EXPECT_EQ(nuri::sample(kLogits, o, 0, 0, allowed).id, 5);
+  float lse = 0;
+  log_sum_exp({1, 8, kLogits.data(), 8, 1.0f, &lse});
+  EXPECT_EQ(nuri::sample(kLogits, o, 0, 0, allowed).log_probability, 2.0f - lse);  // of the whole vocabulary
+}
+
+TEST(Sampling, FrequenciesFollowTheProbabilities) {
+  for (const float temperature : {1.0f, 0.6f, 2.0f}) {
+    SamplerOptions o;
+    o.temperature = temperature, o.seed = 5;
+    constexpr int kDraws = 20000;
+    const std::map<int32_t, int> count = histogram(o, kDraws);
+    double sum = 0;
+    for (const float z : kLogits) sum += std::exp(double(z) / double(temperature));
+    for (size_t i = 0; i < kLogits.size(); ++i) {
+      const double p = std::exp(double(kLogits[i]) / double(temperature)) / sum;
+      const int found = count.contains(static_cast<int32_t>(i)) ? count.at(static_cast<int32_t>(i)) : 0;
+      EXPECT_NEAR(found, p * kDraws, 5 * std::sqrt(kDraws * p * (1 - p)) + 1) << i;  // 5 standard deviations
+    }
+  }
+}
+
+TEST(Sampling, LogProbabilityIsBeforeTruncation) {
+  SamplerOptions o;
+  o.temperature = 0.7f, o.top_k = 2, o.top_p = 0.9f;
+  const float inverse = 1.0f / 0.7f;
+  float lse = 0;
+  log_sum_exp({1, 8, kLogits.data(), 8, inverse, &lse});
+  const Sampled s = nuri::sample(kLogits, o, 1, 2);
+  EXPECT_EQ(s.log_probability, log_probability(kLogits[static_cast<size_t>(s.id)], inverse, lse));
+}
+
+TEST(Sampling, TruncationsKeepWhatTheySay) {
+  auto ids = [](const std::map<int32_t, int>& count) {
+    std::vector<int32_t> out;
+    for (const auto& [id, n] : count) out.push_back(id);
+    return out;
+  };
+  SamplerOptions o;
+  o.top_k = 1;  // a tie: the lower id comes first
+  EXPECT_EQ(ids(histogram(o, 300)), (std::vector<int32_t>{1}));
+  o.top_k = 3;
+  EXPECT_EQ(ids(histogram(o, 300)), (std::vector<int32_t>{1, 3, 5}));
+  o.top_k = 100;
+  EXPECT_EQ(histogram(o, 300), histogram(SamplerOptions{}, 300));
+  // p = 0.379, 0.379, 0.139, ... by hand: 0.75 needs two, 0.76 three.
+  o = {}, o.top_p = 0.75f;
+  EXPECT_EQ(ids(histogram(o, 300)), (std::vector<int32_t>{1, 3}));
+  o.top_p = 0.76f;
+  EXPECT_EQ(ids(histogram(o, 300)), (std::vector<int32_t>{1, 3, 5}));
+  o.top_p = 1e-6f;
+  EXPECT_EQ(ids(histogram(o, 300)), (std::vector<int32_t>{1}));
+  // exp(2 - 3) = 0.368, exp(1 - 3) = 0.135
+  o = {}, o.min_p = 0.3f;
+  EXPECT_EQ(ids(histogram(o, 500)), (std::vector<int32_t>{1, 3, 5}));
+  o.min_p = 1;
+  EXPECT_EQ(ids(histogram(o, 300)), (std::vector<int32_t>{1, 3}));
+  const std::vector<uint8_t> allowed = {0, 0, 1, 0, 0, 0, 1, 0};
+  EXPECT_EQ(ids(histogram({}, 300, allowed)), (std::vector<int32_t>{2}));  // id 6 is e^38 times rarer
+}
+
+TEST(Sampling, ADrawIsAFunctionOfSeedSequenceAndPosition) {
+  SamplerOptions o;
+  o.temperature = 3;
+  const auto draws = [&](uint64_t seed, uint64_t sequence) {
+    o.seed = seed;
+    std::vector<int32_t> ids;
+    for (uint64_t i = 0; i < 60; ++i) ids.push_back(nuri::sample(kLogits, o, sequence, i).id);
+    return ids;
+  };
+  EXPECT_EQ(draws(1, 2), draws(1, 2));
+  EXPECT_NE(draws(1, 2), draws(1, 3));
+  EXPECT_NE(draws(1, 2), draws(2, 2));
+}
+
+TEST(Sampling, TheDrawIsTheWrittenOne) {
+  const std::vector<float> z = random_floats(3000, 1, 3);
+  SamplerOptions o;
+  o.seed = 11;
+  const float max = *std::max_element(z.begin(), z.end());
+  float total = 0;
+  for (const float v : z) total += x1::exp(v - max);
+  for (uint64_t position = 0; position < 200; ++position) {
+    const float wanted = Philox(11, Purpose::sampling, 4).uniform(position) * total;
+    float sum = 0;
+    int32_t expected = -1;
+    for (size_t i = 0; i < z.size() && expected < 0; ++i)
+      if ((sum += x1::exp(z[i] - max)) > wanted) expected = static_cast<int32_t>(i);
+    EXPECT_EQ(nuri::sample(z, o, 4, position).id, expected);
+  }
+}
+
+TEST(Sampling, BadInputIsRefused) {
+  SamplerOptions o;
+  o.top_p = 0;
+  EXPECT_EQ(error_of([&] { nuri::sample(kLogits, o, 0, 0); }), "top_p is 0, allowed is above 0, up to 1 (no limit)");
+  o = {}, o.temperature = -1;
+  EXPECT_NE(error_of([&] { o.check(); }), "no error");
+  o = {}, o.temperature = std::nanf("");
+  EXPECT_NE(error_of([&] { o.check(); }), "no error");
+  o = {}, o.top_k = -1;
+  EXPECT_NE(error_of([&] { o.check(); }), "no error");
+  o = {}, o.min_p = 2;
+  EXPECT_NE(error_of([&] { o.check(); }), "no error");
+  const std::vector<uint8_t> none(8, 0);
+  EXPECT_NE(error_of([&] { nuri::sample(kLogits, {}, 0, 0, none); }), "no error");
+  std::vector<float> broken = kLogits;
+  broken[6] = std::nanf("");
+  EXPECT_NE(error_of([&] { nuri::sample(broken, {}, 0, 0); }).find("id 6"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace nuri
