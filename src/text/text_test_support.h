@@ -1,4 +1,4 @@
-// Helpers of this folder's tests and benchmarks: Zstandard files and the shared texts. Not part of the product.
+// Helpers of this folder's tests: Zstandard files and the shared texts. Not part of the product.
 #pragma once
 
 #include <zstd.h>
