@@ -55,8 +55,10 @@ template void products<double>(std::span<const ProductArgs>);
 }  // namespace reference
 
 void products(std::span<const ProductArgs> items) {
-  if (kernels().products) kernels().products(items);
-  else if (!meta_active()) reference::products<float>(items);
+  if (kernels().products)
+    kernels().products(items);
+  else if (!meta_active())
+    reference::products<float>(items);
 }
 
 }  // namespace nuri

@@ -57,7 +57,8 @@ struct Plan {
   PackSource a_source, b_source;
   Words a_words = Words::floats, b_words = Words::floats;
   int64_t words = 0;      // of B along k
-  int64_t a_stride = 0;   // words between packed rows of A
+  bool a_turned = false;  // A in panels
+  int64_t a_stride = 0;   // words between packed rows, or panels, of A
   int64_t a_offset = 0;   // words into the scratch
   int64_t b_offset = -1;  // words into the scratch; -1: B is used where it lies
   const uint32_t* b = nullptr;
@@ -113,11 +114,12 @@ Plan make_plan(const ProductArgs& item, const ProductKernels& kernels, int64_t& 
   plan.a_words = !bf16 ? Words::floats : kernels.pairs ? Words::pairs : Words::rounded;
   plan.b_words = bf16 ? Words::pairs : Words::floats;
   plan.a_source = source_of(item.a, true, item.k);
-  // An odd number of cache lines, so that the rows of a tile fall into different sets of the cache.
   const int64_t a_row = bf16 && !kernels.pairs ? 2 * plan.words : plan.words;
-  plan.a_stride = (divide_up(a_row, 16) | 1) * 16;
+  plan.a_turned = !plan.a_source.k_contiguous;
+  // Rows: an odd number of cache lines, so that those of a tile fall into different sets of the cache.
+  plan.a_stride = plan.a_turned ? a_row * kPanelColumns : (divide_up(a_row, 16) | 1) * 16;
   plan.a_offset = scratch_words;
-  scratch_words += item.m * plan.a_stride;
+  scratch_words += (plan.a_turned ? divide_up(item.m, kPanelColumns) : item.m) * plan.a_stride;
   plan.panel_stride = plan.words * kPanelColumns;
   if (item.packed) {
     const PackedMatrix& packed = *item.packed;
@@ -134,7 +136,8 @@ Plan make_plan(const ProductArgs& item, const ProductKernels& kernels, int64_t& 
     plan.b_offset = scratch_words;
     scratch_words += divide_up(item.n, kPanelColumns) * plan.words * kPanelColumns;
   }
-  plan.tile_rows = divide_up(item.m, divide_up(item.m, kernels.max_tile_rows));  // all tiles of about the same height
+  plan.tile_rows = plan.a_turned ? kPanelColumns  // else all tiles of about the same height
+                                 : divide_up(item.m, divide_up(item.m, kernels.max_tile_rows));
   return plan;
 }
 
@@ -172,12 +175,16 @@ void add_packing(std::vector<PackTask>& tasks, int32_t item, bool is_b, const Pa
 void pack_part(const Plan& plan, const PackTask& task, uint32_t* scratch, const ProductKernels& kernels) {
   const ProductArgs& item = *plan.item;
   if (!task.is_b) {
-    kernels.pack_rows(plan.a_source, plan.a_words, task.part, scratch + plan.a_offset, plan.a_stride);
+    uint32_t* out = scratch + plan.a_offset;
+    if (plan.a_turned)
+      kernels.pack_panels(plan.a_source, plan.a_words, false, task.part, out, plan.a_stride);
+    else
+      kernels.pack_rows(plan.a_source, plan.a_words, task.part, out, plan.a_stride);
     return;
   }
   uint32_t* out = scratch + plan.b_offset;
   if (!item.packed) {
-    kernels.pack_panels(plan.b_source, plan.b_words, task.part, out, plan.panel_stride);
+    kernels.pack_panels(plan.b_source, plan.b_words, true, task.part, out, plan.panel_stride);
     return;
   }
   const int64_t source_stride = (item.packed->k + 1) / 2 * kPanelColumns, words = plan.panel_stride;
@@ -192,18 +199,20 @@ void pack_part(const Plan& plan, const PackTask& task, uint32_t* scratch, const 
 void multiply_part(const Plan& plan, const Tile& task, const uint32_t* scratch, const ProductKernels& kernels) {
   const ProductArgs& item = *plan.item;
   const uint32_t* b = plan.b_offset >= 0 ? scratch + plan.b_offset : plan.b;
-  kernels.multiply({.bf16 = item.precision == Precision::bf16,
-                    .rows = std::min(plan.task_rows, item.m - task.row),
-                    .columns = std::min(plan.task_columns, item.n - task.column),
-                    .words = plan.words,
-                    .tile_rows = plan.tile_rows,
-                    .a = scratch + plan.a_offset + task.row * plan.a_stride,
-                    .a_stride = plan.a_stride,
-                    .b = b + task.column / kPanelColumns * plan.panel_stride,
-                    .panel_stride = plan.panel_stride,
-                    .c = item.c + task.row * item.c_stride + task.column,
-                    .c_stride = item.c_stride,
-                    .accumulate = item.accumulate});
+  kernels.multiply(
+      {.bf16 = item.precision == Precision::bf16,
+       .rows = std::min(plan.task_rows, item.m - task.row),
+       .columns = std::min(plan.task_columns, item.n - task.column),
+       .words = plan.words,
+       .tile_rows = plan.tile_rows,
+       .a_turned = plan.a_turned,
+       .a = scratch + plan.a_offset + (plan.a_turned ? task.row / kPanelColumns : task.row) * plan.a_stride,
+       .a_stride = plan.a_stride,
+       .b = b + task.column / kPanelColumns * plan.panel_stride,
+       .panel_stride = plan.panel_stride,
+       .c = item.c + task.row * item.c_stride + task.column,
+       .c_stride = item.c_stride,
+       .accumulate = item.accumulate});
 }
 
 void products(std::span<const ProductArgs> items) {
@@ -267,7 +276,7 @@ void pack(std::span<const PackArgs> items) {
     const PackArgs& item = items[static_cast<size_t>(task.item)];
     const PackedMatrix& packed = *item.packed;
     const bool bf16 = packed.precision == Precision::bf16;
-    kernels.pack_panels(source_of(item.source, false, packed.k), bf16 ? Words::pairs : Words::floats, task.part,
+    kernels.pack_panels(source_of(item.source, false, packed.k), bf16 ? Words::pairs : Words::floats, true, task.part,
                         static_cast<uint32_t*>(packed.data), (bf16 ? (packed.k + 1) / 2 : packed.k) * kPanelColumns);
   });
 }

@@ -2,8 +2,9 @@
 // once per level.
 //
 // A "word" is 32 bits of an input along k. B is always the packed panels of backend/kernels.h. A is packed for one
-// product into rows of words: FP32 products: one float a word; BF16 products: a pair of k a word where the level has
-// the pair instruction, else one float (already rounded) a word.
+// product, into rows of words, or where its memory rows are k into panels like those of B. FP32 products: one float a
+// word; BF16 products: a pair of k a word where the level has the pair instruction, else one float (already rounded) a
+// word.
 #pragma once
 
 #include <stdint.h>
@@ -38,9 +39,10 @@ struct ProductBlock {
   bool bf16 = false;  ///< the precision
   int64_t rows = 0, columns = 0;
   int64_t words = 0;            ///< words of B along k: k, or (k + 1) / 2 in BF16
-  int64_t tile_rows = 0;        ///< rows of a register tile, at most max_tile_rows
-  const uint32_t* a = nullptr;  ///< [rows, a_stride]
-  int64_t a_stride = 0;
+  int64_t tile_rows = 0;        ///< rows of a register tile, at most max_tile_rows (A in rows)
+  bool a_turned = false;        ///< A lies in panels of 16 rows, word after word
+  const uint32_t* a = nullptr;  ///< first word
+  int64_t a_stride = 0;         ///< words between rows, or between panels
   const uint32_t* b = nullptr;  ///< first word of the first panel
   int64_t panel_stride = 0;     ///< words between panels
   float* c = nullptr;
@@ -51,12 +53,14 @@ struct ProductBlock {
 struct ProductKernels {
   bool pairs = false;  ///< A of BF16 products is packed as pairs, else as rounded floats
   int64_t max_tile_rows = 0;
-  /// Elements `part` of A to rows of words; out is word 0 of row 0, stride (a multiple of 16 words) lies between rows.
-  /// Words past k are +0 up to the next multiple of 16.
+  /// Elements `part` of A (memory rows are the outer axis) to rows of words; out is word 0 of row 0, stride (a multiple
+  /// of 16 words) lies between rows. Words past k are +0 up to the next multiple of 16.
   void (*pack_rows)(const PackSource&, Words, const PackPart& part, uint32_t* out, int64_t stride) = nullptr;
-  /// Elements `part` of B to panels; out is word 0 of panel 0, panel_stride words lie between panels. Columns past the
-  /// end of the part are zero up to the next multiple of 16.
-  void (*pack_panels)(const PackSource&, Words, const PackPart& part, uint32_t* out, int64_t panel_stride) = nullptr;
+  /// Elements `part` of A or B to panels; out is word 0 of panel 0, panel_stride words lie between panels. Columns past
+  /// the end of the part are zero up to the next multiple of 16. The missing half of an odd last pair is -0 in B, so
+  /// that its product with the +0 of A is -0, which adds nothing to any sum.
+  void (*pack_panels)(const PackSource&, Words, bool is_b, const PackPart& part, uint32_t* out,
+                      int64_t panel_stride) = nullptr;
   void (*multiply)(const ProductBlock&) = nullptr;
 };
 

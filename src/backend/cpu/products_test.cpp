@@ -28,12 +28,18 @@ float value(uint64_t index) {
   const uint32_t h = hash(index), kind = hash(index + 0x1234567) % 64;
   const float x = (static_cast<float>(h) / 4294967296.0f - 0.5f) * 4;
   switch (kind) {
-    case 0: return 0.0f;
-    case 1: return -0.0f;
-    case 2: return std::ldexp(x, -127);  // subnormal or nearly
-    case 3: return std::ldexp(x, -64);
-    case 4: return std::ldexp(x, 40);
-    default: return x;
+    case 0:
+      return 0.0f;
+    case 1:
+      return -0.0f;
+    case 2:
+      return std::ldexp(x, -127);  // subnormal or nearly
+    case 3:
+      return std::ldexp(x, -64);
+    case 4:
+      return std::ldexp(x, 40);
+    default:
+      return x;
   }
 }
 
@@ -247,8 +253,15 @@ TEST_P(Products, LargeAndLong) {
     const bool slow = cpu::active_level() == cpu::Level::portable;
     run_one({.m = slow ? 65 : 512, .n = 129, .k = 513, .precision = precision}, 1);
     run_one({.m = slow ? 5 : 33, .n = 513, .k = 1027, .precision = precision, .accumulate = true}, 2);
-    run_one({.m = slow ? 17 : 129, .n = 64, .k = 2049, .precision = precision, .a_transposed = true, .packed = false,
-             .b_transposed = false, .accumulate = true}, 3);
+    run_one({.m = slow ? 17 : 129,
+             .n = 64,
+             .k = 2049,
+             .precision = precision,
+             .a_transposed = true,
+             .packed = false,
+             .b_transposed = false,
+             .accumulate = true},
+            3);
     if (HasFailure()) return;
   }
 }

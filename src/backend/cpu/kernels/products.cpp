@@ -13,19 +13,19 @@ namespace {
 
 constexpr int kPanel = 16;
 constexpr int kPanelVectors = kPanel / kWidth;
-// Words of k per pass over a block of C. Long passes, because loading and storing C costs more than streaming the panels
-// from the second cache.
+// Words of k per pass over a block of C. Long passes, because loading and storing C costs more than streaming the
+// panels from the second cache.
 constexpr int64_t kBlockWords = 512;
 constexpr int64_t kWidenWords = 128;  // the same where pairs are widened to floats first, into a buffer of 16 or 32 KB
 
 #if defined(__AVX512F__)
-constexpr int kMaxRows = 14;
+constexpr int kMaxRows = 14, kMaxTurnedRows = 8;
 constexpr int max_panels(int rows) { return rows <= 6 ? 4 : 2; }
 #elif defined(__AVX2__)
-constexpr int kMaxRows = 6;
+constexpr int kMaxRows = 6, kMaxTurnedRows = 6;
 constexpr int max_panels(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
 #else
-constexpr int kMaxRows = 3;
+constexpr int kMaxRows = 3, kMaxTurnedRows = 3;
 constexpr int max_panels(int) { return 1; }
 #endif
 
@@ -65,7 +65,7 @@ NURI_INLINE F add_product(uint32_t a, U b, F c) {
   return fma(set1(as_float(a)), from_bits(b), c);
 }
 
-template <Arithmetic kArithmetic, int kRows, int kPanels>
+template <Arithmetic kArithmetic, int kRows, int kPanels, bool kTurned>
 void run_tile(const Tile& t) {
   constexpr int kVectors = kPanels * kPanelVectors;
   F acc[kRows][kVectors];
@@ -92,12 +92,16 @@ void run_tile(const Tile& t) {
       }
   }
 
-  // Rows in groups of three: base, base + stride, base + 2 stride are one address register each.
-  constexpr int kGroups = (kRows + 2) / 3;
+  // Rows in groups of three: base, base + stride, base + 2 stride are one address register each. Turned: side by side.
+  constexpr int kGroups = kTurned ? 1 : (kRows + 2) / 3;
+  constexpr int kWordStride = kTurned ? kPanel : 1;
   const int64_t stride = t.a_stride;
   const uint32_t* a[kGroups];
 #pragma GCC unroll 16
   for (int g = 0; g < kGroups; ++g) a[g] = t.a + 3 * g * stride;
+  const auto a_word = [&](int row, int word) __attribute__((always_inline)) {
+    return kTurned ? a[0][word * kWordStride + row] : a[row / 3][(row % 3) * stride + word];
+  };
   const uint32_t* b[kPanels];
 #pragma GCC unroll 16
   for (int q = 0; q < kPanels; ++q) b[q] = t.b + q * t.panel_stride;
@@ -122,7 +126,7 @@ void run_tile(const Tile& t) {
           asm volatile("" ::: "memory");  // the second half loads the pairs again: holding them would spill
 #pragma GCC unroll 16
           for (int i = 0; i < kRows; ++i) {
-            const F av = set1(as_float(a[i / 3][(i % 3) * stride + half]));
+            const F av = set1(as_float(a_word(i, half)));
 #pragma GCC unroll 16
             for (int v = 0; v < kVectors; ++v) acc[i][v] = fma(av, bv[v], acc[i][v]);
           }
@@ -133,13 +137,13 @@ void run_tile(const Tile& t) {
         for (int v = 0; v < kVectors; ++v) bv[v] = load_u32(b[v / kPanelVectors] + (v % kPanelVectors) * kWidth);
 #pragma GCC unroll 16
         for (int i = 0; i < kRows; ++i) {
-          const uint32_t av = a[i / 3][(i % 3) * stride];
+          const uint32_t av = a_word(i, 0);
 #pragma GCC unroll 16
           for (int v = 0; v < kVectors; ++v) acc[i][v] = add_product<kArithmetic>(av, bv[v], acc[i][v]);
         }
       }
 #pragma GCC unroll 16
-      for (int g = 0; g < kGroups; ++g) a[g] += kArithmetic == Arithmetic::bf16_widened ? 2 : 1;
+      for (int g = 0; g < kGroups; ++g) a[g] += (kArithmetic == Arithmetic::bf16_widened ? 2 : 1) * kWordStride;
 #pragma GCC unroll 16
       for (int q = 0; q < kPanels; ++q) b[q] += kPanel;
     }
@@ -170,21 +174,22 @@ struct TileTable {
   RunTile run[kMaxRows + 1][3] = {};  // by rows and log2 of panels
 };
 
-template <Arithmetic kArithmetic, int kRows>
+template <Arithmetic kArithmetic, bool kTurned, int kRows>
 constexpr void fill(TileTable& table) {
-  table.run[kRows][0] = run_tile<kArithmetic, kRows, 1>;
-  if constexpr (max_panels(kRows) >= 2) table.run[kRows][1] = run_tile<kArithmetic, kRows, 2>;
-  if constexpr (max_panels(kRows) >= 4) table.run[kRows][2] = run_tile<kArithmetic, kRows, 4>;
-  if constexpr (kRows < kMaxRows) fill<kArithmetic, kRows + 1>(table);
+  table.run[kRows][0] = run_tile<kArithmetic, kRows, 1, kTurned>;
+  if constexpr (max_panels(kRows) >= 2) table.run[kRows][1] = run_tile<kArithmetic, kRows, 2, kTurned>;
+  if constexpr (max_panels(kRows) >= 4) table.run[kRows][2] = run_tile<kArithmetic, kRows, 4, kTurned>;
+  if constexpr (kRows < (kTurned ? kMaxTurnedRows : kMaxRows)) fill<kArithmetic, kTurned, kRows + 1>(table);
 }
-template <Arithmetic kArithmetic>
+template <Arithmetic kArithmetic, bool kTurned>
 constexpr TileTable make_table() {
   TileTable table;
-  fill<kArithmetic, 1>(table);
+  fill<kArithmetic, kTurned, 1>(table);
   return table;
 }
-constexpr TileTable kFp32Tiles = make_table<Arithmetic::fp32>();
-constexpr TileTable kBf16Tiles = make_table<kBf16>();
+constexpr TileTable kTiles[2][2] = {  // by precision and order of A
+    {make_table<Arithmetic::fp32, false>(), make_table<Arithmetic::fp32, true>()},
+    {make_table<kBf16, false>(), make_table<kBf16, true>()}};
 
 /// Words of `panels` panels widened to floats, both halves in the order of k: [panels][2 words][16].
 void widen(const uint32_t* b, int64_t panel_stride, int64_t panels, int64_t words, uint32_t* out) {
@@ -199,12 +204,16 @@ void widen(const uint32_t* b, int64_t panel_stride, int64_t panels, int64_t word
 
 void multiply(const ProductBlock& block) {
   const int64_t a_words = block.bf16 && !kPairs ? 2 : 1;  // words of A per word of B
+  // Turned A lies in panels of 16 rows, cut into tiles of equal height.
+  const int64_t height = block.rows < kPanel ? block.rows : kPanel;
+  const int64_t cuts = (height + kMaxTurnedRows - 1) / kMaxTurnedRows;
+  const int64_t tile_rows = block.a_turned ? (height + cuts - 1) / cuts : block.tile_rows;
   // Without the pair instruction, panels that several tiles read are widened once, and the tiles are FP32 ones.
-  const bool widening = block.bf16 && !kPairs && block.rows > block.tile_rows;
-  const TileTable& table = block.bf16 && !widening ? kBf16Tiles : kFp32Tiles;
+  const bool widening = block.bf16 && !kPairs && block.rows > tile_rows;
+  const TileTable& table = kTiles[block.bf16 && !widening][block.a_turned];
   alignas(64) uint32_t wide[kPairs ? 1 : 2 * 2 * kWidenWords * kPanel];
   const int64_t block_words = widening ? kWidenWords : kBlockWords;
-  const int wanted = max_panels(static_cast<int>(block.tile_rows)), panels_wanted = widening && wanted > 2 ? 2 : wanted;
+  const int wanted = max_panels(static_cast<int>(tile_rows)), panels_wanted = widening && wanted > 2 ? 2 : wanted;
   for (int64_t p = 0; p == 0 || p < block.words; p += block_words) {
     const int64_t words = block.words - p < block_words ? block.words - p : block_words;
     Tile tile;
@@ -222,12 +231,17 @@ void multiply(const ProductBlock& block) {
         tile.b = wide;
       }
       tile.columns = block.columns - j;
-      for (int64_t i = 0; i < block.rows; i += block.tile_rows) {
-        const int64_t rows = block.rows - i < block.tile_rows ? block.rows - i : block.tile_rows;
-        tile.a = block.a + i * block.a_stride + p * a_words;
+      for (int64_t i = 0, rows; i < block.rows; i += rows) {
+        rows = block.rows - i < tile_rows ? block.rows - i : tile_rows;
+        if (block.a_turned) {
+          const int64_t in_panel = i % kPanel;
+          if (rows > kPanel - in_panel) rows = kPanel - in_panel;
+          tile.a = block.a + i / kPanel * block.a_stride + p * a_words * kPanel + in_panel;
+        } else {
+          tile.a = block.a + i * block.a_stride + p * a_words;
+        }
         tile.c = block.c + i * block.c_stride + j;
-        tile.next_c = i + block.tile_rows < block.rows ? tile.c + block.tile_rows * block.c_stride
-                                                       : block.c + j + (kPanel << level);
+        tile.next_c = i + rows < block.rows ? tile.c + rows * block.c_stride : block.c + j + (kPanel << level);
         table.run[rows][level](tile);
       }
       j += kPanel << level;

@@ -153,19 +153,6 @@ NURI_INLINE WordRange words_of(const PackPart& part) {
   return {part.k / kStep, (part.k + part.k_count + kStep - 1) / kStep};
 }
 
-/// kWidth words of kWidth outer elements, turned: rows of `out` are outer elements.
-template <Words kWords, bool kBf16Source, bool kWhole>
-NURI_INLINE void turn_rows(const RowRun<kUnit<kWords> * kWidth>& run, int64_t at, int64_t n, uint32_t* out,
-                           int64_t stride) {
-  U v[kWidth];
-#pragma GCC unroll 16
-  for (int i = 0; i < kWidth; ++i) v[i] = word_of<kWords, kBf16Source, kWhole>(run, i, at, n);
-  transpose(v);
-#pragma GCC unroll 16
-  for (int i = 0; i < kWidth; ++i)
-    if (kWhole || i < n) store_u32(out + i * stride, v[i]);
-}
-
 /// kWidth words of n outer rows, turned: rows of `out` (16 words apart) are words, `count` of them.
 template <Words kWords, bool kBf16Source>
 NURI_INLINE void turn_panel(const void* const* row, int64_t n, int64_t k, int64_t p, uint32_t* out, int64_t count) {
@@ -180,37 +167,23 @@ NURI_INLINE void turn_panel(const void* const* row, int64_t n, int64_t k, int64_
 
 template <Words kWords, bool kBf16Source>
 void rows_of(const PackSource& s, const PackPart& part, uint32_t* out, int64_t stride) {
+  constexpr int64_t kRowsAhead = 4, kStep = kUnit<kWords> * kWidth;  // elements of a vector of words
   const WordRange range = words_of<kWords>(part);
   const int64_t outer_end = part.outer + part.outer_count;
-  if (s.k_contiguous) {
-    constexpr int64_t kRowsAhead = 4, kStep = kUnit<kWords> * kWidth;  // elements of a vector of words
-    for (int64_t o = part.outer; o < outer_end; ++o) {
-      const void* row = row_of(s, o);
-      const char* ahead = static_cast<const char*>(row_of(s, o + kRowsAhead < outer_end ? o + kRowsAhead : o));
-      for (int64_t p = range.begin, at = part.k; p < range.end; p += kWidth, at += kStep) {
-        for (int64_t line = 0; line < kStep; line += 16)
-          __builtin_prefetch(ahead + (at + line) * (kBf16Source ? 2 : 4));
-        store_u32(out + o * stride + p, words_along_k<kWords, kBf16Source>(row, s.k, p));
-      }
-    }
-    return;
-  }
-  for (int64_t p = range.begin; p < range.end; p += kWidth) {
-    const RowRun<kUnit<kWords> * kWidth> run(s, p * kUnit<kWords>);
-    for (int64_t o = part.outer; o < outer_end; o += kWidth) {
-      const int64_t n = outer_end - o;
-      uint32_t* to = out + o * stride + p;
-      if (run.whole && n >= kWidth)
-        turn_rows<kWords, kBf16Source, true>(run, o, kWidth, to, stride);
-      else
-        turn_rows<kWords, kBf16Source, false>(run, o, n < kWidth ? n : kWidth, to, stride);
+  for (int64_t o = part.outer; o < outer_end; ++o) {
+    const void* row = row_of(s, o);
+    const char* ahead = static_cast<const char*>(row_of(s, o + kRowsAhead < outer_end ? o + kRowsAhead : o));
+    for (int64_t p = range.begin, at = part.k; p < range.end; p += kWidth, at += kStep) {
+      for (int64_t line = 0; line < kStep; line += 16) __builtin_prefetch(ahead + (at + line) * (kBf16Source ? 2 : 4));
+      store_u32(out + o * stride + p, words_along_k<kWords, kBf16Source>(row, s.k, p));
     }
   }
 }
 
 template <Words kWords, bool kBf16Source>
-void panels_of(const PackSource& s, const PackPart& part, uint32_t* out, int64_t panel_stride) {
-  const WordRange range = words_of<kWords>(part);
+void panels_of(const PackSource& s, bool is_b, const PackPart& part, uint32_t* out, int64_t panel_stride) {
+  WordRange range = words_of<kWords>(part);
+  if (kWords == Words::rounded) range.end += range.end & 1;  // two words are read for a pair
   const int64_t outer_end = part.outer + part.outer_count;
   const int64_t vectors_end = (outer_end + kPanel - 1) / kPanel * kPanel;  // the last panel is filled up
   const auto place = [&](int64_t o, int64_t p) { return out + o / kPanel * panel_stride + p * kPanel + o % kPanel; };
@@ -239,8 +212,7 @@ void panels_of(const PackSource& s, const PackPart& part, uint32_t* out, int64_t
       }
     }
   }
-  if (kWords == Words::pairs && part.k + part.k_count == s.k && (s.k & 1))
-    // The product with A's +0 is then -0, which adds nothing to any sum.
+  if (kWords == Words::pairs && is_b && part.k + part.k_count == s.k && (s.k & 1))
     for (int64_t o = part.outer; o < vectors_end; ++o) *place(o, range.end - 1) |= 0x8000u;
 }
 
@@ -260,12 +232,19 @@ void pack_rows(const PackSource& s, Words words, const PackPart& part, uint32_t*
   }
 }
 
-void pack_panels(const PackSource& s, Words words, const PackPart& part, uint32_t* out, int64_t panel_stride) {
-  if (words == Words::pairs)
-    return s.bf16 ? panels_of<Words::pairs, true>(s, part, out, panel_stride)
-                  : panels_of<Words::pairs, false>(s, part, out, panel_stride);
-  return s.bf16 ? panels_of<Words::floats, true>(s, part, out, panel_stride)
-                : panels_of<Words::floats, false>(s, part, out, panel_stride);
+void pack_panels(const PackSource& s, Words words, bool is_b, const PackPart& part, uint32_t* out,
+                 int64_t panel_stride) {
+  switch (words) {
+    case Words::floats:
+      return s.bf16 ? panels_of<Words::floats, true>(s, is_b, part, out, panel_stride)
+                    : panels_of<Words::floats, false>(s, is_b, part, out, panel_stride);
+    case Words::rounded:
+      return s.bf16 ? panels_of<Words::rounded, true>(s, is_b, part, out, panel_stride)
+                    : panels_of<Words::rounded, false>(s, is_b, part, out, panel_stride);
+    case Words::pairs:
+      return s.bf16 ? panels_of<Words::pairs, true>(s, is_b, part, out, panel_stride)
+                    : panels_of<Words::pairs, false>(s, is_b, part, out, panel_stride);
+  }
 }
 
 }  // namespace nuri::cpu::NURI_LEVEL
