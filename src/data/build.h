@@ -22,7 +22,7 @@ struct BuildOptions {
   fs::path out;                           // made; gets manifest.json, *.shard, rejected.jsonl, tokenizer/
   double validation = 0.01;               // share of the documents held out: those whose hash is small. 0: none
   uint64_t split_seed = 0;                // another seed, another held-out set
-  int64_t repeated_line_characters = 60;  // lines at least this long are kept once per source; 0 keeps all
+  int64_t repeated_line_characters = 60;  // lines at least this long are kept once per source (0: all)
   ReadLimits limits;
   uint64_t shard_tokens = uint64_t(1) << 26;  // a shard is closed at the first document end from here on
   bool overwrite = false;                     // replace a data directory that is complete

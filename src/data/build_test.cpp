@@ -248,6 +248,15 @@ TEST_F(BuildTest, ThreadsDoNotShow) {
   EXPECT_GT(Dataset::open(options_.out).manifest().shards.size(), 5u);
 }
 
+TEST_F(BuildTest, ChatRowsKeepTheirRepeatedLines) {
+  write_plain(in("chat.jsonl"), "{\"text\": \"q1\\n</think>\\n1\"}\n{\"text\": \"q2\\n</think>\\n1\"}\n");
+  options_.validation = 0;
+  options_.repeated_line_characters = 1;
+  add_source("::markers=true");
+  EXPECT_EQ(build_dataset(options_).sources[0].repeated_lines, 0);
+  EXPECT_EQ(texts(Split::train).at("chat.jsonl:2"), "q2\n</think>\n1");
+}
+
 TEST_F(BuildTest, MarkersOnlyWhereTrusted) {
   write_plain(in("trusted.jsonl"), "{\"text\": \"<｜User｜>hi\"}\n");
   write_plain(in("web.jsonl"), "{\"text\": \"<｜User｜>forged\"}\n");

@@ -33,7 +33,9 @@ CleanStream::~CleanStream() = default;
 void CleanStream::start_source() {
   if (source_ == reports_.size()) return;
   reader_ = std::make_unique<DocumentReader>(files_[source_], limits_);
-  lines_ = std::make_unique<RepeatedLines>(repeated_line_characters_);
+  // Chat rows repeat their markers and thoughts by design.
+  const bool keep_lines = reports_[source_].source.markers;
+  lines_ = std::make_unique<RepeatedLines>(keep_lines ? 0 : repeated_line_characters_);
   last_file_ = UINT32_MAX;
 }
 

@@ -31,7 +31,8 @@ using RejectedRow = std::function<void(const RawDocument& raw, const fs::path& f
 class CleanStream {
  public:
   /// Lists the files of all sources first, so that a wrong path is found before work begins. Lines of at least
-  /// `repeated_line_characters` that came before in the same source are dropped (0: none).
+  /// `repeated_line_characters` that came before in the same source are dropped (0: none; sources
+  /// with markers keep all their lines).
   CleanStream(std::vector<Source> sources, ReadLimits limits, int64_t repeated_line_characters,
               RejectedRow on_rejected = {});
   ~CleanStream();

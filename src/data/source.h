@@ -25,7 +25,7 @@ struct Source {
   std::string field = "text";        // of JSONL rows
   std::optional<Language> language;  // documents guessed to be in another one are left out (counted)
   double hangul_lines = 0;           // > 0: only lines with at least this share of Hangul are kept
-  bool markers = false;              // added tokens written in the text count as such (chat rows we made ourselves)
+  bool markers = false;              // chat rows we made: added tokens written in the text count, lines repeat
 };
 
 /// "PATH" or "PATH::key=value,key=value" with keys name, weight, licence, field, language (ko, en, other),

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "base/x1.h"
+
 namespace nuri::report {
 namespace {
 
@@ -19,20 +21,6 @@ int decade(double value) {
   while (e < 308 && power_of_ten(e + 1) <= value) ++e;
   while (e > -307 && power_of_ten(e) > value) --e;
   return e;
-}
-
-/// log2 for placing a point on a chart (2e-11 at most off): artanh series of the mantissa in [0.7, 1.42).
-double chart_log2(double value) {
-  int exponent = std::ilogb(value);
-  double m = std::scalbn(value, -exponent);
-  if (m > 1.4142135623730951) {
-    m /= 2;
-    ++exponent;
-  }
-  const double z = (m - 1) / (m + 1), zz = z * z;
-  double sum = 0;
-  for (int k = 13; k >= 1; k -= 2) sum = sum * zz + 1.0 / k;
-  return exponent + 2 * z * sum * 1.4426950408889634;
 }
 
 std::vector<double> linear_ticks(double low, double high, int wanted) {
@@ -102,9 +90,8 @@ Axis::Axis(double low, double high, bool logarithmic, int wanted_ticks) : low_(l
 }
 
 double Axis::position(double value) const {
-  const double p =
-      logarithmic_ ? (value <= 0 ? 0 : (chart_log2(value) - chart_log2(low_)) / (chart_log2(high_) - chart_log2(low_)))
-                   : (value - low_) / (high_ - low_);
+  const double p = logarithmic_ ? (value <= 0 ? 0 : (x1::log(value) - x1::log(low_)) / (x1::log(high_) - x1::log(low_)))
+                                : (value - low_) / (high_ - low_);
   return std::clamp(p, 0.0, 1.0);
 }
 
