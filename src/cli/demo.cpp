@@ -34,6 +34,8 @@ struct Options {
 /// Facts beside about 5 MB of manuals: enough to be learned, few enough to leave the manuals their share.
 constexpr int64_t kFactRows = 12000;
 constexpr double kValidation = 0.05;
+/// Manuals repeat their notices on every page: each line counts once.
+constexpr int64_t kRepeatedLineCharacters = 1;
 
 void stage(int number, const char* english, const char* korean) { fmt::print("\n[{}/6] {} · {}\n", number, english, korean); }
 
@@ -59,7 +61,7 @@ void make_tokenizer(const Options& o, const std::vector<std::string>& sources, i
   }
   TokenizerTrainOptions options;
   options.vocab_size = static_cast<int32_t>(vocab_size);
-  SourceDocuments documents(sources);
+  SourceDocuments documents(sources, kRepeatedLineCharacters);
   const double begin = seconds_now();
   const TokenizerTrainReport r = train_tokenizer_to([&](std::string& text) { return documents.next(text); }, options, dir);
   fmt::print("  {} documents, {:.2f} MB: {} ids, {} learned, {:.1f} s\n", r.documents, static_cast<double>(r.bytes) / 1e6,
@@ -73,6 +75,7 @@ fs::path make_shards(const Options& o, const std::vector<std::string>& sources) 
   b.tokenizer = fs::path(o.out) / "tokenizer";
   b.out = fs::path(o.out) / "data";
   b.validation = kValidation;
+  b.repeated_line_characters = kRepeatedLineCharacters;
   b.overwrite = true;
   if (data::is_up_to_date(b)) {
     fmt::print("  {} is there\n", b.out.string());
@@ -140,7 +143,7 @@ TrainSummary run_training(const Options& o, const fs::path& shards, const fs::pa
   t.data = shards;
   t.out = run_dir;
   t.resume = true;
-  t.peak_gflops = product_peak(machine_peaks(), recipe.recipe.precision_kind() == Precision::bf16);
+  t.peak_gflops = product_peak(compute_peaks(), recipe.recipe.precision_kind() == Precision::bf16);
   t.level = active_level_text();
   t.command = command_line();
   return train(t);

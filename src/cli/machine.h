@@ -7,8 +7,11 @@
 
 namespace nuri {
 
-/// Measured peaks of this process's level and threads, in about `seconds`; measured once per process.
+/// Measured peaks of this process's level and threads, in about `seconds`; measured once per process. Reads and copies go
+/// over 4 GiB, given back afterwards.
 const cpu::Peaks& machine_peaks(double seconds = 0.6);
+/// The peaks of products only, in no memory worth naming: what a training run needs for its utilisation.
+const cpu::Peaks& compute_peaks();
 /// Peak of the products of a precision, GFLOP/s.
 double product_peak(const cpu::Peaks& peaks, bool bf16);
 std::string active_level_text();

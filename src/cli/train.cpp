@@ -77,7 +77,7 @@ int run(const Options& o) {
   t.out = o.out;
   t.resume = o.resume;
   if (!o.memory.empty()) t.memory_limit = parse_bytes(o.memory);
-  t.peak_gflops = product_peak(machine_peaks(), t.recipe.recipe.precision_kind() == Precision::bf16);
+  if (!o.quiet) t.peak_gflops = product_peak(compute_peaks(), t.recipe.recipe.precision_kind() == Precision::bf16);
   t.level = active_level_text();
   t.command = command_line();
   t.quiet = o.quiet;

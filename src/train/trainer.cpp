@@ -113,8 +113,11 @@ class Run {
       return;
     }
     const TrainState found = read_state(newest->directory);
-    NURI_CHECK(!found.finished, "{}: this run is finished ({} steps); choose another --out", options_.out.string(),
-               found.step);
+    // A kill between the last checkpoint and the record of the end leaves both to be done.
+    const fs::path record = options_.out / "run.json";
+    const bool closed = !fs::exists(record) || read_run_record(record).outcome == "finished";
+    NURI_CHECK(!found.finished || (options_.resume && !closed), "{}: this run is finished ({} steps); choose another --out",
+               options_.out.string(), found.step);
     NURI_CHECK(options_.resume, "{}: a run is here, at step {}; continue it with --resume, or choose another --out",
                options_.out.string(), found.step);
     NURI_CHECK(found.profile == x1::kProfile, "{}: made under profile {}, this program computes under {}; other bits "
@@ -124,6 +127,7 @@ class Run {
                newest->directory.string(), found.data_manifest, dataset_->manifest().hash);
     check_same_recipe(newest->directory);
     load_checkpoint(newest->directory, *model_, *optimizer_);
+    publish_model(newest->directory, options_.out);
     state_ = found;
     if (!options_.quiet) fmt::print(stderr, "resumed at step {} of {}\n", state_.step, total_steps_);
   }
@@ -277,6 +281,7 @@ class Run {
     summary_.total_steps = total_steps_;
     summary_.tokens = state_.tokens;
     summary_.memory_peak = peak_resident_bytes();
+    if (summary_.eval.all.bytes == 0 && summary_.outcome == "finished") validate(0);
     summary_.weights_hash = weights_hash(*model_);
     RunRecord& r = record_->record();
     r.results["loss"] = summary_.loss;

@@ -1,0 +1,128 @@
+// A model goes to its directory and comes back to the bit.
+#include "models/load.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "base/file.h"
+#include "base/test_support.h"
+#include "models/train_batch.h"
+
+namespace nuri {
+namespace {
+
+DeepseekV3Config config() {
+  DeepseekV3Config c;
+  c.vocab_size = 50;
+  c.d_model = 17;
+  c.n_layers = 2;
+  c.n_heads = 3;
+  c.q_lora_rank = 7;
+  c.kv_lora_rank = 5;
+  c.qk_nope_head_dim = 3;
+  c.qk_rope_head_dim = 2;
+  c.v_head_dim = 4;
+  c.d_ff = 11;
+  c.d_ff_expert = 6;
+  c.n_routed_experts = 4;
+  c.n_active_experts = 2;
+  c.n_expert_groups = 1;
+  c.n_kept_groups = 1;
+  c.n_dense_layers = 1;
+  c.max_seq_len = 128;
+  return c;
+}
+
+RaggedBatch batch_of(int32_t n) {
+  RaggedBatch b;
+  for (int32_t i = 0; i < n; ++i) {
+    b.tokens.push_back((i * 7) % 50);
+    b.positions.push_back(i);
+  }
+  b.sequences = b.rows = {0, n};
+  return b;
+}
+
+class RoundTrip : public testing::TestWithParam<DType> {};
+
+TEST_P(RoundTrip, SameBits) {
+  DeepseekV3 model(config(), {.dtype = GetParam(), .trainable = true});
+  model.initialise(5);
+  model.router_biases()[0].value.data<float>()[1] = 0.12345f;
+  const test::TempDir dir;
+  save_model(model, dir.path());
+  const LoadedModel back = load_model(dir.path(), {});
+  EXPECT_EQ(back.model->options().dtype, GetParam());
+  EXPECT_TRUE(back.model->has_mtp());
+  EXPECT_TRUE(back.notes.empty());
+  const auto a = model_tensors(model), b = model_tensors(*back.model);
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    ASSERT_EQ(a[i].name, b[i].name);
+    EXPECT_EQ(std::memcmp(a[i].tensor.raw(), b[i].tensor.raw(), a[i].tensor.bytes()), 0) << a[i].name;
+  }
+  const Tensor x = model.logits_of(model.hidden(batch_of(9))), y = back.model->logits_of(back.model->hidden(batch_of(9)));
+  EXPECT_EQ(std::memcmp(x.raw(), y.raw(), x.bytes()), 0);
+}
+
+TEST_P(RoundTrip, WithoutMtp) {
+  DeepseekV3 model(config(), {.dtype = GetParam(), .trainable = true, .with_mtp = false});
+  model.initialise(5);
+  const test::TempDir dir;
+  save_model(model, dir.path());
+  EXPECT_EQ(read_config(dir.path() / "config.json").n_mtp_layers, 0);
+  EXPECT_FALSE(load_model(dir.path(), {}).model->has_mtp());
+}
+
+INSTANTIATE_TEST_SUITE_P(All, RoundTrip, testing::Values(DType::f32, DType::bf16),
+                         [](const auto& info) { return std::string(dtype_name(info.param)); });
+
+TEST(Initialise, IsAFunctionOfSeedAndName) {
+  DeepseekV3 with(config(), {.dtype = DType::f32, .trainable = true}), without(config(), {.dtype = DType::f32, .trainable = true, .with_mtp = false});
+  with.initialise(5);
+  without.initialise(5);
+  const auto a = model_tensors(with);
+  for (const NamedTensor& t : model_tensors(without))
+    for (const NamedTensor& u : a) {
+      if (u.name == t.name) EXPECT_EQ(std::memcmp(u.tensor.raw(), t.tensor.raw(), t.tensor.bytes()), 0) << t.name;
+    }
+}
+
+TEST(MakeTrainBatch, DocumentsAndTargets) {
+  const std::vector<int32_t> tokens{1, 2, 3, 4, 5, 6}, documents{0, 0, 1, 1, 1, 1};
+  const TrainBatch b = make_train_batch(tokens, documents, 1, 5, true);
+  EXPECT_EQ(b.batch.sequences, (std::vector<int64_t>{0, 2, 5}));
+  EXPECT_EQ(b.batch.positions, (std::vector<int32_t>{0, 1, 0, 1, 2}));
+  EXPECT_EQ(b.targets, (std::vector<int32_t>{2, 3, 4, 5, 6}));
+  EXPECT_EQ(b.counts, (std::vector<uint8_t>{1, 0, 1, 1, 1}));
+  EXPECT_EQ(b.mtp_counts, (std::vector<uint8_t>{0, 0, 1, 1, 0}));
+  EXPECT_EQ(b.n_targets(), 4);
+  std::vector<int32_t> index;
+  const RaggedBatch shifted = shift_for_mtp(b.batch, index);
+  EXPECT_EQ(index, (std::vector<int32_t>{0, 1, 2, 3}));
+  EXPECT_EQ(shifted.tokens, (std::vector<int32_t>{2, 3, 4, 5}));
+  EXPECT_EQ(shifted.sequences, (std::vector<int64_t>{0, 2, 4}));
+  EXPECT_EQ(shifted.rows, (std::vector<int64_t>{0, 4}));
+  // Without the mask the row is one document.
+  const TrainBatch whole = make_train_batch(tokens, documents, 1, 5, false);
+  EXPECT_EQ(whole.batch.sequences, (std::vector<int64_t>{0, 5}));
+  EXPECT_EQ(whole.n_targets(), 5);
+}
+
+TEST(MakeTrainBatch, RowsOfOneToken) {
+  const std::vector<int32_t> tokens{1, 2, 3, 4}, documents{0, 0, 0, 0};
+  const TrainBatch b = make_train_batch(tokens, documents, 2, 1, true);
+  std::vector<int32_t> index;
+  const RaggedBatch shifted = shift_for_mtp(b.batch, index);
+  EXPECT_EQ(shifted.n_tokens(), 0);
+  DeepseekV3 model(config(), {.dtype = DType::f32, .trainable = true});
+  model.initialise(1);
+  LossSums sums;
+  EXPECT_NO_THROW(model.losses(b, {.targets_of_step = 2, .rows_of_step = 2}, sums, nullptr));
+  EXPECT_GT(sums.main, 0);
+  EXPECT_EQ(sums.mtp, 0);
+}
+
+}  // namespace
+}  // namespace nuri

@@ -1,0 +1,90 @@
+#include "train/recipe.h"
+
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+#include "base/test_support.h"
+
+namespace nuri {
+namespace {
+
+class RecipeFile : public testing::Test {
+ protected:
+  void SetUp() override {
+    write_file_atomic(dir_.path() / "config.json", R"({"model_type": "deepseek_v3"})");
+  }
+  ResolvedRecipe load(const std::string& text, const std::vector<std::string>& settings = {}) {
+    write_file_atomic(dir_.path() / "r.toml", text);
+    return load_recipe(dir_.path() / "r.toml", settings);
+  }
+  std::string error(const std::string& text, const std::vector<std::string>& settings = {}) {
+    try {
+      load(text, settings);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "no error";
+  }
+  test::TempDir dir_;
+};
+
+TEST_F(RecipeFile, ValuesAndTheirOrigins) {
+  const ResolvedRecipe r = load("config = \"config.json\"\nlr = 1e-3\nbatch_rows = 4\n", {"length=128", "schedule=cosine", "tokens=2e6"});
+  EXPECT_EQ(r.recipe.lr, 1e-3);
+  EXPECT_EQ(r.recipe.batch_rows, 4);
+  EXPECT_EQ(r.recipe.length, 128);
+  EXPECT_EQ(r.recipe.schedule, "cosine");
+  EXPECT_EQ(r.recipe.tokens, 2000000);
+  EXPECT_EQ(r.origin.at("length"), "--set length=128");
+  EXPECT_FALSE(r.origin.contains("beta1"));
+}
+
+TEST_F(RecipeFile, PrintedRecipeRunsAgain) {
+  const ResolvedRecipe r = load("config = \"config.json\"\nlr = 0.00123\nsample_prompts = \"a \\\"b\\\"|안녕\"\n", {"steps=7"});
+  const std::string text = recipe_text(r);
+  const ResolvedRecipe again = load(text);
+  EXPECT_TRUE(changed_bits(r.recipe, again.recipe).empty());
+  EXPECT_EQ(again.recipe.sample_prompts, r.recipe.sample_prompts);
+  EXPECT_EQ(again.recipe.steps, 7);
+  EXPECT_NE(text.find("[--set steps=7]"), std::string::npos);
+  EXPECT_NE(text.find("[default]"), std::string::npos);
+}
+
+TEST_F(RecipeFile, ErrorsNameTheKeyAndTheRemedy) {
+  const std::string ok = "config = \"config.json\"\n";
+  EXPECT_NE(error(ok + "learning_rat = 1\n").find("learning_rat"), std::string::npos);
+  EXPECT_NE(error(ok + "warmup_step = 1\n").find("warmup_steps"), std::string::npos);
+  EXPECT_NE(error(ok + "lr = \"fast\"\n").find("must be a number"), std::string::npos);
+  EXPECT_NE(error(ok + "lr = nan\n").find("finite"), std::string::npos);
+  EXPECT_NE(error(ok + "batch_rows = 0\n").find("allowed are 1"), std::string::npos);
+  EXPECT_NE(error(ok + "batch_rows = 1.5\n").find("whole number"), std::string::npos);
+  EXPECT_NE(error(ok + "grad_shards = 3\n").find("power of two"), std::string::npos);
+  EXPECT_NE(error(ok + "precision = \"fp8\"\n").find("bf16 and f32"), std::string::npos);
+  EXPECT_NE(error(ok + "schedule = \"linear\"\n").find("wsd"), std::string::npos);
+  EXPECT_NE(error(ok + "lr = \n").find("line 2"), std::string::npos);
+  EXPECT_NE(error("lr = 1e-3\n").find("config is missing"), std::string::npos);
+  EXPECT_NE(error("config = \"absent.json\"\n").find("absent.json"), std::string::npos);
+  EXPECT_NE(error(ok, {"lr"}).find("key=value"), std::string::npos);
+  EXPECT_NE(error(ok + "eps = 1e-20\n").find("eps"), std::string::npos);
+}
+
+TEST_F(RecipeFile, TheShippedRecipesLoad) {
+  for (const char* name : {"nano", "micro", "small", "v3"})
+    EXPECT_NO_THROW(load_recipe(std::filesystem::path(NURI_SOURCE_DIR) / "recipes" / name / "recipe.toml", {})) << name;
+}
+
+TEST(Schedule, WarmUpStableDecay) {
+  const Schedule s{.kind = ScheduleKind::wsd, .peak = 1, .final = 0.1, .warmup_steps = 10, .total_steps = 100, .decay_fraction = 0.4};
+  EXPECT_DOUBLE_EQ(s.at(0), 0.1);
+  EXPECT_DOUBLE_EQ(s.at(9), 1);
+  EXPECT_DOUBLE_EQ(s.at(59), 1);
+  EXPECT_DOUBLE_EQ(s.at(60), 1);
+  EXPECT_DOUBLE_EQ(s.at(80), 0.1 + 0.9 * 0.5);
+  EXPECT_NEAR(s.at(99), 0.1 + 0.9 / 40, 1e-12);
+  const Schedule c{.kind = ScheduleKind::cosine, .peak = 1, .final = 0, .warmup_steps = 0, .total_steps = 100};
+  EXPECT_DOUBLE_EQ(c.at(0), 1);
+  EXPECT_NEAR(c.at(50), 0.5, 1e-12);
+}
+
+}  // namespace
+}  // namespace nuri

@@ -1,0 +1,169 @@
+// Micro-batches, shards and threads leave no trace in the bits of a step.
+#include "train/step.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "base/philox.h"
+#include "base/threads.h"
+#include "models/load.h"
+#include "train/memory_plan.h"
+#include "train/trainer.h"
+
+namespace nuri {
+namespace {
+
+constexpr int64_t kRows = 4, kLength = 33;
+
+DeepseekV3Config config() {
+  DeepseekV3Config c;
+  c.vocab_size = 61;
+  c.d_model = 24;
+  c.n_layers = 2;
+  c.n_heads = 2;
+  c.q_lora_rank = 0;
+  c.kv_lora_rank = 9;
+  c.qk_nope_head_dim = 6;
+  c.qk_rope_head_dim = 4;
+  c.v_head_dim = 5;
+  c.d_ff = 20;
+  c.d_ff_expert = 7;
+  c.n_routed_experts = 6;
+  c.n_active_experts = 2;
+  c.n_expert_groups = 1;
+  c.n_kept_groups = 1;
+  c.n_dense_layers = 1;
+  c.max_seq_len = 64;
+  return c;
+}
+
+struct Result {
+  std::string hash;
+  StepResult last;
+};
+
+Result run(DType dtype, StepOptions options, int64_t steps = 3, int threads = 2) {
+  set_thread_count(threads);
+  options.length = kLength;
+  DeepseekV3 model(config(), {.dtype = dtype, .trainable = true});
+  model.initialise(1);
+  AdamW optimizer(model.parameters(), {});
+  TrainStep step(model, optimizer, options);
+  Result result;
+  for (int64_t s = 0; s < steps; ++s) {
+    const Philox random(9, Purpose::test, static_cast<uint64_t>(s));
+    std::vector<int32_t> tokens, documents;
+    for (int64_t i = 0; i < kRows * (kLength + 1); ++i) {
+      tokens.push_back(static_cast<int32_t>(random.below(61, static_cast<uint64_t>(i))));
+      documents.push_back(i % (kLength + 1) > 10 + i / (kLength + 1));
+    }
+    result.last = step.gradients(tokens, documents, kRows);
+    step.apply(result.last, 1e-2, s + 1);
+  }
+  result.hash = weights_hash(model);
+  set_thread_count(2);
+  return result;
+}
+
+class StepBits : public testing::TestWithParam<DType> {};
+
+TEST_P(StepBits, MicroBatchesDoNotShow) {
+  const Result whole = run(GetParam(), {.micro_rows = kRows});
+  for (int64_t micro : {1, 2, 3}) {
+    const Result cut = run(GetParam(), {.micro_rows = micro});
+    EXPECT_EQ(cut.hash, whole.hash) << micro << " rows at once";
+    EXPECT_EQ(cut.last.total, whole.last.total);
+    EXPECT_EQ(cut.last.grad_norm, whole.last.grad_norm);
+    for (size_t i = 0; i < whole.last.layers.size(); ++i)
+      EXPECT_EQ(cut.last.layers[i].expert_counts, whole.last.layers[i].expert_counts);
+  }
+}
+
+TEST_P(StepBits, ThreadsDoNotShow) {
+  const Result two = run(GetParam(), {.micro_rows = kRows});
+  for (int threads : {1, 3, 5}) EXPECT_EQ(run(GetParam(), {.micro_rows = kRows}, 3, threads).hash, two.hash) << threads;
+}
+
+TEST_P(StepBits, ShardsAreTheirOwnBitsWhateverTheMicroBatches) {
+  const Result one = run(GetParam(), {.micro_rows = kRows, .grad_shards = 1});
+  for (int64_t shards : {2, 4}) {
+    const Result a = run(GetParam(), {.micro_rows = kRows, .grad_shards = shards});
+    const Result b = run(GetParam(), {.micro_rows = 1, .grad_shards = shards});
+    EXPECT_EQ(a.hash, b.hash) << shards << " shards";
+    EXPECT_NEAR(a.last.total, one.last.total, 1e-4);
+    EXPECT_NEAR(a.last.grad_norm, one.last.grad_norm, 1e-3 * one.last.grad_norm);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, StepBits, testing::Values(DType::f32, DType::bf16),
+                         [](const auto& info) { return std::string(dtype_name(info.param)); });
+
+TEST(Step, WithoutDocumentMaskTheRowIsOneDocument) {
+  const Result masked = run(DType::f32, {.micro_rows = kRows, .document_mask = true}, 1);
+  const Result whole = run(DType::f32, {.micro_rows = kRows, .document_mask = false}, 1);
+  EXPECT_EQ(whole.last.targets, kRows * kLength);
+  EXPECT_EQ(masked.last.targets, kRows * (kLength - 1));
+  EXPECT_EQ(whole.last.sequence_lengths, std::vector<int64_t>(kRows, kLength));
+  EXPECT_NE(masked.hash, whole.hash);
+}
+
+TEST(Step, RefusesImpossibleOptions) {
+  EXPECT_THROW(check_step_options({.grad_shards = 3}, 6), Error);
+  EXPECT_THROW(check_step_options({.grad_shards = 4}, 6), Error);
+  EXPECT_THROW(check_step_options({.length = 0}, 6), Error);
+  EXPECT_NO_THROW(check_step_options({.grad_shards = 2}, 6));
+}
+
+TEST(MemoryPlan, CountsWhatAStepReallyTakes) {
+  Recipe recipe;
+  recipe.batch_rows = kRows;
+  recipe.length = kLength;
+  DeepseekV3Config c = config();
+  c.d_model = 256, c.d_ff = 512, c.vocab_size = 4000;
+  const MemoryPlan plan = plan_memory(c, recipe);
+  trim_memory();
+  reset_memory_peaks();
+  const int64_t before = memory_total().now;
+  DeepseekV3 model(c, {.dtype = DType::bf16, .trainable = true});
+  model.initialise(1);
+  AdamW optimizer(model.parameters(), recipe.adamw_options());
+  TrainStep step(model, optimizer, recipe.step_options());
+  const std::vector<int32_t> ids(static_cast<size_t>(kRows * (kLength + 1)), 1);
+  for (int64_t s = 1; s <= 2; ++s) {
+    StepResult r = step.gradients(ids, ids, kRows);
+    step.apply(r, 1e-3, s);
+  }
+  const double measured = static_cast<double>(memory_total().peak - before);
+  const double planned = static_cast<double>(plan.total - kProcessBytes);
+  EXPECT_NEAR(measured / planned, 1.0, 0.08) << plan_text(plan);
+}
+
+TEST(MemoryPlan, RefusesAndSaysWhatFits) {
+  Recipe recipe;
+  recipe.batch_rows = 64;
+  recipe.length = 64;
+  const MemoryPlan plan = plan_memory(config(), recipe);
+  recipe.micro_rows = 1;
+  const MemoryPlan least = plan_memory(config(), recipe);
+  recipe.micro_rows = 0;
+  EXPECT_LT(least.total, plan.total);
+  EXPECT_NO_THROW(require_memory(plan, plan.total, config(), recipe));
+  try {
+    require_memory(plan, (plan.total + least.total) / 2, config(), recipe);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("micro_rows="), std::string::npos) << e.what();
+  }
+}
+
+TEST(ParseBytes, ReadsSizes) {
+  EXPECT_EQ(parse_bytes("16G"), int64_t{16} << 30);
+  EXPECT_EQ(parse_bytes("1.5 GiB"), int64_t{3} << 29);
+  EXPECT_EQ(parse_bytes("512MB"), int64_t{512} << 20);
+  EXPECT_EQ(parse_bytes("1000"), 1000);
+  for (const char* bad : {"", "G", "-1G", "12X", "nan", "1e30G"}) EXPECT_THROW(parse_bytes(bad), Error) << bad;
+}
+
+}  // namespace
+}  // namespace nuri
