@@ -25,7 +25,7 @@ float silu(float x);     ///< x * sigmoid(x), both rounded
 // The same in double, for angles, frequencies, schedules and references.
 double exp(double x);
 double log(double x);
-double pow(double base, double exponent);  ///< base > 0; exp(exponent * log(base)) in extended working precision
+double pow(double base, double exponent);         ///< base > 0; exp(exponent * log(base)) in extended working precision
 void sincos(double x, double& sin, double& cos);  ///< |x| <= 2^30, reduced exactly enough for 2 ulp
 double sigmoid(double x);
 double silu(double x);

@@ -14,8 +14,8 @@ namespace {
 
 std::optional<Level> g_level;
 
-/// Whether the CPU adds the high half of a pair first and rounds, flushes and saturates like two FMAs. Values: ordinary,
-/// cancelling, near overflow, around the smallest normal number.
+/// Whether the CPU adds the high half of a pair first and rounds, flushes and saturates like two FMAs. Values:
+/// ordinary, cancelling, near overflow, around the smallest normal number.
 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16,fma"))) bool bf16_dot_is_two_fmas() {
   static constexpr uint32_t kEdges[] = {0x3F800000, 0xBF810000, 0x00800000, 0x00810000, 0x80800000, 0x7F000000,
                                         0x00010000, 0x3F7F0000, 0x41200000, 0xC0490000, 0x1F800000, 0x20000000,
@@ -36,8 +36,8 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16,fma"))) bool bf16_do
       c[i] = next() ^ (seed & 0xFFFF);
       pair_a[i] = a[i] | (a2[i] >> 16), pair_b[i] = b[i] | (b2[i] >> 16);
     }
-    const __m512 dot = _mm512_dpbf16_ps(_mm512_load_ps(c), (__m512bh)_mm512_load_si512(pair_a),
-                                        (__m512bh)_mm512_load_si512(pair_b));
+    const __m512 dot =
+        _mm512_dpbf16_ps(_mm512_load_ps(c), (__m512bh)_mm512_load_si512(pair_a), (__m512bh)_mm512_load_si512(pair_b));
     const __m512 two = _mm512_fmadd_ps(_mm512_load_ps(a2), _mm512_load_ps(b2),
                                        _mm512_fmadd_ps(_mm512_load_ps(a), _mm512_load_ps(b), _mm512_load_ps(c)));
     const __mmask16 finite = _mm512_cmp_ps_mask(_mm512_abs_ps(two), _mm512_set1_ps(3.4e38f), _CMP_LT_OQ);
@@ -50,13 +50,15 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16,fma"))) bool bf16_do
 bool has(Level level) {
   __builtin_cpu_init();
   switch (level) {
-    case Level::portable: return true;
+    case Level::portable:
+      return true;
     case Level::avx2:
       return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
     case Level::avx512:
       return has(Level::avx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    case Level::avx512_bf16: return has(Level::avx512) && __builtin_cpu_supports("avx512bf16") && bf16_dot_is_two_fmas();
+    case Level::avx512_bf16:
+      return has(Level::avx512) && __builtin_cpu_supports("avx512bf16") && bf16_dot_is_two_fmas();
   }
   return false;
 }
@@ -65,10 +67,14 @@ bool has(Level level) {
 
 std::string_view level_name(Level level) {
   switch (level) {
-    case Level::portable: return "portable";
-    case Level::avx2: return "avx2";
-    case Level::avx512: return "avx512";
-    case Level::avx512_bf16: return "avx512_bf16";
+    case Level::portable:
+      return "portable";
+    case Level::avx2:
+      return "avx2";
+    case Level::avx512:
+      return "avx512";
+    case Level::avx512_bf16:
+      return "avx512_bf16";
   }
   return "?";
 }

@@ -9,11 +9,11 @@ enum class Level { portable, avx2, avx512, avx512_bf16 };
 inline constexpr int kLevels = 4;
 
 std::string_view level_name(Level level);
-/// Whether this CPU has the level's instructions; for avx512_bf16 also whether VDPBF16PS equals two FMAs here (high half
-/// of a pair first), checked once on edge values.
+/// Whether this CPU has the level's instructions; for avx512_bf16 also whether VDPBF16PS equals two FMAs here (high
+/// half of a pair first), checked once on edge values.
 bool level_available(Level level);
-/// The level in use: NURI_CPU=avx512_bf16|avx512|avx2|portable, else the best available. A level the machine lacks is an
-/// error that lists those it has.
+/// The level in use: NURI_CPU=avx512_bf16|avx512|avx2|portable, else the best available. A level the machine lacks is
+/// an error that lists those it has.
 Level active_level();
 /// For tests and benchmarks: use another available level from now on.
 void set_active_level(Level level);
@@ -22,10 +22,14 @@ void set_active_level(Level level);
 template <class Table>
 const Table& pick(const Table& portable, const Table& avx2, const Table& avx512, const Table& avx512_bf16) {
   switch (active_level()) {
-    case Level::avx512_bf16: return avx512_bf16;
-    case Level::avx512: return avx512;
-    case Level::avx2: return avx2;
-    case Level::portable: break;
+    case Level::avx512_bf16:
+      return avx512_bf16;
+    case Level::avx512:
+      return avx512;
+    case Level::avx2:
+      return avx2;
+    case Level::portable:
+      break;
   }
   return portable;
 }

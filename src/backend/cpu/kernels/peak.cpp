@@ -78,7 +78,7 @@ const PeakKernels peak_kernels = {fma_loop,  int64_t{kSteps} * kChains* kWidth *
 #if defined(__AVX512BF16__)
                                   bf16_loop, int64_t{kSteps} * kChains* kWidth * 4,
 #else
-                                   nullptr,  0,
+                                  nullptr,  0,
 #endif
                                   read,      copy};
 
