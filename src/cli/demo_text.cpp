@@ -9,7 +9,8 @@ struct Manual {
   const char* language;
 };
 
-// Korean pages of the guides are partly English; of those only lines with 20 % Hangul are kept.
+// Korean pages of the guides are partly English; of those only lines with 20 % Hangul are kept. Of the English office help
+// two parts are read, so that English does not outweigh Korean by more than it must.
 constexpr Manual kManuals[] = {
     {"installation-guide-amd64", "usr/share/doc/installation-guide-amd64/ko/*.html", "ko"},
     {"installation-guide-amd64", "usr/share/doc/installation-guide-amd64/en/*.html", "en"},
@@ -20,7 +21,8 @@ constexpr Manual kManuals[] = {
     {"gimp-help-ko", "usr/share/gimp/2.0/help/ko/*.html", "ko"},
     {"gimp-help-en", "usr/share/gimp/2.0/help/en/*.html", "en"},
     {"libreoffice-help-ko", "usr/share/libreoffice/help/ko/text", "ko"},
-    {"libreoffice-help-en-us", "usr/share/libreoffice/help/en-US/text", "en"},
+    {"libreoffice-help-en-us", "usr/share/libreoffice/help/en-US/text/swriter", "en"},
+    {"libreoffice-help-en-us", "usr/share/libreoffice/help/en-US/text/simpress", "en"},
 };
 
 }  // namespace
