@@ -25,7 +25,8 @@ struct Call {
 
   void set_sequences(const std::vector<int64_t>& offsets, const Keys& keys) {
     int64_t n_blocks = 0;
-    for (size_t s = 0; s + 1 < offsets.size(); ++s) n_blocks += (offsets[s + 1] - offsets[s] + kKeyBlock - 1) / kKeyBlock;
+    for (size_t s = 0; s + 1 < offsets.size(); ++s)
+      n_blocks += (offsets[s + 1] - offsets[s] + kKeyBlock - 1) / kKeyBlock;
     blocks.reserve(static_cast<size_t>(n_blocks));
     for (size_t s = 0; s + 1 < offsets.size(); ++s) {
       if (offsets[s] == offsets[s + 1]) continue;
@@ -120,7 +121,8 @@ struct Form {
 Tensor attend(Form form, float* max_score) {
   const int64_t n_tokens = form.q.dim(0);
   check_offsets(form.offsets, n_tokens);
-  form.q.expect({n_tokens, form.n_heads * (form.d_k + form.d_shared)}, "attention q [tokens, n_heads * (d_k + d_rope)]");
+  form.q.expect({n_tokens, form.n_heads * (form.d_k + form.d_shared)},
+                "attention q [tokens, n_heads * (d_k + d_rope)]");
   NURI_ASSERT(form.q.contiguous() && form.kv.contiguous() && (!form.d_shared || form.k_rope.contiguous()));
   const Tensor out = Tensor::empty({n_tokens, form.n_heads * form.d_v});
   const Tensor lse = Tensor::empty({n_tokens, form.n_heads});

@@ -13,8 +13,8 @@
 //   dk   chain over queries ascending of ds q;  dv  chain over queries ascending of P dout
 //   heads ascending around these chains where heads share the array (k_shared; k and v of absorbed MLA)
 //   value a view of the key: for each head and query the key part, then the value part, in one chain
-// BF16 precision: the inputs of products (q, k, v, P, dout, ds) are rounded once to BF16; sums, p in l, D, dp - D and all
-// results stay FP32. Keys that a query does not see, unused slots and other sequences never enter its arithmetic.
+// BF16 precision: the inputs of products (q, k, v, P, dout, ds) are rounded once to BF16; sums, p in l, D, dp - D and
+// all results stay FP32. Keys that a query does not see, unused slots and other sequences never enter its arithmetic.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// The kernels of attention equal the definition in every bit: all levels, precisions, threads, lengths around blocks and
-// segments; chunks, page order, neighbours and poisoned memory never show.
+// The kernels of attention equal the definition in every bit: all levels, precisions, threads, lengths around blocks
+// and segments; chunks, page order, neighbours and poisoned memory never show.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -138,15 +138,18 @@ class Pages {
     for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i);
     const Philox random(seed, Purpose::test);
     for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i, i)]);
-    auto pool = [&](std::vector<E>& x, int64_t width) { x.assign(static_cast<size_t>(n * kKeyBlock * width), poison()); };
+    auto pool = [&](std::vector<E>& x, int64_t width) {
+      x.assign(static_cast<size_t>(n * kKeyBlock * width), poison());
+    };
     pool(k_, heads * shape_.d_k);
     pool(v_, heads * shape_.d_v);
     pool(shared_, shape_.d_shared);
     for (int64_t page = 0; page < n; ++page) {
       const int64_t at = order[static_cast<size_t>(page)] * kKeyBlock;
-      blocks_.push_back({.k = k_.data() + at * heads * shape_.d_k,
-                         .k_shared = shared_.data() + at * shape_.d_shared,
-                         .v = shape_.absorbed ? k_.data() + at * heads * shape_.d_k : v_.data() + at * heads * shape_.d_v});
+      blocks_.push_back(
+          {.k = k_.data() + at * heads * shape_.d_k,
+           .k_shared = shared_.data() + at * shape_.d_shared,
+           .v = shape_.absorbed ? k_.data() + at * heads * shape_.d_k : v_.data() + at * heads * shape_.d_v});
       for (int64_t slot = 0; slot < kKeyBlock && page * kKeyBlock + slot < length; ++slot) {
         const int64_t row = first_row + page * kKeyBlock + slot;
         for (int64_t h = 0; h < heads; ++h) {
@@ -176,12 +179,16 @@ class Pages {
 
  private:
   static E poison() {
-    if constexpr (std::is_same_v<E, Bf16>) return {0x7FC0};
-    else return kNan;
+    if constexpr (std::is_same_v<E, Bf16>)
+      return {0x7FC0};
+    else
+      return kNan;
   }
   static void put(std::vector<E>& x, int64_t i, float value) {
-    if constexpr (std::is_same_v<E, Bf16>) x[static_cast<size_t>(i)].bits = x1::to_bf16(value);
-    else x[static_cast<size_t>(i)] = value;
+    if constexpr (std::is_same_v<E, Bf16>)
+      x[static_cast<size_t>(i)].bits = x1::to_bf16(value);
+    else
+      x[static_cast<size_t>(i)] = value;
   }
   AttentionShape shape_;
   std::vector<E> k_, v_, shared_;
@@ -206,7 +213,8 @@ void run_in_chunks(AttentionCase<float>& c, const std::vector<int64_t>& chunks, 
     std::vector<AttentionSequence> sequences;
     for (size_t s = 0; s < pages.size(); ++s) {
       const int64_t left = c.shape.lengths[s] - position[s];
-      const int64_t size = n + 1 < chunks.size() || chunks.size() == 1 ? std::min(chunks[n % chunks.size()], left) : left;
+      const int64_t size =
+          n + 1 < chunks.size() || chunks.size() == 1 ? std::min(chunks[n % chunks.size()], left) : left;
       if (size == 0) continue;
       sequences.push_back({.first_row = first_rows[s] + position[s],
                            .n_queries = size,
@@ -324,8 +332,8 @@ TEST_P(AttentionBits, NothingUnseenReachesARow) {
       }
       const AttentionCase<float>& c = reference ? clean : bad_queries;
       return joined(part(c.dkv, shape.kv_row(), begin + 67, begin + 150),
-                    part(c.dk_shared, shape.d_shared, begin + 67, begin + 150),
-                    part(c.dkv, shape.kv_row(), 0, begin), part(c.dq, q, begin + 67, begin + 150));
+                    part(c.dk_shared, shape.d_shared, begin + 67, begin + 150), part(c.dkv, shape.kv_row(), 0, begin),
+                    part(c.dq, q, begin + 67, begin + 150));
     });
   }
 }

@@ -34,8 +34,8 @@ template <class T>
 struct AttentionCase {
   AttentionShape shape;
   std::vector<T> q, kv, k_shared, dout;
-  std::vector<T> out, lse, row_max;     // of the forward
-  std::vector<T> dq, dkv, dk_shared;    // of the backward
+  std::vector<T> out, lse, row_max;   // of the forward
+  std::vector<T> dq, dkv, dk_shared;  // of the backward
 
   explicit AttentionCase(AttentionShape s, uint64_t seed = 1) : shape(std::move(s)) {
     const int64_t n = shape.n_tokens();
@@ -112,7 +112,8 @@ struct AttentionCase {
   }
 
   void reference_forward() {
-    reference::attention<T>(args().forward, {.q = q.data(), .out = out.data(), .lse = lse.data(), .row_max = row_max.data()});
+    reference::attention<T>(args().forward,
+                            {.q = q.data(), .out = out.data(), .lse = lse.data(), .row_max = row_max.data()});
   }
   void reference_backward() {
     reference::attention_grad<T>(args(), {.forward = {.q = q.data(), .out = out.data(), .lse = lse.data()},

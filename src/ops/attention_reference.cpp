@@ -21,9 +21,12 @@ T rounded(T x, Precision precision) {
 template <class T>
 T element(const void* data, int64_t i, const AttentionArgs& args) {
   switch (args.kv_dtype) {
-    case DType::f64: return static_cast<T>(static_cast<const double*>(data)[i]);
-    case DType::bf16: return static_cast<T>(x1::from_bf16(static_cast<const Bf16*>(data)[i].bits));
-    default: return rounded<T>(static_cast<T>(static_cast<const float*>(data)[i]), args.precision);
+    case DType::f64:
+      return static_cast<T>(static_cast<const double*>(data)[i]);
+    case DType::bf16:
+      return static_cast<T>(x1::from_bf16(static_cast<const Bf16*>(data)[i].bits));
+    default:
+      return rounded<T>(static_cast<T>(static_cast<const float*>(data)[i]), args.precision);
   }
 }
 

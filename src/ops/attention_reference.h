@@ -1,5 +1,6 @@
-// Attention by its definition, slow on purpose. The float instantiation is the definition that every kernel equals to the
-// bit; the double one (which never rounds to BF16) is the accuracy reference and is differentiated numerically in tests.
+// Attention by its definition, slow on purpose. The float instantiation is the definition that every kernel equals to
+// the bit; the double one (which never rounds to BF16) is the accuracy reference and is differentiated numerically in
+// tests.
 #pragma once
 
 #include "backend/kernels.h"

@@ -32,7 +32,8 @@ double loss(AttentionCase<double>& c) {
   return sum;
 }
 
-void check_differences(AttentionCase<double>& c, std::vector<double>& x, const std::vector<double>& dx, const char* what) {
+void check_differences(AttentionCase<double>& c, std::vector<double>& x, const std::vector<double>& dx,
+                       const char* what) {
   constexpr double kStep = 0x1p-17;  // error of the difference about step^2, of its rounding about 2^-52 / step
   for (size_t i = 0; i < x.size(); ++i) {
     const double kept = x[i];
@@ -118,9 +119,9 @@ double worst(const std::vector<float>& a, const std::vector<double>& b) {
 ///   dk     n q (...),  dv  n dout (e_p + gamma(n) + u): a key collects from n queries (times heads where shared)
 TEST(AttentionDefinition, FloatIsAsAccurateAsItsRoundings) {
   for (Precision precision : {Precision::f32, Precision::bf16}) {
-    for (AttentionShape shape : {AttentionShape{.n_heads = 2, .d_k = 32, .d_shared = 16, .d_v = 32, .lengths = {130, 65}},
-                                 AttentionShape{.absorbed = true, .n_heads = 2, .d_k = 24, .d_shared = 8, .d_v = 24,
-                                                .lengths = {100}}}) {
+    for (AttentionShape shape :
+         {AttentionShape{.n_heads = 2, .d_k = 32, .d_shared = 16, .d_v = 32, .lengths = {130, 65}},
+          AttentionShape{.absorbed = true, .n_heads = 2, .d_k = 24, .d_shared = 8, .d_v = 24, .lengths = {100}}}) {
       shape.precision = precision;
       AttentionCase<float> c(shape);
       c.reference_forward();
@@ -152,7 +153,8 @@ TEST(AttentionDefinition, FloatIsAsAccurateAsItsRoundings) {
 
 TEST(AttentionOp, BothFormsRecordTheirBackward) {
   for (bool absorbed : {false, true}) {
-    const AttentionShape shape{.absorbed = absorbed, .n_heads = 2, .d_k = 6, .d_shared = 4, .d_v = 6, .lengths = {5, 1, 70}};
+    const AttentionShape shape{
+        .absorbed = absorbed, .n_heads = 2, .d_k = 6, .d_shared = 4, .d_v = 6, .lengths = {5, 1, 70}};
     AttentionCase<float> c(shape, 5);
     c.reference_forward();
     c.reference_backward();
@@ -171,9 +173,10 @@ TEST(AttentionOp, BothFormsRecordTheirBackward) {
         dk_rope = t.take_grad(k_rope);
       });
       const std::vector<int64_t> offsets = {0, 5, 5, 6, 76};
-      out = absorbed ? attention_absorbed(q, kv, k_rope, offsets, shape.n_heads, shape.scale(), Precision::f32, &max_score)
-                     : attention_expanded(q, kv, k_rope, offsets, shape.n_heads, shape.d_k, shape.d_v, shape.scale(),
-                                          Precision::f32, &max_score);
+      out = absorbed
+                ? attention_absorbed(q, kv, k_rope, offsets, shape.n_heads, shape.scale(), Precision::f32, &max_score)
+                : attention_expanded(q, kv, k_rope, offsets, shape.n_heads, shape.d_k, shape.d_v, shape.scale(),
+                                     Precision::f32, &max_score);
       tape.add_grad(out, Tensor::from_floats({n, shape.n_heads * shape.d_v}, c.dout));
       tape.backward();
     }

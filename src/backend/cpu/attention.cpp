@@ -105,8 +105,9 @@ class Forward {
     const int64_t row_bytes = 4 * (args_.d_k + args_.d_shared + args_.d_v);
     const int64_t most = std::clamp(kTaskBytes / row_bytes, kKeyBlock, kMostRows);
     const int64_t rows = std::clamp(total_rows / wanted, kLeastRows, most);
+    const int64_t one_query_heads = std::max<int64_t>(1, total_rows / (threads == 1 ? 1 : 2 * threads));
     for (const AttentionSequence& s : args_.sequences) {
-      const int64_t most_heads = shares_keys_ ? rows : s.n_queries == 1 ? std::max(1L, total_rows / (2 * threads)) : 1;
+      const int64_t most_heads = shares_keys_ ? rows : s.n_queries == 1 ? one_query_heads : 1;
       const int64_t groups = (args_.n_heads + most_heads - 1) / most_heads;
       const int64_t heads = (args_.n_heads + groups - 1) / groups;
       const int64_t queries = std::max<int64_t>(1, rows / heads);
@@ -222,8 +223,8 @@ class Forward {
     if (!task.partial) finish(task, task.end_segment > 1 ? room.all : state, room);
   }
 
-  /// Asks for a part (one of `parts`, by slots) of the keys and values that a task needs from the block at `key`: with few
-  /// rows, memory is what it waits for. The heads of a slot lie side by side, so memory is asked in its own order.
+  /// Asks for a part (one of `parts`, by slots) of the keys and values that a task needs from the block at `key`: with
+  /// few rows, memory is what it waits for. The heads of a slot lie side by side, so memory is asked in its own order.
   void prefetch(const Task& task, int64_t key, int64_t part, int64_t parts) const {
     if (key >= task.n_keys() || task.rows() > kFewRows) return;
     const KeyBlock& block = task.sequence->blocks[key / kKeyBlock];
@@ -318,8 +319,8 @@ class Forward {
   void finish(const Task& task, const State& state, const Room& room) const {
     const int64_t token = task.sequence->first_row + task.first;
     for (int64_t row = 0; row < task.rows(); ++row)
-      room.out[row] = args_.out + (token + row / task.heads) * args_.out_row +
-                      (task.head + row % task.heads) * args_.out_head;
+      room.out[row] =
+          args_.out + (token + row / task.heads) * args_.out_row + (task.head + row % task.heads) * args_.out_head;
     kernels_.finish({.rows = task.rows(),
                      .columns = args_.d_v,
                      .m = state.m,

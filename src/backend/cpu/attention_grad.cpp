@@ -1,7 +1,8 @@
-// Attention backward on the CPU. A task owns a group of key blocks of one sequence: for each head ascending and each tile
-// of 64 queries ascending it makes p and ds once and feeds the chains of dk, dv and dk_shared, which are its own. dq runs
-// over keys ascending, through all groups of a sequence: a task waits at each tile until the group before it has added
-// its part. Tasks are claimed in ascending order with the groups outermost, so the one waited for is always running or done.
+// Attention backward on the CPU. A task owns a group of key blocks of one sequence: for each head ascending and each
+// tile of 64 queries ascending it makes p and ds once and feeds the chains of dk, dv and dk_shared, which are its own.
+// dq runs over keys ascending, through all groups of a sequence: a task waits at each tile until the group before it
+// has added its part. Tasks are claimed in ascending order with the groups outermost, so the one waited for is always
+// running or done.
 #include <immintrin.h>
 
 #include <algorithm>
@@ -31,28 +32,28 @@ int64_t blocks_of(const AttentionSequence& s) { return (s.n_queries + kKeyBlock 
 
 /// Arrays of one thread; the first five for each block of the group, one after the other.
 struct Room {
-  uint32_t* keys;           // scores: K, its rows as columns
+  uint32_t* keys;  // scores: K, its rows as columns
   uint32_t* keys_shared;
-  uint32_t* values;         // dp: V, its rows as columns
-  uint32_t* keys_along;     // dq: K, keys as depth
+  uint32_t* values;      // dp: V, its rows as columns
+  uint32_t* keys_along;  // dq: K, keys as depth
   uint32_t* shared_along;
-  float* dk;                // accumulators, [64, padded width]
+  float* dk;  // accumulators, [64, padded width]
   float* dk_shared;
   float* dv;
-  uint32_t* q;              // of the tile of queries: scores
+  uint32_t* q;  // of the tile of queries: scores
   uint32_t* q_shared;
   uint32_t* dout;
-  uint32_t* q_along;        // dk: queries as depth
+  uint32_t* q_along;  // dk: queries as depth
   uint32_t* q_shared_along;
   uint32_t* dout_along;
-  uint32_t* both_along;     // dk and dv in one: q, dout of a query one after the other
-  uint32_t* ds_along;       // what a tile of p and ds becomes
+  uint32_t* both_along;  // dk and dv in one: q, dout of a query one after the other
+  uint32_t* ds_along;    // what a tile of p and ds becomes
   uint32_t* ds_across;
   uint32_t* p_across;
   uint32_t* both_across;
   float* joined;  // [128, d_v]: q, dout of a query one after the other
-  float* lse;      // [64]
-  float* delta;    // [64]
+  float* lse;     // [64]
+  float* delta;   // [64]
 };
 
 class Backward {
@@ -151,8 +152,10 @@ class Backward {
     cutter.take(room.q_shared_along, deep * shared_columns_);
     if (!grad_.v_is_k) cutter.take(room.dout_along, deep * v_columns_);
     cutter.take(room.ds_along, kTile * deep);
-    if (pack_.pairs()) cutter.take(room.ds_across, kTile * deep);
-    else room.ds_across = room.ds_along;
+    if (pack_.pairs())
+      cutter.take(room.ds_across, kTile * deep);
+    else
+      room.ds_across = room.ds_along;
     if (grad_.v_is_k) {
       cutter.take(room.both_along, 2 * deep * v_columns_);
       cutter.take(room.both_across, 2 * kTile * deep);
@@ -191,7 +194,7 @@ class Backward {
   }
 
   PackMatrix key_matrix(const Task& task, int64_t block, const void* data, int64_t at, int64_t stride,
-                            int64_t width) const {
+                        int64_t width) const {
     return {static_cast<const float*>(data) + at, false, stride, keys_in(task, block), width};
   }
 
@@ -211,8 +214,7 @@ class Backward {
       pack_keys(task, head, new_k, new_v, room);
       for (int64_t tile = task.first_block; tile < blocks_of(*task.sequence); ++tile) run_tile(task, head, tile, room);
       const bool last = head + 1 == args_.n_heads;
-      if (k_per_head_ || last)
-        write(task, room.dk, k_columns_, grad_.dk + head * args_.k_head, args_.k_row, args_.d_k);
+      if (k_per_head_ || last) write(task, room.dk, k_columns_, grad_.dk + head * args_.k_head, args_.k_row, args_.d_k);
       if ((v_per_head_ || last) && !grad_.v_is_k)
         write(task, room.dv, v_columns_, grad_.dv + head * args_.v_head, args_.v_row, args_.d_v);
     }
@@ -220,7 +222,8 @@ class Backward {
   }
 
   void write(const Task& task, const float* from, int64_t columns, float* into, int64_t row, int64_t width) const {
-    const int64_t first = task.first_block * kKeyBlock, end = std::min(task.sequence->n_queries, task.end_block * kKeyBlock);
+    const int64_t first = task.first_block * kKeyBlock,
+                  end = std::min(task.sequence->n_queries, task.end_block * kKeyBlock);
     for (int64_t i = first; i < end; ++i)
       std::memcpy(into + (task.sequence->first_row + i) * row, from + (i - first) * columns,
                   static_cast<size_t>(width) * sizeof(float));
@@ -249,12 +252,15 @@ class Backward {
     });
   }
 
-  /// The words of a matrix both ways: rows for scores (if wanted) and, from them where words are floats, queries as depth.
-  void pack_both(const PackMatrix& m, uint32_t* rows, uint32_t* along, const Room& room) const {
+  /// The words of a matrix both ways: rows for scores (if wanted) and, from them where words are floats, queries as
+  /// depth.
+  void pack_both(const PackMatrix& m, uint32_t* rows, uint32_t* along) const {
     const int64_t stride = pack_.row_words(m.columns);
     pack_.rows(m, rows, stride);
-    if (pack_.pairs()) pack_.straight(m, along);
-    else pack_.straight_words({rows, false, stride, m.rows, m.columns}, along);
+    if (pack_.pairs())
+      pack_.straight(m, along);
+    else
+      pack_.straight_words({rows, false, stride, m.rows, m.columns}, along);
   }
 
   void pack_queries(const Task& task, int64_t head, int64_t tile, int64_t queries, const Room& room) const {
@@ -263,11 +269,10 @@ class Backward {
     const float* dout = grad_.dout + row * args_.out_row + head * args_.out_head;
     const PackMatrix dout_matrix{dout, false, args_.out_row, queries, args_.d_v};
     if (args_.d_shared)
-      pack_both({q + args_.d_k, false, args_.q_row, queries, args_.d_shared}, room.q_shared, room.q_shared_along,
-                room);
+      pack_both({q + args_.d_k, false, args_.q_row, queries, args_.d_shared}, room.q_shared, room.q_shared_along);
     if (!grad_.v_is_k) {
-      pack_both({q, false, args_.q_row, queries, args_.d_k}, room.q, room.q_along, room);
-      pack_both(dout_matrix, room.dout, room.dout_along, room);
+      pack_both({q, false, args_.q_row, queries, args_.d_k}, room.q, room.q_along);
+      pack_both(dout_matrix, room.dout, room.dout_along);
     } else {
       pack_.rows({q, false, args_.q_row, queries, args_.d_k}, room.q, pack_.row_words(args_.d_k));
       pack_.rows(dout_matrix, room.dout, pack_.row_words(args_.d_v));
@@ -278,8 +283,7 @@ class Backward {
       }
       pack_.straight({room.joined, false, v_columns_, 2 * queries, args_.d_v}, room.both_along);
       const int64_t rest = args_.d_k - args_.d_v;
-      if (rest)
-        pack_.straight({q + args_.d_v, false, args_.q_row, queries, rest}, room.q_along);
+      if (rest) pack_.straight({q + args_.d_v, false, args_.q_row, queries, rest}, room.q_along);
     }
     for (int64_t i = 0; i < queries; ++i) {
       room.lse[i] = args_.lse[(row + i) * args_.n_heads + head];
@@ -305,26 +309,29 @@ class Backward {
 
   static void wait_for(const std::atomic<int32_t>& done, int32_t group) {
     for (int spins = 0; done.load(std::memory_order_acquire) != group; ++spins) {
-      if (spins < kSpins) _mm_pause();
-      else std::this_thread::yield();
+      if (spins < kSpins)
+        _mm_pause();
+      else
+        std::this_thread::yield();
     }
   }
 
   void make_words(int64_t g, bool diagonal, int64_t queries, const Room& room) const {
     const int64_t dk = pack_.depth(args_.d_k), ds = pack_.depth(args_.d_shared), dv = pack_.depth(args_.d_v);
-    kernels_.grad({.bf16 = pack_.bf16(),
-                   .rows = queries,
-                   .visible = diagonal ? one_more_ : nullptr,
-                   .scores = {{room.q, pack_.row_words(args_.d_k), room.keys + g * kKeyBlock * dk, dk},
-                              {room.q_shared, pack_.row_words(args_.d_shared), room.keys_shared + g * kKeyBlock * ds, ds}},
-                   .dp = {room.dout, pack_.row_words(args_.d_v), room.values + g * kKeyBlock * dv, dv},
-                   .scale = args_.scale,
-                   .lse = room.lse,
-                   .delta = room.delta,
-                   .ds_along = room.ds_along,
-                   .ds_across = room.ds_across,
-                   .p_across = grad_.v_is_k ? nullptr : room.p_across,
-                   .both_across = grad_.v_is_k ? room.both_across : nullptr});
+    kernels_.grad(
+        {.bf16 = pack_.bf16(),
+         .rows = queries,
+         .visible = diagonal ? one_more_ : nullptr,
+         .scores = {{room.q, pack_.row_words(args_.d_k), room.keys + g * kKeyBlock * dk, dk},
+                    {room.q_shared, pack_.row_words(args_.d_shared), room.keys_shared + g * kKeyBlock * ds, ds}},
+         .dp = {room.dout, pack_.row_words(args_.d_v), room.values + g * kKeyBlock * dv, dv},
+         .scale = args_.scale,
+         .lse = room.lse,
+         .delta = room.delta,
+         .ds_along = room.ds_along,
+         .ds_across = room.ds_across,
+         .p_across = grad_.v_is_k ? nullptr : room.p_across,
+         .both_across = grad_.v_is_k ? room.both_across : nullptr});
   }
 
   /// dk, dv, dk_shared of a block: key j takes queries from its own on.

@@ -29,10 +29,10 @@ struct AttendTile {
   float scale = 1;
   const uint32_t* values = nullptr;  ///< panels of V [keys, d_v]
   int64_t value_words = 0, value_panels = 0;
-  bool first = false;                ///< first block of the segment: m, l, o are written
-  float* m = nullptr;                ///< [rows]
-  float* l = nullptr;                ///< [rows]
-  float* o = nullptr;                ///< [rows, o_stride], value_panels * 16 columns used
+  bool first = false;  ///< first block of the segment: m, l, o are written
+  float* m = nullptr;  ///< [rows]
+  float* l = nullptr;  ///< [rows]
+  float* o = nullptr;  ///< [rows, o_stride], value_panels * 16 columns used
   int64_t o_stride = 0;
 };
 
@@ -68,7 +68,7 @@ struct GradTile {
   int64_t rows = 0;
   const int32_t* visible = nullptr;  ///< as in AttendTile
   ChainPart scores[2];
-  ChainPart dp;                      ///< dout . v
+  ChainPart dp;  ///< dout . v
   float scale = 1;
   const float* lse = nullptr;    ///< [rows]
   const float* delta = nullptr;  ///< [rows] row_sum(dout out)
@@ -87,14 +87,14 @@ struct RowProduct {
   int64_t rows = 0, columns = 0, words = 0;
   const uint32_t* a = nullptr;
   int64_t a_stride = 0;
-  bool across = false;  ///< word p of row r is a[p * a_stride + r], else a[r * a_stride + p]
+  bool across = false;          ///< word p of row r is a[p * a_stride + r], else a[r * a_stride + p]
   const uint32_t* b = nullptr;  ///< panels, `words` deep
   float* c = nullptr;
   int64_t c_stride = 0;
-  bool fresh = false;                 ///< chains start at +0, else at what is in C
-  const float* row_scale = nullptr;   ///< [rows] C is multiplied by this before; null: not
-  const int32_t* begins = nullptr;    ///< [rows] first element of a row's chain, ascending; null: 0
-  const int32_t* ends = nullptr;      ///< [rows] end of a row's chain in elements, ascending; null: all
+  bool fresh = false;                ///< chains start at +0, else at what is in C
+  const float* row_scale = nullptr;  ///< [rows] C is multiplied by this before; null: not
+  const int32_t* begins = nullptr;   ///< [rows] first element of a row's chain, ascending; null: 0
+  const int32_t* ends = nullptr;     ///< [rows] end of a row's chain in elements, ascending; null: all
 };
 
 /// delta[r] = row_sum(x[r] * y[r]).
@@ -123,16 +123,24 @@ struct AttentionKernels {
   void (*grad)(const GradTile&) = nullptr;
   void (*product)(const RowProduct&) = nullptr;
   void (*dots)(const RowDots&) = nullptr;
-  // Packing into the words of an FP32 or a BF16 run. The missing half of an odd pair is +0 in rows of A and -0 in B: the
-  // product is -0, which adds nothing to any sum. Columns of B that are not there are zero up to a whole panel.
+  // Packing into the words of an FP32 or a BF16 run. The missing half of an odd pair is +0 in rows of A and -0 in B:
+  // the product is -0, which adds nothing to any sum. Columns of B that are not there are zero up to a whole panel.
   void (*pack_rows)(bool bf16, const PackMatrix&, uint32_t* out, int64_t stride) = nullptr;  ///< A, stride words a row
   void (*pack_turned)(bool bf16, const PackMatrix&, uint32_t* out) = nullptr;    ///< B: the rows are its columns
   void (*pack_straight)(bool bf16, const PackMatrix&, uint32_t* out) = nullptr;  ///< B: the rows are its depth
 };
 
-namespace portable { extern const AttentionKernels attention_kernels; }
-namespace avx2 { extern const AttentionKernels attention_kernels; }
-namespace avx512 { extern const AttentionKernels attention_kernels; }
-namespace avx512_bf16 { extern const AttentionKernels attention_kernels; }
+namespace portable {
+extern const AttentionKernels attention_kernels;
+}
+namespace avx2 {
+extern const AttentionKernels attention_kernels;
+}
+namespace avx512 {
+extern const AttentionKernels attention_kernels;
+}
+namespace avx512_bf16 {
+extern const AttentionKernels attention_kernels;
+}
 
 }  // namespace nuri::cpu

@@ -24,7 +24,8 @@ class Scratch {
   char* data_;
 };
 
-/// Cuts arrays out of scratch, each on a cache line. Without memory it counts the bytes: sizing and cutting are one list.
+/// Cuts arrays out of scratch, each on a cache line. Without memory it counts the bytes: sizing and cutting are one
+/// list.
 class Cutter {
  public:
   explicit Cutter(char* data = nullptr) : data_(data) {}

@@ -108,8 +108,10 @@ __attribute__((noinline)) void product_tile(const RowProduct& x, int64_t row, in
   }
   const uint32_t* a = x.a + (kAcross ? row : row * x.a_stride);
   const uint32_t* b = x.b + panel * x.words * kPanel;
-  if (x.begins || x.ends) tile.run_bounded(x, a, b, row);
-  else tile.run(a, x.a_stride, b, x.words * kPanel, 0, x.words);
+  if (x.begins || x.ends)
+    tile.run_bounded(x, a, b, row);
+  else
+    tile.run(a, x.a_stride, b, x.words * kPanel, 0, x.words);
   if (whole) {
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r)
@@ -122,8 +124,10 @@ __attribute__((noinline)) void product_tile(const RowProduct& x, int64_t row, in
       for (int v = 0; v < tile.kVectors; ++v) {
         const int64_t left = columns - v * kWidth;
         float* at = c + r * x.c_stride + v * kWidth;
-        if (left >= kWidth) store(at, tile.acc[r][v]);
-        else if (left > 0) store_partial(at, tile.acc[r][v], static_cast<int>(left));
+        if (left >= kWidth)
+          store(at, tile.acc[r][v]);
+        else if (left > 0)
+          store_partial(at, tile.acc[r][v], static_cast<int>(left));
       }
   }
 }
@@ -146,8 +150,7 @@ void attend_strip(const AttendTile& t, int64_t first, int64_t rows) {
     const float m = row_max(strip.s + r * kBlockKeys, sees(r));
     strip.m[r] = t.first || m > t.m[first + r] ? m : t.m[first + r];
   }
-  for (int64_t r = 0; r < rows; ++r)
-    strip.sum[r] = row_exp<kWord>(strip.s + r * kBlockKeys, strip.m[r], sees(r));
+  for (int64_t r = 0; r < rows; ++r) strip.sum[r] = row_exp<kWord>(strip.s + r * kBlockKeys, strip.m[r], sees(r));
   for (int64_t r = 0; r < rows; r += kWidth) {
     const int n = static_cast<int>(rows - r < kWidth ? rows - r : kWidth);
     const F m = load_partial(strip.m + r, n), sum = load_partial(strip.sum + r, n);
@@ -184,8 +187,10 @@ void attend(const AttendTile& t) { t.bf16 ? attend_rows<kBf16Word>(t) : attend_r
 
 void product(const RowProduct& x) {
   constexpr Word kBf16Product = arithmetic(kBf16Word);
-  if (x.bf16) x.across ? product_of<kBf16Product, true>(x) : product_of<kBf16Product, false>(x);
-  else x.across ? product_of<Word::fp32, true>(x) : product_of<Word::fp32, false>(x);
+  if (x.bf16)
+    x.across ? product_of<kBf16Product, true>(x) : product_of<kBf16Product, false>(x);
+  else
+    x.across ? product_of<Word::fp32, true>(x) : product_of<Word::fp32, false>(x);
 }
 
 void merge(const MergeRows& x) {

@@ -1,6 +1,7 @@
 // Attention backward, one level: p and ds of a tile from the same scores as in the forward, written as the words that
 // the products for dq, dk and dv read.
 #include "backend/cpu/kernels/attention_grad.h"
+
 #include "backend/cpu/kernels/attention_tiles.h"
 
 namespace nuri::cpu::NURI_LEVEL {
@@ -86,9 +87,7 @@ void grad_rows(const GradTile& t) {
 
 }  // namespace
 
-void grad(const GradTile& t) {
-  t.bf16 ? grad_rows<kBf16Word>(t) : grad_rows<Word::fp32>(t);
-}
+void grad(const GradTile& t) { t.bf16 ? grad_rows<kBf16Word>(t) : grad_rows<Word::fp32>(t); }
 
 void dots(const RowDots& x) {
   for (int64_t r = 0; r < x.rows; ++r) {

@@ -2,6 +2,7 @@
 // level has pairs, they are made by the conversion instruction, which rounds as profile x1 does (nearest even,
 // subnormals to signed zero).
 #include "backend/cpu/kernels/attention_pack.h"
+
 #include "backend/cpu/kernels/attention_tiles.h"
 
 namespace nuri::cpu::NURI_LEVEL {
@@ -13,17 +14,32 @@ NURI_INLINE const void* row_of(const PackMatrix& m, int64_t row) {
 
 // ------------------------------------------------------------------------------------------- kWidth words of one row
 
+/// Elements at .. at + kWidth of a row of n as FP32; what lies past its end is +0 and not read.
+#if defined(__AVX512F__)
+NURI_INLINE __mmask32 first_elements(int64_t n) {
+  return n >= 32 ? ~__mmask32{0} : n > 0 ? (__mmask32{1} << n) - 1 : __mmask32{0};
+}
+template <bool kFromBf16>
+NURI_INLINE F elements_of_row(const void* row, int64_t at, int64_t n) {
+  const auto mask = static_cast<__mmask16>(first_elements(n - at));
+  if constexpr (kFromBf16) {
+    const __m256i half = _mm256_maskz_loadu_epi16(mask, static_cast<const uint16_t*>(row) + at);
+    return reinterpret_cast<F>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+  } else {
+    return reinterpret_cast<F>(_mm512_maskz_loadu_ps(mask, static_cast<const float*>(row) + at));
+  }
+}
+#else
 typedef uint16_t H __attribute__((vector_size(kWidth * 2)));
 typedef uint16_t HUnaligned __attribute__((vector_size(kWidth * 2), aligned(2), may_alias));
-
-/// Elements at .. at + kWidth of a row of n as FP32; what lies past its end is +0 and not read.
 template <bool kFromBf16>
 NURI_INLINE F elements_of_row(const void* row, int64_t at, int64_t n) {
   const int64_t left = n - at;
   if constexpr (kFromBf16) {
     const uint16_t* p = static_cast<const uint16_t*>(row) + at;
     H half{};
-    if (left >= kWidth) half = *reinterpret_cast<const HUnaligned*>(p);
+    if (left >= kWidth)
+      half = *reinterpret_cast<const HUnaligned*>(p);
     else
       for (int64_t i = 0; i < left; ++i) half[i] = p[i];
     return from_bits(__builtin_convertvector(half, U) << 16);
@@ -32,11 +48,9 @@ NURI_INLINE F elements_of_row(const void* row, int64_t at, int64_t n) {
     return left >= kWidth ? load(p) : left > 0 ? load_partial(p, static_cast<int>(left)) : F{};
   }
 }
+#endif
 
 #if defined(__AVX512BF16__)
-NURI_INLINE __mmask32 first_elements(int64_t n) {
-  return n >= 32 ? ~__mmask32{0} : n > 0 ? (__mmask32{1} << n) - 1 : __mmask32{0};
-}
 /// Pairs at .. at + 16 of a row of n elements; what lies past its end is +0 and not read.
 template <bool kFromBf16>
 NURI_INLINE U pairs_of_row(const void* row, int64_t at, int64_t n) {
@@ -84,7 +98,8 @@ NURI_INLINE void transpose(U* u) {
   }
 #pragma GCC unroll 16
   for (int i = 0; i < 4; ++i) {  // t[4 q + i]: column 4 l + i of rows 4 q .. 4 q + 3, in quarter l
-    const __m512i even_low = _mm512_shuffle_i32x4(t[i], t[4 + i], 0x88), odd_low = _mm512_shuffle_i32x4(t[i], t[4 + i], 0xDD);
+    const __m512i even_low = _mm512_shuffle_i32x4(t[i], t[4 + i], 0x88),
+                  odd_low = _mm512_shuffle_i32x4(t[i], t[4 + i], 0xDD);
     const __m512i even_high = _mm512_shuffle_i32x4(t[8 + i], t[12 + i], 0x88);
     const __m512i odd_high = _mm512_shuffle_i32x4(t[8 + i], t[12 + i], 0xDD);
     v[i] = _mm512_shuffle_i32x4(even_low, even_high, 0x88);
@@ -161,7 +176,8 @@ void straight_of(const PackMatrix& m, uint32_t* out, int64_t) {
 #if defined(__AVX512BF16__)
       if constexpr (kWord == Word::pair) {
         const F even = elements_of_row<kFromBf16>(row_of(m, 2 * p), at, m.columns);
-        const F odd = 2 * p + 1 < m.rows ? elements_of_row<kFromBf16>(row_of(m, 2 * p + 1), at, m.columns) : set1(-0.0f);
+        const F odd =
+            2 * p + 1 < m.rows ? elements_of_row<kFromBf16>(row_of(m, 2 * p + 1), at, m.columns) : set1(-0.0f);
         store_u32(to, kFromBf16 ? bits(even) | (bits(odd) >> 16) : pairs_across(even, odd));
         continue;
       }
@@ -185,11 +201,12 @@ void pack_rows_of_a(bool bf16, const PackMatrix& m, uint32_t* out, int64_t strid
   choose(bf16, m.bf16, rows_of<Word::fp32, false>, rows_of<kBf16Word, false>, rows_of<kBf16Word, true>)(m, out, stride);
 }
 void pack_turned(bool bf16, const PackMatrix& m, uint32_t* out) {
-  choose(bf16, m.bf16, turned_of<Word::fp32, false>, turned_of<kBf16Word, false>, turned_of<kBf16Word, true>)(m, out, 0);
+  choose(bf16, m.bf16, turned_of<Word::fp32, false>, turned_of<kBf16Word, false>, turned_of<kBf16Word, true>)(m, out,
+                                                                                                              0);
 }
 void pack_straight(bool bf16, const PackMatrix& m, uint32_t* out) {
-  choose(bf16, m.bf16, straight_of<Word::fp32, false>, straight_of<kBf16Word, false>, straight_of<kBf16Word, true>)(m, out,
-                                                                                                                    0);
+  choose(bf16, m.bf16, straight_of<Word::fp32, false>, straight_of<kBf16Word, false>, straight_of<kBf16Word, true>)(
+      m, out, 0);
 }
 
 }  // namespace nuri::cpu::NURI_LEVEL

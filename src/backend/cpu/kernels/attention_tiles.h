@@ -202,8 +202,8 @@ NURI_INLINE F rotate(F x, LaneList<kLane...>) {
 
 /// Every lane the largest of all.
 NURI_INLINE F max_of_lanes(F x) {
-  if constexpr (kWidth >= 16) x = max(x, rotate<kWidth >= 16 ? 8 : 1>(x, EveryLane{}));
-  if constexpr (kWidth >= 8) x = max(x, rotate<kWidth >= 8 ? 4 : 1>(x, EveryLane{}));
+  if constexpr (kWidth >= 16) x = max(x, rotate < kWidth >= 16 ? 8 : 1 > (x, EveryLane{}));
+  if constexpr (kWidth >= 8) x = max(x, rotate < kWidth >= 8 ? 4 : 1 > (x, EveryLane{}));
   x = max(x, rotate<2>(x, EveryLane{}));
   return max(x, rotate<1>(x, EveryLane{}));
 }
@@ -215,8 +215,8 @@ NURI_INLINE float sum_of_block(F* v) {
 #pragma GCC unroll 16
     for (int i = 0; i < half; ++i) v[i] = v[i] + v[i + half];
   F x = v[0];
-  if constexpr (kWidth >= 16) x = x + rotate<kWidth >= 16 ? 8 : 1>(x, EveryLane{});
-  if constexpr (kWidth >= 8) x = x + rotate<kWidth >= 8 ? 4 : 1>(x, EveryLane{});
+  if constexpr (kWidth >= 16) x = x + rotate < kWidth >= 16 ? 8 : 1 > (x, EveryLane{});
+  if constexpr (kWidth >= 8) x = x + rotate < kWidth >= 8 ? 4 : 1 > (x, EveryLane{});
   x = x + rotate<2>(x, EveryLane{});
   x = x + rotate<1>(x, EveryLane{});
   return x[0];
@@ -238,8 +238,8 @@ NURI_INLINE U pairs_along(F x, F y) {
 }
 /// Word i: element i of `high` in the high half, of `low` in the low half.
 NURI_INLINE U pairs_across(F high, F low) {
-  alignas(64) static constexpr uint16_t kOrder[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                                      8,  24, 9,  25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  alignas(64) static constexpr uint16_t kOrder[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                      8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
   const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(high), reinterpret_cast<__m512>(low));
   return reinterpret_cast<U>(_mm512_permutexvar_epi16(_mm512_load_si512(kOrder), halves));
 }
