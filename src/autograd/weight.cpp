@@ -85,7 +85,8 @@ void Weight::invalidate() {
 
 Weight::Packed& Weight::slot(Precision precision, int64_t begin, int64_t end, bool transposed) {
   for (auto& p : packed_)
-    if (p->begin == begin && p->end == end && p->transposed == transposed && p->matrix.precision == precision) return *p;
+    if (p->begin == begin && p->end == end && p->transposed == transposed && p->matrix.precision == precision)
+      return *p;
   auto p = std::make_unique<Packed>();
   p->begin = begin, p->end = end, p->transposed = transposed;
   p->matrix.precision = precision;

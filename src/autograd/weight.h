@@ -20,8 +20,8 @@ struct Parameter {
   bool matrix = false;        ///< two or more dimensions: weight decay applies
 };
 
-/// A matrix [out, in] or vector [n] of one or several stacked parts (gate and up of an MLP, q_a and kv_a of MLA), so that
-/// parts that read the same input are one product. `value` is what the forward reads, `master` what the optimizer
+/// A matrix [out, in] or vector [n] of one or several stacked parts (gate and up of an MLP, q_a and kv_a of MLA), so
+/// that parts that read the same input are one product. `value` is what the forward reads, `master` what the optimizer
 /// changes; in an FP32 run they are the same memory.
 class Weight {
  public:

@@ -1,5 +1,6 @@
 // The chip contract: argument structs of every kernel, and the table of functions a chip may implement. Pointers in the
-// arguments are memory of the chip. Structs are plain; axes are documented here and checked by the ops that fill them in.
+// arguments are memory of the chip. Structs are plain; axes are documented here and checked by the ops that fill them
+// in.
 //
 // All arithmetic is profile x1 (ARCHITECTURE.md, "Arithmetic"). The float instantiation of the reference beside each op
 // is the definition that every kernel equals to the bit. "chain" means c = fma(a_i, b_i, c) for i ascending.
@@ -27,7 +28,7 @@ constexpr std::string_view precision_name(Precision p) { return p == Precision::
 struct Operand {
   const void* data = nullptr;
   DType dtype = DType::f32;
-  int64_t stride = 0;             ///< elements between memory rows
+  int64_t stride = 0;  ///< elements between memory rows
   bool transposed = false;
   const int32_t* rows = nullptr;  ///< gather of memory rows; null: all in order
 };
@@ -57,7 +58,7 @@ struct ProductArgs {
   Precision precision = Precision::f32;
   int64_t m = 0, n = 0, k = 0;
   Operand a;
-  const PackedMatrix* packed = nullptr;  ///< B, packed; else b
+  const PackedMatrix* packed = nullptr;     ///< B, packed; else b
   int64_t packed_column = 0, packed_k = 0;  ///< B is columns/rows from here on of `packed`: multiples of 16 / 2
   Operand b;
   float* c = nullptr;
@@ -77,9 +78,9 @@ inline constexpr int64_t kKeyBlock = 64;       ///< keys in a block (and tokens 
 inline constexpr int64_t kSegmentBlocks = 16;  ///< blocks in a segment
 
 struct AttentionSequence {
-  int64_t first_row = 0;       ///< of q, out, lse
+  int64_t first_row = 0;  ///< of q, out, lse
   int64_t n_queries = 0;
-  int64_t first_position = 0;  ///< position of the first query = number of keys before it
+  int64_t first_position = 0;        ///< position of the first query = number of keys before it
   const KeyBlock* blocks = nullptr;  ///< ceil((first_position + n_queries) / 64) entries, aligned to position 0
 };
 
@@ -88,17 +89,17 @@ struct AttentionArgs {
   Precision precision = Precision::f32;
   int64_t n_heads = 0, d_k = 0, d_shared = 0, d_v = 0;  ///< the query head is [d_k | d_shared] wide
   float scale = 1;
-  DType kv_dtype = DType::f32;        ///< of k, k_shared, v; f32 values are rounded here in bf16 precision
-  int64_t k_row = 0, k_head = 0;      ///< element strides; k_head 0: one key for all heads
+  DType kv_dtype = DType::f32;    ///< of k, k_shared, v; f32 values are rounded here in bf16 precision
+  int64_t k_row = 0, k_head = 0;  ///< element strides; k_head 0: one key for all heads
   int64_t shared_row = 0;
   int64_t v_row = 0, v_head = 0;
-  const float* q = nullptr;           ///< [tokens, n_heads, d_k + d_shared]
+  const float* q = nullptr;  ///< [tokens, n_heads, d_k + d_shared]
   int64_t q_row = 0, q_head = 0;
   std::span<const AttentionSequence> sequences;
-  float* out = nullptr;               ///< [tokens, n_heads, d_v]
+  float* out = nullptr;  ///< [tokens, n_heads, d_v]
   int64_t out_row = 0, out_head = 0;
-  float* lse = nullptr;               ///< [tokens, n_heads]; null: not wanted
-  float* row_max = nullptr;           ///< [tokens, n_heads] largest visible score; null: not wanted
+  float* lse = nullptr;      ///< [tokens, n_heads]; null: not wanted
+  float* row_max = nullptr;  ///< [tokens, n_heads] largest visible score; null: not wanted
 };
 
 /// Gradients of all of q, k, k_shared, v for sequences that start at position 0 (training). Written, not accumulated.
@@ -106,13 +107,13 @@ struct AttentionArgs {
 /// position p of sequence s lies at row first_row(s) + p. With v_is_k the value is the first d_v of the key, and dk
 /// receives both parts (for each query: key part, then value part).
 struct AttentionGradArgs {
-  AttentionArgs forward;              ///< as in the forward; out and lse are read; kv_dtype f32
+  AttentionArgs forward;  ///< as in the forward; out and lse are read; kv_dtype f32
   bool v_is_k = false;
-  const float* dout = nullptr;        ///< [tokens, n_heads, d_v], strides as out
-  float* dq = nullptr;                ///< strides as q
+  const float* dout = nullptr;  ///< [tokens, n_heads, d_v], strides as out
+  float* dq = nullptr;          ///< strides as q
   float* dk = nullptr;
   float* dk_shared = nullptr;
-  float* dv = nullptr;                ///< null with v_is_k
+  float* dv = nullptr;  ///< null with v_is_k
 };
 
 // ---------------------------------------------------------------------------------------------------------------- rows
@@ -143,7 +144,7 @@ struct RmsNormGradArgs {
   float* dx = nullptr;
   int64_t dx_stride = 0;
   bool dx_accumulate = false;  ///< dx = dx + (...)
-  float* dg = nullptr;  ///< [d], accumulated; null: frozen
+  float* dg = nullptr;         ///< [d], accumulated; null: frozen
 };
 
 /// Rotates `dim` consecutive elements of each head by the angles of its position; in place when x == y.

@@ -25,10 +25,10 @@ template <class... Args>
 }  // namespace nuri
 
 /// Bad input: throws nuri::Error with a fmt-style message when the condition does not hold.
-#define NURI_CHECK(condition, ...)                  \
-  do {                                              \
-    if (!(condition)) [[unlikely]]                  \
-      ::nuri::fail(__VA_ARGS__);                    \
+#define NURI_CHECK(condition, ...) \
+  do {                             \
+    if (!(condition)) [[unlikely]] \
+      ::nuri::fail(__VA_ARGS__);   \
   } while (0)
 
 /// A bug of ours: prints and aborts. Kept in release builds; never used on user input. Optional fmt-style message.

@@ -19,14 +19,20 @@ constexpr int kOpenForReading = O_RDONLY | O_CLOEXEC | O_NONBLOCK;  // a named p
 
 std::string remedy(int error) {
   switch (error) {
-    case ENOENT: return "check the path";
+    case ENOENT:
+      return "check the path";
     case EACCES:
-    case EPERM: return "check the permissions";
+    case EPERM:
+      return "check the permissions";
     case ENOSPC:
-    case EDQUOT: return "the disk is full: free some space and run again";
-    case EROFS: return "the file system is read-only: choose another directory";
-    case EISDIR: return "this is a directory, a file is needed";
-    default: return "see the message of the system";
+    case EDQUOT:
+      return "the disk is full: free some space and run again";
+    case EROFS:
+      return "the file system is read-only: choose another directory";
+    case EISDIR:
+      return "this is a directory, a file is needed";
+    default:
+      return "see the message of the system";
   }
 }
 

@@ -53,6 +53,6 @@ class TempDir {
 }  // namespace nuri::test
 
 /// Declares `name` as the shared directory or skips the test with a clear line.
-#define NURI_SHARED_OR_SKIP(name)                                                                            \
-  const std::filesystem::path name = ::nuri::test::shared_or_empty();                                       \
+#define NURI_SHARED_OR_SKIP(name)                                     \
+  const std::filesystem::path name = ::nuri::test::shared_or_empty(); \
   if (name.empty()) GTEST_SKIP() << "the shared data directory is absent (../shared, or set NURI_SHARED)"

@@ -56,8 +56,10 @@ class Pool {
     }
     claim();
     for (int spins = 0; running_.load(std::memory_order_acquire) != 0; ++spins) {
-      if (spins < 20000) _mm_pause();
-      else std::this_thread::yield();
+      if (spins < 20000)
+        _mm_pause();
+      else
+        std::this_thread::yield();
     }
     if (error_) std::rethrow_exception(error_);
   }

@@ -79,8 +79,14 @@ OrderedJson machine_json() {
 
 void run_ops(const Options& o, OrderedJson& j) {
   for (const BenchRow& r : bench_ops(o.bench)) {
-    j["rows"].push_back({{"what", r.what}, {"kernel", r.kernel}, {"ms", 1e3 * r.seconds}, {"gflops", r.gflops}, {"of_peak", r.of_peak}});
-    if (!o.json) fmt::print("{:<48} {:<18} {:>9.3f} ms {:>8.1f} GFLOP/s {:>6.1f} %\n", r.what, r.kernel, 1e3 * r.seconds, r.gflops, 100 * r.of_peak);
+    j["rows"].push_back({{"what", r.what},
+                         {"kernel", r.kernel},
+                         {"ms", 1e3 * r.seconds},
+                         {"gflops", r.gflops},
+                         {"of_peak", r.of_peak}});
+    if (!o.json)
+      fmt::print("{:<48} {:<18} {:>9.3f} ms {:>8.1f} GFLOP/s {:>6.1f} %\n", r.what, r.kernel, 1e3 * r.seconds, r.gflops,
+                 100 * r.of_peak);
   }
 }
 
@@ -97,18 +103,22 @@ void run_step(const Options& o, OrderedJson& j) {
   j["mfu"] = s.mfu;
   j["peak_gflops"] = product_peak(machine_peaks(), o.bench.precision != "f32");
   if (!o.json)
-    fmt::print("{} {} x {}, {}, MTP {}: {:.1f} ms a step, {:.0f} tokens/s, {:.1f} % of {:.1f} GFLOP/s\n", o.bench.preset,
-               s.rows, s.length, o.bench.precision, o.bench.with_mtp ? "on" : "off", 1e3 * s.seconds, s.tokens_per_s,
-               100 * s.mfu, product_peak(machine_peaks(), o.bench.precision != "f32"));
+    fmt::print("{} {} x {}, {}, MTP {}: {:.1f} ms a step, {:.0f} tokens/s, {:.1f} % of {:.1f} GFLOP/s\n",
+               o.bench.preset, s.rows, s.length, o.bench.precision, o.bench.with_mtp ? "on" : "off", 1e3 * s.seconds,
+               s.tokens_per_s, 100 * s.mfu, product_peak(machine_peaks(), o.bench.precision != "f32"));
 }
 
 void run_decode(const Options& o, OrderedJson& j) {
   j["preset"] = o.bench.preset;
   for (const DecodeBench& d : bench_decode(o.bench)) {
-    j["decode"].push_back({{"context", d.context}, {"tokens_per_s", d.tokens_per_s}, {"bytes_per_token", d.bytes_per_token}, {"of_read", d.of_read}});
+    j["decode"].push_back({{"context", d.context},
+                           {"tokens_per_s", d.tokens_per_s},
+                           {"bytes_per_token", d.bytes_per_token},
+                           {"of_read", d.of_read}});
     if (!o.json)
-      fmt::print("{} batch 1, context {}: {:.1f} tokens/s, {:.1f} MB a token, {:.1f} % of {:.1f} GB/s\n", o.bench.preset,
-                 d.context, d.tokens_per_s, d.bytes_per_token / 1e6, 100 * d.of_read, machine_peaks().read_gbps);
+      fmt::print("{} batch 1, context {}: {:.1f} tokens/s, {:.1f} MB a token, {:.1f} % of {:.1f} GB/s\n",
+                 o.bench.preset, d.context, d.tokens_per_s, d.bytes_per_token / 1e6, 100 * d.of_read,
+                 machine_peaks().read_gbps);
   }
   if (!j["decode"].empty()) j["tokens_per_s"] = j["decode"][0]["tokens_per_s"];
 }
@@ -122,8 +132,10 @@ void run_text(const Options& o, OrderedJson& j) {
   j["encode_mb_per_s"] = t.encode_mb_per_s;
   j["encode_threads_mb_per_s"] = t.encode_threads_mb_per_s;
   if (!o.json)
-    fmt::print("tokenizer of {} ids on {:.1f} MB: {:.1f} s, {:.2f} MB/s; encode {:.2f} MB/s on one thread, {:.2f} on {}\n",
-               o.vocab_size, t.megabytes, t.train_seconds, t.train_mb_per_s, t.encode_mb_per_s, t.encode_threads_mb_per_s, thread_count());
+    fmt::print(
+        "tokenizer of {} ids on {:.1f} MB: {:.1f} s, {:.2f} MB/s; encode {:.2f} MB/s on one thread, {:.2f} on {}\n",
+        o.vocab_size, t.megabytes, t.train_seconds, t.train_mb_per_s, t.encode_mb_per_s, t.encode_threads_mb_per_s,
+        thread_count());
 }
 
 int run(Options o) {
@@ -131,8 +143,8 @@ int run(Options o) {
   OrderedJson j = machine_json();
   if (!o.json)
     fmt::print("{}, {} threads, level {}, commit {}; peak FP32 {:.1f}, BF16 {:.1f} GFLOP/s, read {:.1f} GB/s\n",
-               j["cpu"].get<std::string>(), thread_count(), active_level_text(), NURI_COMMIT, machine_peaks().fp32_gflops,
-               machine_peaks().bf16_gflops, machine_peaks().read_gbps);
+               j["cpu"].get<std::string>(), thread_count(), active_level_text(), NURI_COMMIT,
+               machine_peaks().fp32_gflops, machine_peaks().bf16_gflops, machine_peaks().read_gbps);
   if (o.what == "ops") run_ops(o, j);
   if (o.what == "step") run_step(o, j);
   if (o.what == "decode") run_decode(o, j);
@@ -145,14 +157,17 @@ int run(Options o) {
 
 Action add_bench(CLI::App& app) {
   auto o = std::make_shared<Options>();
-  app.add_option("WHAT", o->what, "ops, step (default), decode or text")->check(CLI::IsMember({"ops", "step", "decode", "text"}));
-  app.add_option("--preset", o->bench.preset, "nano (default), micro or small; read from recipes/")->check(CLI::IsMember({"nano", "micro", "small"}));
+  app.add_option("WHAT", o->what, "ops, step (default), decode or text")
+      ->check(CLI::IsMember({"ops", "step", "decode", "text"}));
+  app.add_option("--preset", o->bench.preset, "nano (default), micro or small; read from recipes/")
+      ->check(CLI::IsMember({"nano", "micro", "small"}));
   app.add_option("--precision", o->bench.precision, "bf16 (default) or f32")->check(CLI::IsMember({"bf16", "f32"}));
   app.add_option("--rows", o->bench.rows, "rows of a step (default: nano 8, micro 4, small 4)");
   app.add_option("--length", o->bench.length, "tokens of a row (default: nano 256, micro 512, small 1024)");
   app.add_option("--seconds", o->bench.seconds, "per measurement (default 0.3; a step takes at least 5)");
   app.add_flag("--no-mtp", o->no_mtp, "leave the MTP module out of the step");
-  app.add_option("--text", o->text, "text for `bench text`: PATH or PATH::key=value (may be repeated)")->allow_extra_args(false);
+  app.add_option("--text", o->text, "text for `bench text`: PATH or PATH::key=value (may be repeated)")
+      ->allow_extra_args(false);
   app.add_option("--vocab-size", o->vocab_size, "ids of `bench text` (default 32000)");
   app.add_flag("--json", o->json, "print JSON");
   return [o] { return run(*o); };

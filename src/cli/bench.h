@@ -9,17 +9,17 @@
 namespace nuri {
 
 struct BenchRow {
-  std::string what;     ///< "grouped gate_up forward, nano"
-  std::string kernel;   ///< table and level that ran: "cpu/avx512_bf16"
-  double seconds = 0;   ///< median of one run
-  double gflops = 0;    ///< 0: not counted in operations
-  double gbps = 0;      ///< 0: not counted in bytes
-  double of_peak = 0;   ///< share of the peak of the same run (operations or bytes)
+  std::string what;    ///< "grouped gate_up forward, nano"
+  std::string kernel;  ///< table and level that ran: "cpu/avx512_bf16"
+  double seconds = 0;  ///< median of one run
+  double gflops = 0;   ///< 0: not counted in operations
+  double gbps = 0;     ///< 0: not counted in bytes
+  double of_peak = 0;  ///< share of the peak of the same run (operations or bytes)
 };
 
 struct BenchOptions {
   std::string preset = "nano";
-  double seconds = 0.3;   ///< per measurement, about
+  double seconds = 0.3;  ///< per measurement, about
   bool with_mtp = true;
   std::string precision = "bf16";
   int64_t rows = 0, length = 0;  ///< of a training step; 0: the preset's figures

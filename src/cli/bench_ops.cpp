@@ -41,7 +41,8 @@ class OpsBench {
   std::vector<BenchRow> run() {
     for (Precision p : {Precision::f32, Precision::bf16}) {
       precision_ = p;
-      for (auto [m, n, k] : {std::array<int64_t, 3>{512, 512, 512}, {1024, 1024, 1024}, {2048, 1024, 2816}}) product(m, n, k);
+      for (auto [m, n, k] : {std::array<int64_t, 3>{512, 512, 512}, {1024, 1024, 1024}, {2048, 1024, 2816}})
+        product(m, n, k);
       for (int64_t m : {1, 4, 16, 32}) product(m, 4096, 4096);
       for (const char* preset : {"nano", "micro", "small"}) experts(preset);
     }
@@ -52,8 +53,8 @@ class OpsBench {
   void add(std::string what, double seconds, double flops) {
     const double gflops = flops / seconds / 1e9;
     rows_.push_back({what + ", " + std::string(precision_name(precision_)),
-                     std::string(kernels().products ? kernels().chip : "reference") + "/" + active_level_text(), seconds,
-                     gflops, 0, gflops / product_peak(machine_peaks(), precision_ == Precision::bf16)});
+                     std::string(kernels().products ? kernels().chip : "reference") + "/" + active_level_text(),
+                     seconds, gflops, 0, gflops / product_peak(machine_peaks(), precision_ == Precision::bf16)});
   }
 
   void product(int64_t m, int64_t n, int64_t k) {
@@ -74,7 +75,8 @@ class OpsBench {
     for (int64_t t = 0; t < tokens; ++t) {  // k different experts, ascending
       std::vector<int32_t> ids;
       for (uint64_t draw = 0; static_cast<int64_t>(ids.size()) < k; ++draw) {
-        const auto e = static_cast<int32_t>(random.below(static_cast<uint64_t>(c.n_routed_experts), static_cast<uint64_t>(t) * 1000 + draw));
+        const auto e = static_cast<int32_t>(
+            random.below(static_cast<uint64_t>(c.n_routed_experts), static_cast<uint64_t>(t) * 1000 + draw));
         if (std::find(ids.begin(), ids.end(), e) == ids.end()) ids.push_back(e);
       }
       std::sort(ids.begin(), ids.end());
@@ -98,7 +100,8 @@ class OpsBench {
     const int64_t n_slots = tokens * c.n_active_experts;
     const Tensor x = random_tensor({gather ? tokens : n_slots, in}, 77), dy = random_tensor({n_slots, out}, 78);
     const double flops = 2.0 * static_cast<double>(n_slots * in * out);
-    add("grouped forward, " + what, median_seconds([&] { (void)grouped_linear(x, pointers, slots, gather, precision_); }, options_.seconds), flops);
+    add("grouped forward, " + what,
+        median_seconds([&] { (void)grouped_linear(x, pointers, slots, gather, precision_); }, options_.seconds), flops);
     Weight::pack_all(pointers, precision_, false);
     Tensor dx = Tensor::empty({n_slots, in});
     auto items = [&](bool to_x) {
@@ -107,9 +110,11 @@ class OpsBench {
         const int64_t begin = slots.offsets[e], count = slots.offsets[e + 1] - begin;
         const Operand dy_e{dy.data<float>() + begin * out, DType::f32, out, !to_x, nullptr};
         ProductArgs a{precision_, to_x ? count : out, in, to_x ? out : count, dy_e};
-        if (to_x) a.packed = &pointers[e]->packed_backward(precision_);
-        else a.b = gather ? Operand{x.data<float>(), DType::f32, in, false, slots.token_of_slot.data() + begin}
-                          : Operand{x.data<float>() + begin * in, DType::f32, in, false, nullptr};
+        if (to_x)
+          a.packed = &pointers[e]->packed_backward(precision_);
+        else
+          a.b = gather ? Operand{x.data<float>(), DType::f32, in, false, slots.token_of_slot.data() + begin}
+                       : Operand{x.data<float>() + begin * in, DType::f32, in, false, nullptr};
         a.c = to_x ? dx.data<float>() + begin * in : pointers[e]->grads[0].data<float>();
         a.c_stride = in;
         a.accumulate = !to_x;

@@ -16,7 +16,8 @@ namespace {
 std::vector<int32_t> random_ids(int64_t n, int64_t vocab, uint64_t stream) {
   const Philox random(5, Purpose::test, stream);
   std::vector<int32_t> ids;
-  for (int64_t i = 0; i < n; ++i) ids.push_back(static_cast<int32_t>(random.below(static_cast<uint64_t>(vocab), static_cast<uint64_t>(i))));
+  for (int64_t i = 0; i < n; ++i)
+    ids.push_back(static_cast<int32_t>(random.below(static_cast<uint64_t>(vocab), static_cast<uint64_t>(i))));
   return ids;
 }
 
@@ -62,8 +63,10 @@ std::vector<DecodeBench> bench_decode(const BenchOptions& o) {
       const Philox random(1, Purpose::init, static_cast<uint64_t>(p.value.size()));
       for (int64_t i = 0; i < p.value.size(); ++i) {
         const float v = p.matrix ? 0.04f * (random.uniform(static_cast<uint64_t>(i)) - 0.5f) : 1.0f;
-        if (p.value.dtype() == DType::bf16) p.value.data<Bf16>()[i].bits = static_cast<uint16_t>(__builtin_bit_cast(uint32_t, v) >> 16);
-        else p.value.data<float>()[i] = v;
+        if (p.value.dtype() == DType::bf16)
+          p.value.data<Bf16>()[i].bits = static_cast<uint16_t>(__builtin_bit_cast(uint32_t, v) >> 16);
+        else
+          p.value.data<float>()[i] = v;
       }
     }
     w.invalidate();

@@ -29,16 +29,18 @@ std::string Conversation::ask(const std::string& question, const std::function<b
   r.sequence = turn_++;
   if (const auto eos = tokenizer_.eos_id()) r.stop_ids.push_back(*eos);
   if (const auto user = tokenizer_.token_id("<｜User｜>")) r.stop_ids.push_back(*user);  // the model asks itself on
-  const std::vector<Reply> reply = Generator(model_, tokenizer_).run({r}, [&](size_t, std::string_view text) {
-    return !on_text || on_text(text);
-  });
+  const std::vector<Reply> reply =
+      Generator(model_, tokenizer_).run({r}, [&](size_t, std::string_view text) { return !on_text || on_text(text); });
   history_.push_back({"assistant", reply[0].text});
   return reply[0].text;
 }
 
 int chat_loop(Conversation& conversation) {
   const bool terminal = isatty(STDIN_FILENO) == 1;
-  if (terminal) fmt::print("Type a question; /clear forgets the conversation, /quit or Ctrl-D ends.\n질문을 입력하세요. /clear: 대화 지우기, /quit 또는 Ctrl-D: 끝.\n");
+  if (terminal)
+    fmt::print(
+        "Type a question; /clear forgets the conversation, /quit or Ctrl-D ends.\n질문을 입력하세요. /clear: 대화 "
+        "지우기, /quit 또는 Ctrl-D: 끝.\n");
   std::string line;
   for (;;) {
     if (terminal) {

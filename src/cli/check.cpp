@@ -31,7 +31,9 @@ int print_table(const ParityReport& report) {
                r.passed() ? "ok    " : "FAILED", r.detail);
   for (const std::string& a : report.absent) fmt::print("absent: {}\n", a);
   for (const std::string& n : report.notes) fmt::print("note: {}\n", n);
-  fmt::print("{}\n", report.rows.empty() ? "nothing to compare" : report.passed() ? "all within bounds" : "NOT within bounds");
+  fmt::print("{}\n", report.rows.empty() ? "nothing to compare"
+                     : report.passed()   ? "all within bounds"
+                                         : "NOT within bounds");
   return report.passed() ? kExitOk : kExitDiffers;
 }
 

@@ -45,8 +45,8 @@ int build(const Build& o) {
     fmt::print("{}", data::manifest_text(m));
     return kExitOk;
   }
-  fmt::print("{:<24} {:>9} {:>9} {:>10} {:>9} {:>8} {:>8} {:>8}\n", "source", "documents", "train", "validation", "tokens",
-             "dropped", "lines", "bad rows");
+  fmt::print("{:<24} {:>9} {:>9} {:>10} {:>9} {:>8} {:>8} {:>8}\n", "source", "documents", "train", "validation",
+             "tokens", "dropped", "lines", "bad rows");
   for (const data::SourceReport& s : m.sources) {
     const data::Amount train = s.total(data::Split::train), held = s.total(data::Split::validation);
     fmt::print("{:<24} {:>9} {:>9} {:>10} {:>9} {:>8} {:>8} {:>8}\n", s.source.name, s.documents_read, train.documents,
@@ -71,7 +71,8 @@ int show(const Show& o) {
     const RunRecord record = read_run_record(run / "run.json");
     for (size_t i = 0; i + 1 < record.command.size(); ++i)
       if (record.command[i] == "--data") where = record.command[i + 1];
-    NURI_CHECK(!where.empty(), "{}: does not say where the data lies; name it with --data", (run / "run.json").string());
+    NURI_CHECK(!where.empty(), "{}: does not say where the data lies; name it with --data",
+               (run / "run.json").string());
   }
   const data::Dataset dataset = data::Dataset::open(where);
   data::LoaderOptions options;
@@ -94,9 +95,10 @@ Action add_data(CLI::App& app) {
   auto action = std::make_shared<Action>();
   auto b = std::make_shared<Build>();
   CLI::App* build_app = app.add_subcommand("build", "clean text, split it, write token shards and a manifest");
-  build_app->add_option("SOURCE", b->sources,
-                        "PATH or PATH::key=value,... with keys name, weight, licence, field, language (ko, en, other), "
-                        "hangul_lines, markers; PATH: file, directory or pattern of .txt .md .html .jsonl, plain, .gz, .zst")
+  build_app
+      ->add_option("SOURCE", b->sources,
+                   "PATH or PATH::key=value,... with keys name, weight, licence, field, language (ko, en, other), "
+                   "hangul_lines, markers; PATH: file, directory or pattern of .txt .md .html .jsonl, plain, .gz, .zst")
       ->required();
   build_app->add_option("--tokenizer", b->tokenizer, "directory with tokenizer.json")->required();
   build_app->add_option("--out", b->out, "directory of the shards")->required();

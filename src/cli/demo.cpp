@@ -1,4 +1,5 @@
-// nuri demo: text -> tokenizer -> shards -> training -> report -> chat. Each stage is skipped where its result is there.
+// nuri demo: text -> tokenizer -> shards -> training -> report -> chat. Each stage is skipped where its result is
+// there.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -37,7 +38,9 @@ constexpr double kValidation = 0.05;
 /// Manuals repeat their notices on every page: each line counts once.
 constexpr int64_t kRepeatedLineCharacters = 1;
 
-void stage(int number, const char* english, const char* korean) { fmt::print("\n[{}/6] {} · {}\n", number, english, korean); }
+void stage(int number, const char* english, const char* korean) {
+  fmt::print("\n[{}/6] {} · {}\n", number, english, korean);
+}
 
 std::vector<std::string> make_sources(const Options& o) {
   stage(1, "text", "텍스트");
@@ -63,9 +66,10 @@ void make_tokenizer(const Options& o, const std::vector<std::string>& sources, i
   options.vocab_size = static_cast<int32_t>(vocab_size);
   SourceDocuments documents(sources, kRepeatedLineCharacters);
   const double begin = seconds_now();
-  const TokenizerTrainReport r = train_tokenizer_to([&](std::string& text) { return documents.next(text); }, options, dir);
-  fmt::print("  {} documents, {:.2f} MB: {} ids, {} learned, {:.1f} s\n", r.documents, static_cast<double>(r.bytes) / 1e6,
-             r.vocab_size, r.learned, seconds_now() - begin);
+  const TokenizerTrainReport r =
+      train_tokenizer_to([&](std::string& text) { return documents.next(text); }, options, dir);
+  fmt::print("  {} documents, {:.2f} MB: {} ids, {} learned, {:.1f} s\n", r.documents,
+             static_cast<double>(r.bytes) / 1e6, r.vocab_size, r.learned, seconds_now() - begin);
 }
 
 fs::path make_shards(const Options& o, const std::vector<std::string>& sources) {
@@ -88,9 +92,11 @@ fs::path make_shards(const Options& o, const std::vector<std::string>& sources) 
   progress.end();
   for (const data::SourceReport& s : m.sources) {
     const data::Amount t = s.total(data::Split::train), v = s.total(data::Split::validation);
-    fmt::print("  {:<12} train {} tokens, {:.2f} MB; held out {} tokens, {:.2f} MB; {} duplicates and {} repeated lines "
-               "dropped\n", s.source.name, t.tokens, static_cast<double>(t.text_bytes) / 1e6, v.tokens,
-               static_cast<double>(v.text_bytes) / 1e6, s.duplicates, s.repeated_lines);
+    fmt::print(
+        "  {:<12} train {} tokens, {:.2f} MB; held out {} tokens, {:.2f} MB; {} duplicates and {} repeated lines "
+        "dropped\n",
+        s.source.name, t.tokens, static_cast<double>(t.text_bytes) / 1e6, v.tokens,
+        static_cast<double>(v.text_bytes) / 1e6, s.duplicates, s.repeated_lines);
   }
   return b.out;
 }
@@ -107,14 +113,16 @@ int64_t fit_steps(const Options& o, ResolvedRecipe recipe, const fs::path& shard
   loader_options.length = recipe.recipe.length;
   const data::Loader loader(dataset, loader_options);
   DeepseekV3 model(recipe.model, {.dtype = recipe.recipe.precision_kind() == Precision::bf16 ? DType::bf16 : DType::f32,
-                                  .trainable = true, .form = recipe.recipe.form()});
+                                  .trainable = true,
+                                  .form = recipe.recipe.form()});
   model.initialise(0);
   AdamW optimizer(model.parameters(), recipe.recipe.adamw_options());
   TrainStep step(model, optimizer, recipe.recipe.step_options());
   std::vector<double> times;
   for (int64_t i = 0; i < recipe.recipe.steps; ++i) {
     const double begin = seconds_now();
-    const data::Batch batch = loader.rows(static_cast<uint64_t>(i * recipe.recipe.batch_rows), recipe.recipe.batch_rows);
+    const data::Batch batch =
+        loader.rows(static_cast<uint64_t>(i * recipe.recipe.batch_rows), recipe.recipe.batch_rows);
     StepResult r = step.gradients(batch.tokens, batch.documents, recipe.recipe.batch_rows);
     step.apply(r, 1e-4, i + 1);
     times.push_back(seconds_now() - begin);
@@ -134,8 +142,10 @@ TrainSummary run_training(const Options& o, const fs::path& shards, const fs::pa
   const fs::path plan = fs::path(o.out) / "steps";
   if (!recipe.origin.contains("steps") || recipe.origin["steps"].empty()) {
     // Measured once per run: a resumed run keeps its length.
-    if (fs::exists(plan)) recipe.recipe.steps = std::stoll(read_file(plan, 64));
-    else write_file_atomic(plan, std::to_string(recipe.recipe.steps = fit_steps(o, recipe, shards, minutes)) + "\n");
+    if (fs::exists(plan))
+      recipe.recipe.steps = std::stoll(read_file(plan, 64));
+    else
+      write_file_atomic(plan, std::to_string(recipe.recipe.steps = fit_steps(o, recipe, shards, minutes)) + "\n");
     recipe.origin["steps"] = fmt::format("fitted to {:.1f} minutes", minutes);
   }
   TrainOptions t;
@@ -160,14 +170,18 @@ void print_yardstick(const fs::path& shards, const TrainSummary& s) {
   }
   const double bits = s.eval.all.bits_per_byte();
   fmt::print("  held-out text: {} tokens, {} bytes; {:.2f} % of its 13-grams also stand in the training text\n",
-             s.eval.all.tokens, s.eval.all.bytes, grams ? 100.0 * static_cast<double>(shared) / static_cast<double>(grams) : 0.0);
-  fmt::print("  bits per byte:  unigram {:.4f}   trigram (Kneser-Ney) {:.4f}   this model {:.4f}  ({:+.1f} % against the "
-             "trigram)\n", ngram.unigram, ngram.trigram, bits, 100 * (bits / ngram.trigram - 1));
+             s.eval.all.tokens, s.eval.all.bytes,
+             grams ? 100.0 * static_cast<double>(shared) / static_cast<double>(grams) : 0.0);
+  fmt::print(
+      "  bits per byte:  unigram {:.4f}   trigram (Kneser-Ney) {:.4f}   this model {:.4f}  ({:+.1f} % against the "
+      "trigram)\n",
+      ngram.unigram, ngram.trigram, bits, 100 * (bits / ngram.trigram - 1));
   for (const auto& [name, b] : s.eval.by_source) fmt::print("    {:<14} {:.4f}\n", name, b.bits_per_byte());
   fmt::print("  {} tokens, {:.4g} FLOP, {}, {:.0f} tokens/s, MFU {:.1f} % of the measured peak\n", s.tokens, s.flops,
              duration_text(s.seconds), s.tokens_per_s, 100 * s.mfu);
   fmt::print("  memory planned {}, measured peak {}\n", bytes_text(s.memory_planned), bytes_text(s.memory_peak));
-  fmt::print("  hash of the final weights: {} (equal on every x86-64 CPU for the same number of steps)\n", s.weights_hash);
+  fmt::print("  hash of the final weights: {} (equal on every x86-64 CPU for the same number of steps)\n",
+             s.weights_hash);
 }
 
 int talk(const Options& o, const fs::path& run_dir) {
@@ -210,7 +224,8 @@ int run(const Options& o) {
     }
     print_yardstick(shards, s);
   }
-  fmt::print("  report: {}\n  model:  {} (nuri chat {})\n", (run_dir / "report.html").string(), run_dir.string(), run_dir.string());
+  fmt::print("  report: {}\n  model:  {} (nuri chat {})\n", (run_dir / "report.html").string(), run_dir.string(),
+             run_dir.string());
   fmt::print("  all stages so far: {}\n", duration_text(seconds_now() - begin));
   return talk(o, run_dir);
 }
@@ -220,11 +235,13 @@ int run(const Options& o) {
 Action add_demo(CLI::App& app) {
   auto o = std::make_shared<Options>();
   app.add_option("--packages", o->packages, "directory with unpacked Debian manuals (./run demo fetches them)");
-  app.add_option("--text", o->text, "your own text instead: PATH or PATH::key=value,... (may be repeated)")->allow_extra_args(false);
+  app.add_option("--text", o->text, "your own text instead: PATH or PATH::key=value,... (may be repeated)")
+      ->allow_extra_args(false);
   app.add_option("--out", o->out, "directory for everything (default demo)");
   app.add_option("--recipe", o->recipe, "recipe (default recipes/nano/recipe.toml)");
   app.add_option("--set", o->settings, "key=value over the recipe's (may be repeated)")->allow_extra_args(false);
-  app.add_option("--minutes", o->minutes, "time for training (default 8.3 with AVX-512, else 13; --quick: 1)")->check(CLI::Range(0.0, 100000.0));
+  app.add_option("--minutes", o->minutes, "time for training (default 8.3 with AVX-512, else 13; --quick: 1)")
+      ->check(CLI::Range(0.0, 100000.0));
   app.add_flag("--quick", o->quick, "about two minutes in all: to see every stage, not a good model");
   app.add_flag("--no-chat", o->no_chat, "samples instead of a conversation");
   return [o] { return run(*o); };

@@ -5,12 +5,12 @@ namespace {
 
 struct Manual {
   const char* package;
-  const char* pattern;   // inside the package
+  const char* pattern;  // inside the package
   const char* language;
 };
 
-// Korean pages of the guides are partly English; of those only lines with 20 % Hangul are kept. Of the English office help
-// two parts are read, so that English does not outweigh Korean by more than it must.
+// Korean pages of the guides are partly English; of those only lines with 20 % Hangul are kept. Of the English office
+// help two parts are read, so that English does not outweigh Korean by more than it must.
 constexpr Manual kManuals[] = {
     {"installation-guide-amd64", "usr/share/doc/installation-guide-amd64/ko/*.html", "ko"},
     {"installation-guide-amd64", "usr/share/doc/installation-guide-amd64/en/*.html", "en"},

@@ -1,4 +1,6 @@
 // nuri generate MODEL (--prompt S | --file F): continues prompts, one JSON line per reply of a file.
+#include "infer/generate.h"
+
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -8,7 +10,6 @@
 #include "base/json.h"
 #include "cli/model_options.h"
 #include "cli/verbs.h"
-#include "infer/generate.h"
 
 namespace nuri {
 namespace {
@@ -84,7 +85,8 @@ int run(const Options& o) {
     j["finish"] = finish_name(replies[i].finish);
     fmt::print("{}\n", j.dump(-1, ' ', false, Json::error_handler_t::replace));
   }
-  fmt::print(stderr, "{} tokens in {:.2f} s, {:.1f} tokens/s\n", tokens, seconds, static_cast<double>(tokens) / seconds);
+  fmt::print(stderr, "{} tokens in {:.2f} s, {:.1f} tokens/s\n", tokens, seconds,
+             static_cast<double>(tokens) / seconds);
   return kExitOk;
 }
 
@@ -98,11 +100,13 @@ Action add_generate(CLI::App& app) {
   app.add_option("--max-tokens", o->max_tokens, "longest reply, tokens (default 256)")->check(CLI::Range(1, 1 << 30));
   o->sampling.add(app);
   app.add_option("--stop", o->stops, "end the reply before this text (may be repeated)")->allow_extra_args(false);
-  app.add_option("--batch", o->batch, "sequences decoded together (default 16); no bit depends on it")->check(CLI::Range(1, 4096));
+  app.add_option("--batch", o->batch, "sequences decoded together (default 16); no bit depends on it")
+      ->check(CLI::Range(1, 4096));
   app.add_option("--cache-tokens", o->cache_tokens, "tokens of key-value cache in all; 0: as needed (default)");
   app.add_flag("--json", o->json, "print a JSON line per reply");
-  app.footer("A begin token is put before each prompt; special tokens written in a prompt count as such.\n"
-             "example: nuri generate runs/nano --prompt '데비안은' --max-tokens 64 --temperature 0.7 --seed 1");
+  app.footer(
+      "A begin token is put before each prompt; special tokens written in a prompt count as such.\n"
+      "example: nuri generate runs/nano --prompt '데비안은' --max-tokens 64 --temperature 0.7 --seed 1");
   return [o] { return run(*o); };
 }
 

@@ -7,8 +7,8 @@
 
 namespace nuri {
 
-/// Measured peaks of this process's level and threads, in about `seconds`; measured once per process. Reads and copies go
-/// over 4 GiB, given back afterwards.
+/// Measured peaks of this process's level and threads, in about `seconds`; measured once per process. Reads and copies
+/// go over 4 GiB, given back afterwards.
 const cpu::Peaks& machine_peaks(double seconds = 0.6);
 /// The peaks of products only, in no memory worth naming: what a training run needs for its utilisation.
 const cpu::Peaks& compute_peaks();

@@ -1,4 +1,6 @@
 // nuri score MODEL (--tokens 1,2,3 | --text S | --file F): log-probability of each token.
+#include "infer/score.h"
+
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -7,7 +9,6 @@
 #include "base/json.h"
 #include "cli/model_options.h"
 #include "cli/verbs.h"
-#include "infer/score.h"
 #include "text/tokenizer.h"
 
 namespace nuri {
@@ -46,10 +47,12 @@ int run(const Options& o) {
   }
   for (size_t i = 0; i < scores.size(); ++i) {
     const int32_t id = ids[i + 1];
-    const std::string text = tokenizer && id < tokenizer->vocab_size() ? Json(tokenizer->decode(std::span(&id, 1))).dump() : "";
+    const std::string text =
+        tokenizer && id < tokenizer->vocab_size() ? Json(tokenizer->decode(std::span(&id, 1))).dump() : "";
     fmt::print("{:>8} {:>12.6f}  {}\n", id, scores[i], text);
   }
-  fmt::print("sum {:.6f} nats over {} tokens, mean {:.6f}\n", sum, scores.size(), sum / static_cast<double>(scores.size()));
+  fmt::print("sum {:.6f} nats over {} tokens, mean {:.6f}\n", sum, scores.size(),
+             sum / static_cast<double>(scores.size()));
   return kExitOk;
 }
 
@@ -58,7 +61,8 @@ int run(const Options& o) {
 Action add_score(CLI::App& app) {
   auto o = std::make_shared<Options>();
   o->model.add(app);
-  app.add_option("--tokens", o->tokens, "ids separated by commas; the first is given, the others are scored")->delimiter(',');
+  app.add_option("--tokens", o->tokens, "ids separated by commas; the first is given, the others are scored")
+      ->delimiter(',');
   app.add_option("--text", o->text, "text; a begin token is put before it");
   app.add_option("--file", o->file, "file with such a text");
   app.add_flag("--json", o->json, "print JSON, with hexadecimal floats too");

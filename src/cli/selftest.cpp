@@ -1,9 +1,10 @@
 // nuri selftest: this build on this machine against the committed hashes.
+#include "backend/selftest.h"
+
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 
-#include "backend/selftest.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -33,7 +34,8 @@ int run(const Options& o) {
     j["level"] = active_level_text();
     j["profile"] = x1::kProfile;
     for (const SelftestLine& line : lines)
-      j["lines"].push_back({{"name", line.name}, {"hash", fmt::format("{:016x}", line.hash)}, {"verdict", verdict_name(line.verdict)}});
+      j["lines"].push_back(
+          {{"name", line.name}, {"hash", fmt::format("{:016x}", line.hash)}, {"verdict", verdict_name(line.verdict)}});
     fmt::print("{}", json_text(j));
     return passed ? kExitOk : kExitDiffers;
   }

@@ -1,4 +1,6 @@
 // nuri tokenizer train | encode | decode.
+#include "text/tokenizer.h"
+
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -9,7 +11,6 @@
 #include "base/json.h"
 #include "cli/documents.h"
 #include "cli/verbs.h"
-#include "text/tokenizer.h"
 #include "text/tokenizer_train.h"
 
 namespace nuri {
@@ -30,7 +31,8 @@ int train(const Train& o) {
   options.progress = [&](std::string_view work, int64_t done) { progress.show(fmt::format("{} {}", work, done)); };
   SourceDocuments documents(o.sources);
   const double begin = seconds_now();
-  const TokenizerTrainReport r = train_tokenizer_to([&](std::string& text) { return documents.next(text); }, options, o.out);
+  const TokenizerTrainReport r =
+      train_tokenizer_to([&](std::string& text) { return documents.next(text); }, options, o.out);
   progress.end();
   const double seconds = seconds_now() - begin;
   if (o.json) {
@@ -47,8 +49,8 @@ int train(const Train& o) {
   }
   fmt::print("{} documents, {:.2f} MB of text: {} ids ({} learned{}), {:.1f} s, {:.2f} MB/s -> {}\n", r.documents,
              static_cast<double>(r.bytes) / 1e6, r.vocab_size, r.learned,
-             r.placeholders ? fmt::format(", {} placeholders: the text is too small for more", r.placeholders) : "", seconds,
-             static_cast<double>(r.bytes) / 1e6 / seconds, o.out);
+             r.placeholders ? fmt::format(", {} placeholders: the text is too small for more", r.placeholders) : "",
+             seconds, static_cast<double>(r.bytes) / 1e6 / seconds, o.out);
   return kExitOk;
 }
 
@@ -78,8 +80,10 @@ int decode(const std::string& dir, const std::string& file, bool skip_special) {
     int64_t id = 0;
     for (; end < text.size() && text[end] >= '0' && text[end] <= '9' && id < (int64_t(1) << 40); ++end)
       id = 10 * id + (text[end] - '0');
-    NURI_CHECK(end > i && id < tokenizer.vocab_size(), "{}: byte {}: found '{}', allowed are ids from 0 to {} separated by "
-               "blanks", file, i, text.substr(i, 12), tokenizer.vocab_size() - 1);
+    NURI_CHECK(end > i && id < tokenizer.vocab_size(),
+               "{}: byte {}: found '{}', allowed are ids from 0 to {} separated by "
+               "blanks",
+               file, i, text.substr(i, 12), tokenizer.vocab_size() - 1);
     ids.push_back(static_cast<int32_t>(id));
     i = end;
   }
@@ -96,7 +100,8 @@ Action add_tokenizer(CLI::App& app) {
 
   auto t = std::make_shared<Train>();
   CLI::App* train_app = app.add_subcommand("train", "byte-level BPE with DeepSeek's special tokens and chat template");
-  train_app->add_option("TEXT", t->sources, "files, directories or patterns (.txt .md .html .jsonl, .gz, .zst)")->required();
+  train_app->add_option("TEXT", t->sources, "files, directories or patterns (.txt .md .html .jsonl, .gz, .zst)")
+      ->required();
   train_app->add_option("--vocab-size", t->vocab_size, "ids in all, special tokens included (default 32000)")
       ->check(CLI::Range(300, 1 << 21));
   train_app->add_option("--out", t->out, "directory for tokenizer.json and tokenizer_config.json")->required();

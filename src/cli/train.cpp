@@ -55,13 +55,14 @@ void print_summary(const TrainSummary& s, const Options& o) {
     fmt::print("{}", json_text(j));
     return;
   }
-  fmt::print("{} after {} of {} steps, {} tokens, {:.4g} FLOP, {}\n", s.outcome, s.steps, s.total_steps, s.tokens, s.flops,
-             duration_text(s.seconds));
+  fmt::print("{} after {} of {} steps, {} tokens, {:.4g} FLOP, {}\n", s.outcome, s.steps, s.total_steps, s.tokens,
+             s.flops, duration_text(s.seconds));
   fmt::print("{:.0f} tokens/s (median), MFU {:.1f} %, memory planned {}, peak {}\n", s.tokens_per_s, 100 * s.mfu,
              bytes_text(s.memory_planned), bytes_text(s.memory_peak));
   if (s.eval.all.bytes > 0) fmt::print("validation: {:.4f} bits per byte\n", s.eval.all.bits_per_byte());
   fmt::print("weights hash {}; report: {}\n", s.weights_hash, (fs::path(o.out) / "report.html").string());
-  if (s.outcome == "stopped") fmt::print("continue with: nuri train {} --data {} --out {} --resume\n", o.recipe, o.data, o.out);
+  if (s.outcome == "stopped")
+    fmt::print("continue with: nuri train {} --data {} --out {} --resume\n", o.recipe, o.data, o.out);
 }
 
 int run(const Options& o) {
@@ -99,8 +100,10 @@ Action add_train(CLI::App& app) {
   app.add_flag("--print-config", o->print_config, "print the resolved recipe with units and origins, and stop");
   app.add_flag("--json", o->json, "print the summary as JSON");
   app.add_flag("--quiet", o->quiet, "no progress");
-  app.footer("Ctrl-C finishes the step, saves and says how to continue (exit code 130); twice: at once.\n"
-             "SIGUSR1 saves, writes the report and goes on.\n\n" + keys_help());
+  app.footer(
+      "Ctrl-C finishes the step, saves and says how to continue (exit code 130); twice: at once.\n"
+      "SIGUSR1 saves, writes the report and goes on.\n\n" +
+      keys_help());
   return [o] { return run(*o); };
 }
 

@@ -10,9 +10,12 @@ namespace nuri {
 
 std::string_view finish_name(FinishReason reason) {
   switch (reason) {
-    case FinishReason::stop: return "stop";
-    case FinishReason::length: return "length";
-    case FinishReason::cancelled: return "cancelled";
+    case FinishReason::stop:
+      return "stop";
+    case FinishReason::length:
+      return "length";
+    case FinishReason::cancelled:
+      return "cancelled";
   }
   return "?";
 }
@@ -45,8 +48,8 @@ struct Generator::Running {
   KvSequence cache;
   StreamDecoder decoder;
   Reply reply;
-  int64_t read = 0;      // prompt tokens in the cache
-  std::string pending;   // decoded, but a stop text may begin in it
+  int64_t read = 0;     // prompt tokens in the cache
+  std::string pending;  // decoded, but a stop text may begin in it
   bool done = false;
 };
 
@@ -119,8 +122,8 @@ std::vector<Reply> Generator::run(const std::vector<GenerateRequest>& requests, 
   std::vector<int64_t> needs;  // pages of each request at its longest
   for (size_t i = 0; i < requests.size(); ++i) {
     check(requests[i], i);
-    const int64_t tokens = std::min(static_cast<int64_t>(requests[i].prompt.size()) + requests[i].max_tokens,
-                                    model_.config().max_seq_len);
+    const int64_t tokens =
+        std::min(static_cast<int64_t>(requests[i].prompt.size()) + requests[i].max_tokens, model_.config().max_seq_len);
     needs.push_back((tokens + kKeyBlock - 1) / kKeyBlock);
   }
   std::vector<int64_t> largest = needs;

@@ -1,5 +1,5 @@
-// Replies to prompts: prompts are read in chunks, then all sequences decode together, a token each per forward. The bits
-// of a reply depend on its own prompt, options and sequence number only, never on its neighbours (invariant 1).
+// Replies to prompts: prompts are read in chunks, then all sequences decode together, a token each per forward. The
+// bits of a reply depend on its own prompt, options and sequence number only, never on its neighbours (invariant 1).
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@
 namespace nuri {
 
 struct GenerateRequest {
-  std::vector<int32_t> prompt;    ///< at least one id
-  int64_t max_tokens = 256;       ///< of the reply; it ends there, at a stop id or at a stop text
+  std::vector<int32_t> prompt;  ///< at least one id
+  int64_t max_tokens = 256;     ///< of the reply; it ends there, at a stop id or at a stop text
   SamplerOptions sampler;
-  uint64_t sequence = 0;          ///< keys the draws, together with the seed and the position
+  uint64_t sequence = 0;  ///< keys the draws, together with the seed and the position
   std::vector<int32_t> stop_ids;
   std::vector<std::string> stop_texts;  ///< the reply is cut before the first of them
 };
@@ -27,16 +27,16 @@ enum class FinishReason : uint8_t { stop, length, cancelled };
 std::string_view finish_name(FinishReason reason);  ///< "stop", "length", "cancelled"
 
 struct Reply {
-  std::vector<int32_t> ids;             ///< drawn, a stop id included
-  std::vector<float> log_probabilities; ///< of each, at the sampling temperature, before truncation
-  std::string text;                     ///< without special tokens and stop text
+  std::vector<int32_t> ids;              ///< drawn, a stop id included
+  std::vector<float> log_probabilities;  ///< of each, at the sampling temperature, before truncation
+  std::string text;                      ///< without special tokens and stop text
   FinishReason finish = FinishReason::length;
 };
 
 struct GenerateOptions {
-  int64_t batch = 16;          ///< sequences decoding together
-  int64_t prefill_chunk = 512; ///< tokens of prompts in one forward
-  int64_t cache_tokens = 0;    ///< of the pool; 0: what the requests of one batch need
+  int64_t batch = 16;           ///< sequences decoding together
+  int64_t prefill_chunk = 512;  ///< tokens of prompts in one forward
+  int64_t cache_tokens = 0;     ///< of the pool; 0: what the requests of one batch need
 };
 
 class Generator {

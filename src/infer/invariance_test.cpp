@@ -64,10 +64,12 @@ class Invariance : public testing::TestWithParam<Case> {
 
   void SetUp() override {
     // A trainable model draws the weights; one for inference is filled with what it rounds to.
-    DeepseekV3 drawn(small_config(), {.dtype = GetParam().dtype, .trainable = true, .with_mtp = true, .form = GetParam().form});
+    DeepseekV3 drawn(small_config(),
+                     {.dtype = GetParam().dtype, .trainable = true, .with_mtp = true, .form = GetParam().form});
     drawn.initialise(3);
     model_ = std::make_unique<DeepseekV3>(
-        small_config(), DeepseekV3::Options{.dtype = GetParam().dtype, .trainable = false, .with_mtp = false, .form = GetParam().form});
+        small_config(),
+        DeepseekV3::Options{.dtype = GetParam().dtype, .trainable = false, .with_mtp = false, .form = GetParam().form});
     const auto all = drawn.parameters();
     for (Parameter* p : model_->parameters())
       for (const Parameter* q : all)
@@ -90,7 +92,9 @@ class Invariance : public testing::TestWithParam<Case> {
     EXPECT_EQ(std::memcmp(got.data(), expected_.data() + begin, got.size() * sizeof(float)), 0) << what;
   }
 
-  KvPool make_pool(int64_t tokens) { return KvPool(model_->config(), GetParam().form, GetParam().dtype, tokens / kKeyBlock + 2); }
+  KvPool make_pool(int64_t tokens) {
+    return KvPool(model_->config(), GetParam().form, GetParam().dtype, tokens / kKeyBlock + 2);
+  }
 
   std::vector<float> forward(KvPool& pool, KvSequence& cache, int64_t begin, int64_t end) {
     std::vector<CacheStep> steps{{&cache, {ids_.begin() + begin, ids_.begin() + end}}};
@@ -104,13 +108,15 @@ class Invariance : public testing::TestWithParam<Case> {
 
 TEST_P(Invariance, ShorterSequencesArePrefixes) {
   for (int64_t n : kLengths)
-    expect_rows(logits_of(model_->hidden(one_sequence({ids_.begin(), ids_.begin() + n}))), 0, fmt::format("length {}", n));
+    expect_rows(logits_of(model_->hidden(one_sequence({ids_.begin(), ids_.begin() + n}))), 0,
+                fmt::format("length {}", n));
 }
 
 TEST_P(Invariance, ThreadsDoNotShow) {
   for (int threads : {1, 3, 5}) {
     set_thread_count(threads);
-    expect_rows(logits_of(model_->hidden(one_sequence({ids_.begin(), ids_.begin() + 1025}))), 0, fmt::format("{} threads", threads));
+    expect_rows(logits_of(model_->hidden(one_sequence({ids_.begin(), ids_.begin() + 1025}))), 0,
+                fmt::format("{} threads", threads));
   }
 }
 
@@ -120,7 +126,8 @@ TEST_P(Invariance, ChunksOfThePromptDoNotShow) {
     KvPool pool = make_pool(total);
     KvSequence cache(pool);
     for (int64_t begin = 0; begin < total; begin += chunk)
-      expect_rows(forward(pool, cache, begin, std::min(total, begin + chunk)), begin, fmt::format("chunks of {} at {}", chunk, begin));
+      expect_rows(forward(pool, cache, begin, std::min(total, begin + chunk)), begin,
+                  fmt::format("chunks of {} at {}", chunk, begin));
   }
 }
 
@@ -130,7 +137,8 @@ TEST_P(Invariance, DecodingAfterAPromptGivesTheSame) {
     KvPool pool = make_pool(n + 3);
     KvSequence cache(pool);
     expect_rows(forward(pool, cache, 0, n), 0, fmt::format("prompt of {}", n));
-    for (int64_t i = n; i < n + 3; ++i) expect_rows(forward(pool, cache, i, i + 1), i, fmt::format("token {} after a prompt of {}", i, n));
+    for (int64_t i = n; i < n + 3; ++i)
+      expect_rows(forward(pool, cache, i, i + 1), i, fmt::format("token {} after a prompt of {}", i, n));
   }
 }
 

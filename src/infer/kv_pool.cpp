@@ -37,8 +37,10 @@ KvPool::KvPool(const DeepseekV3Config& c, MlaForm form, DType dtype, int64_t n_p
 }
 
 int32_t KvPool::take() {
-  NURI_CHECK(!free_.empty(), "the key-value cache is full ({} pages of {} tokens); allow more with --cache-tokens, or "
-             "use shorter or fewer sequences", n_pages_, kKeyBlock);
+  NURI_CHECK(!free_.empty(),
+             "the key-value cache is full ({} pages of {} tokens); allow more with --cache-tokens, or "
+             "use shorter or fewer sequences",
+             n_pages_, kKeyBlock);
   const int32_t page = free_.back();
   free_.pop_back();
   return page;

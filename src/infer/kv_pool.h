@@ -56,5 +56,4 @@ class KvSequence {
   int64_t length_ = 0;
 };
 
-
 }  // namespace nuri

@@ -18,8 +18,8 @@ namespace nuri {
 
 /// Sums over target tokens, in double in (row, position) order, continued over the micro-batches of a step.
 struct LossSums {
-  double main = 0;     ///< negative log-likelihood of next tokens
-  double mtp = 0;      ///< of tokens after next
+  double main = 0;                          ///< negative log-likelihood of next tokens
+  double mtp = 0;                           ///< of tokens after next
   std::vector<float>* token_nll = nullptr;  ///< per token of the batch, next token; null: not wanted
 };
 
@@ -40,7 +40,7 @@ class DeepseekV3 {
   struct Options {
     DType dtype = DType::f32;  ///< what the forward reads; bf16 keeps FP32 masters when trainable
     bool trainable = false;
-    bool with_mtp = true;      ///< false: MTP modules are not built, whatever the config says
+    bool with_mtp = true;  ///< false: MTP modules are not built, whatever the config says
     MlaForm form = MlaForm::expanded;
   };
   DeepseekV3(DeepseekV3Config config, Options options);
@@ -77,8 +77,8 @@ class DeepseekV3 {
   Moe* moe_of(int64_t block);
   Weight& head() { return head_; }
 
-  /// Normal values of standard deviation initializer_range for matrices and embeddings, ones for norms, zeros for router
-  /// biases; each value a function of (seed, parameter name, index).
+  /// Normal values of standard deviation initializer_range for matrices and embeddings, ones for norms, zeros for
+  /// router biases; each value a function of (seed, parameter name, index).
   void initialise(uint64_t seed);
   /// After masters changed: writes the BF16 copies where there are any and drops packed forms.
   void refresh();

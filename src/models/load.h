@@ -23,8 +23,8 @@ struct LoadedModel {
   std::vector<std::string> notes;  ///< what a user should know: MTP missing, unused tensors
 };
 
-/// Reads config.json and the weights. Weights of another type than asked for are converted (widened exactly, or rounded to
-/// BF16). Errors: those of parse_config, ModelFiles and match_model.
+/// Reads config.json and the weights. Weights of another type than asked for are converted (widened exactly, or rounded
+/// to BF16). Errors: those of parse_config, ModelFiles and match_model.
 LoadedModel load_model(const std::filesystem::path& directory, const LoadOptions& options);
 
 /// The tensors of a model as its directory holds them, in file order: what the forward reads, and FP32 router biases.

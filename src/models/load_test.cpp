@@ -62,7 +62,8 @@ TEST_P(RoundTrip, SameBits) {
     ASSERT_EQ(a[i].name, b[i].name);
     EXPECT_EQ(std::memcmp(a[i].tensor.raw(), b[i].tensor.raw(), a[i].tensor.bytes()), 0) << a[i].name;
   }
-  const Tensor x = model.logits_of(model.hidden(batch_of(9))), y = back.model->logits_of(back.model->hidden(batch_of(9)));
+  const Tensor x = model.logits_of(model.hidden(batch_of(9))),
+               y = back.model->logits_of(back.model->hidden(batch_of(9)));
   EXPECT_EQ(std::memcmp(x.raw(), y.raw(), x.bytes()), 0);
 }
 
@@ -79,7 +80,8 @@ INSTANTIATE_TEST_SUITE_P(All, RoundTrip, testing::Values(DType::f32, DType::bf16
                          [](const auto& info) { return std::string(dtype_name(info.param)); });
 
 TEST(Initialise, IsAFunctionOfSeedAndName) {
-  DeepseekV3 with(config(), {.dtype = DType::f32, .trainable = true}), without(config(), {.dtype = DType::f32, .trainable = true, .with_mtp = false});
+  DeepseekV3 with(config(), {.dtype = DType::f32, .trainable = true}),
+      without(config(), {.dtype = DType::f32, .trainable = true, .with_mtp = false});
   with.initialise(5);
   without.initialise(5);
   const auto a = model_tensors(with);

@@ -9,9 +9,9 @@
 
 namespace nuri {
 
-/// Rows of length+1 tokens: position i predicts token i+1; MTP position i predicts token i+2. A target counts only inside
-/// its own document. With document_mask attention and positions follow documents, else the whole row is one document
-/// (V3's pre-training).
+/// Rows of length+1 tokens: position i predicts token i+1; MTP position i predicts token i+2. A target counts only
+/// inside its own document. With document_mask attention and positions follow documents, else the whole row is one
+/// document (V3's pre-training).
 struct TrainBatch {
   RaggedBatch batch;                 ///< the first `length` tokens of each row
   std::vector<int32_t> targets;      ///< [n_tokens]

@@ -48,8 +48,8 @@ struct ForwardContext {
   const RopeTable* rope = nullptr;
   float softmax_scale = 1;
   double balance_alpha = 0;
-  int64_t rows_of_step = 1;           ///< training rows of the whole step: the balance term is their mean
-  const CacheView* cache = nullptr;   ///< inference; null: keys and values are the batch's own
+  int64_t rows_of_step = 1;                  ///< training rows of the whole step: the balance term is their mean
+  const CacheView* cache = nullptr;          ///< inference; null: keys and values are the batch's own
   std::vector<LayerStats>* stats = nullptr;  ///< per layer, MTP included; null: not wanted
 };
 

@@ -1,7 +1,6 @@
 #include "nn/mla.h"
 
 #include <algorithm>
-
 #include <cstring>
 
 #include "autograd/tape.h"
@@ -70,8 +69,8 @@ Tensor Mla::forward(const Tensor& x, const ForwardContext& context, int64_t laye
   const auto& positions = context.batch->positions;
   q = rope(q, positions, *context.rope, c.n_heads, c.qk_head_dim(), c.qk_nope_head_dim, c.qk_rope_head_dim,
            c.rope.interleaved);
-  const Tensor k_rope = rope(k_part, positions, *context.rope, 1, c.qk_rope_head_dim, 0, c.qk_rope_head_dim,
-                             c.rope.interleaved);
+  const Tensor k_rope =
+      rope(k_part, positions, *context.rope, 1, c.qk_rope_head_dim, 0, c.qk_rope_head_dim, c.rope.interleaved);
 
   float largest = 0;
   float* want = context.stats ? &largest : nullptr;

@@ -39,9 +39,9 @@ class Mla {
   HeadProduct value_product() const;
 
   const DeepseekV3Config& config_;
-  Weight down_;     ///< [q_a or q ; kv_a]: one product of x
-  Weight q_norm_;   ///< undefined without q latent
-  Weight q_up_;     ///< q_b; undefined without q latent
+  Weight down_;    ///< [q_a or q ; kv_a]: one product of x
+  Weight q_norm_;  ///< undefined without q latent
+  Weight q_up_;    ///< q_b; undefined without q latent
   Weight kv_norm_, kv_up_, out_;
 };
 

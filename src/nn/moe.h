@@ -1,5 +1,6 @@
-// Fine-grained experts (DeepSeek-V3 paper, section 2.1.2): y = shared(x) + sum over the chosen experts of w_e expert_e(x).
-// The router's product is FP32; the correction bias moves the choice only and is changed after each optimizer step.
+// Fine-grained experts (DeepSeek-V3 paper, section 2.1.2): y = shared(x) + sum over the chosen experts of w_e
+// expert_e(x). The router's product is FP32; the correction bias moves the choice only and is changed after each
+// optimizer step.
 #pragma once
 
 #include <memory>

@@ -24,8 +24,9 @@ Tensor grouped_linear(const Tensor& x, std::span<Weight* const> experts, const D
 /// [h * head_rows + begin, h * head_rows + end) of W [n_heads * head_rows, rank]:
 ///   into_rank:  y[t,h,:rank] = x[t, h*x_head : +width] W_h            (W_UK folded into the query)
 ///   else:       y[t,h,:width] = x[t, h*x_head : +rank] W_h^T          (W_UV applied to the attended latent)
-/// with width = end - begin; x [n_tokens, n_heads * x_head]; y [n_tokens, n_heads * y_head]; columns of y past the product
-/// are copied from x's columns past the width (the rotated part of the query), y_head - rank = x_head - width of them.
+/// with width = end - begin; x [n_tokens, n_heads * x_head]; y [n_tokens, n_heads * y_head]; columns of y past the
+/// product are copied from x's columns past the width (the rotated part of the query), y_head - rank = x_head - width
+/// of them.
 struct HeadProduct {
   int64_t n_heads = 0, head_rows = 0, begin = 0, end = 0, x_head = 0;
   bool into_rank = true;

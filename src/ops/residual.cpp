@@ -40,8 +40,7 @@ Tensor slice_columns(const Tensor& x, int64_t begin, int64_t end) {
       if (meta_active()) return;
       for (int64_t i = 0; i < part.dim(0); ++i) {
         float* row = part.data<float>() + i * part.row_stride();
-        run(kernels().add, reference::add,
-            AddArgs{part.dim(1), row, dy.data<float>() + i * dy.row_stride(), row});
+        run(kernels().add, reference::add, AddArgs{part.dim(1), row, dy.data<float>() + i * dy.row_stride(), row});
       }
     });
   }

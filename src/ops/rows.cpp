@@ -7,7 +7,9 @@
 namespace nuri {
 namespace {
 
-void copy_row(float* to, const float* from, int64_t n) { std::memcpy(to, from, static_cast<size_t>(n) * sizeof(float)); }
+void copy_row(float* to, const float* from, int64_t n) {
+  std::memcpy(to, from, static_cast<size_t>(n) * sizeof(float));
+}
 
 }  // namespace
 

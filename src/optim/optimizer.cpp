@@ -11,8 +11,10 @@ namespace nuri {
 
 AdamW::AdamW(std::vector<Parameter*> parameters, const AdamWOptions& options)
     : parameters_(std::move(parameters)), options_(options) {
-  NURI_CHECK(options.eps >= 1e-12, "AdamW eps = {} is below 1e-12: subnormal numbers are zero in profile x1, so the "
-             "division would not be protected; use 1e-12 or more", options.eps);
+  NURI_CHECK(options.eps >= 1e-12,
+             "AdamW eps = {} is below 1e-12: subnormal numbers are zero in profile x1, so the "
+             "division would not be protected; use 1e-12 or more",
+             options.eps);
   for (const Parameter* p : parameters_) {
     Tensor mean = Tensor::zeros(p->value.shape(), DType::f32, Owner::optimizer);
     states_.push_back({p->name, mean, Tensor::zeros(p->value.shape(), DType::f32, Owner::optimizer)});

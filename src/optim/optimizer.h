@@ -13,8 +13,8 @@ namespace nuri {
 
 struct AdamWOptions {
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
-  double weight_decay = 0.1;  ///< on matrices only
-  double max_grad_norm = 1.0; ///< 0: no clipping
+  double weight_decay = 0.1;   ///< on matrices only
+  double max_grad_norm = 1.0;  ///< 0: no clipping
 };
 
 /// First and second moments of each parameter, in name order.

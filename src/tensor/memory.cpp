@@ -51,14 +51,22 @@ Book& current_book() { return t_meta ? t_meta_book : pool().book; }
 
 std::string_view owner_name(Owner owner) {
   switch (owner) {
-    case Owner::weights: return "weights";
-    case Owner::packed_weights: return "packed weights";
-    case Owner::gradients: return "gradients";
-    case Owner::optimizer: return "optimizer";
-    case Owner::activations: return "activations";
-    case Owner::kv_cache: return "kv cache";
-    case Owner::scratch: return "scratch";
-    case Owner::count: break;
+    case Owner::weights:
+      return "weights";
+    case Owner::packed_weights:
+      return "packed weights";
+    case Owner::gradients:
+      return "gradients";
+    case Owner::optimizer:
+      return "optimizer";
+    case Owner::activations:
+      return "activations";
+    case Owner::kv_cache:
+      return "kv cache";
+    case Owner::scratch:
+      return "scratch";
+    case Owner::count:
+      break;
   }
   return "?";
 }

@@ -3,9 +3,9 @@
 #include <functional>
 
 #include "base/philox.h"
+#include "infer/generate.h"
 #include "models/load.h"
 #include "ops/sampling.h"
-#include "infer/generate.h"
 #include "train/step.h"
 
 namespace nuri {
@@ -91,8 +91,8 @@ std::vector<SelftestLine> model_bits(std::string_view prefix) {
   std::vector<SelftestLine> out;
   for (DType dtype : {DType::f32, DType::bf16})
     for (MlaForm form : {MlaForm::expanded, MlaForm::absorbed}) {
-      const std::string name = "model/" + std::string(dtype_name(dtype)) + "_" +
-                               (form == MlaForm::expanded ? "expanded" : "absorbed") + "/";
+      const std::string name =
+          "model/" + std::string(dtype_name(dtype)) + "_" + (form == MlaForm::expanded ? "expanded" : "absorbed") + "/";
       if (!name.starts_with(prefix.substr(0, name.size()))) continue;
       const Bits bits = run_model(dtype, form);
       for (const auto& [what, hash] : {std::pair<const char*, const BitHash*>{"weights_after_20_steps", &bits.weights},
@@ -102,7 +102,7 @@ std::vector<SelftestLine> model_bits(std::string_view prefix) {
         line.name = name + what;
         line.hash = hash->value();
         line.committed = committed_hash(line.name);
-        line.verdict = !line.committed                 ? SelftestLine::Verdict::not_committed
+        line.verdict = !line.committed                ? SelftestLine::Verdict::not_committed
                        : *line.committed == line.hash ? SelftestLine::Verdict::equal
                                                       : SelftestLine::Verdict::differs;
         out.push_back(std::move(line));

@@ -1,5 +1,5 @@
-// The model's part of the selftest: hashes of a small DeepSeek-V3 model's weights after 20 steps, of its prefill logits and
-// of greedy ids, FP32 and BF16, both forms of MLA.
+// The model's part of the selftest: hashes of a small DeepSeek-V3 model's weights after 20 steps, of its prefill logits
+// and of greedy ids, FP32 and BF16, both forms of MLA.
 #pragma once
 
 #include <string_view>

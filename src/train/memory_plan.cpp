@@ -41,8 +41,10 @@ int64_t parse_bytes(const std::string& text) {
   std::string unit(end ? end : "");
   std::erase(unit, ' ');
   std::transform(unit.begin(), unit.end(), unit.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  if (unit.ends_with("ib")) unit.resize(unit.size() - 2);
-  else if (unit.ends_with("b")) unit.resize(unit.size() - 1);
+  if (unit.ends_with("ib"))
+    unit.resize(unit.size() - 2);
+  else if (unit.ends_with("b"))
+    unit.resize(unit.size() - 1);
   const std::string units = "kmgt";
   double factor = 1;
   const bool known = unit.empty() || (unit.size() == 1 && units.find(unit[0]) != std::string::npos);

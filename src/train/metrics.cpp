@@ -20,12 +20,23 @@ namespace fs = std::filesystem;
 using Row = nlohmann::ordered_json;
 
 Row to_json(const StepRow& r) {
-  return {{"kind", "step"},          {"step", r.step},         {"tokens", r.tokens},
-          {"loss", r.loss},          {"main", r.main},         {"mtp", r.mtp},
-          {"balance", r.balance},    {"lr", r.lr},             {"grad_norm", r.grad_norm},
-          {"seconds", r.seconds},    {"flops", r.flops},       {"worst_load", r.worst_load},
-          {"dead_experts", r.dead_experts}, {"bias_norm", r.bias_norm}, {"layer_rms", r.layer_rms},
-          {"layer_logit", r.layer_logit},   {"expert_counts", r.expert_counts}};
+  return {{"kind", "step"},
+          {"step", r.step},
+          {"tokens", r.tokens},
+          {"loss", r.loss},
+          {"main", r.main},
+          {"mtp", r.mtp},
+          {"balance", r.balance},
+          {"lr", r.lr},
+          {"grad_norm", r.grad_norm},
+          {"seconds", r.seconds},
+          {"flops", r.flops},
+          {"worst_load", r.worst_load},
+          {"dead_experts", r.dead_experts},
+          {"bias_norm", r.bias_norm},
+          {"layer_rms", r.layer_rms},
+          {"layer_logit", r.layer_logit},
+          {"expert_counts", r.expert_counts}};
 }
 
 void from_json(const nlohmann::json& j, StepRow& r) {
@@ -115,12 +126,18 @@ RunLog read_log(const fs::path& path) {
 
 StepRow make_step_row(const StepResult& result, DeepseekV3& model, int64_t step, int64_t tokens, double lr,
                       double seconds) {
-  StepRow r{.step = step, .tokens = tokens, .loss = result.total, .main = result.main, .mtp = result.mtp,
-            .balance = result.balance, .lr = lr, .grad_norm = result.grad_norm, .seconds = seconds};
+  StepRow r{.step = step,
+            .tokens = tokens,
+            .loss = result.total,
+            .main = result.main,
+            .mtp = result.mtp,
+            .balance = result.balance,
+            .lr = lr,
+            .grad_norm = result.grad_norm,
+            .seconds = seconds};
   r.flops = training_flops(model.config(), result.sequence_lengths);
   for (const LayerStats& layer : result.layers) {
-    r.layer_rms.push_back(
-        layer.elements ? x1::sqrt(layer.square_sum / static_cast<double>(layer.elements)) : 0.0);
+    r.layer_rms.push_back(layer.elements ? x1::sqrt(layer.square_sum / static_cast<double>(layer.elements)) : 0.0);
     r.layer_logit.push_back(static_cast<double>(layer.largest_logit));
     if (layer.expert_counts.empty()) continue;
     r.expert_counts.push_back(layer.expert_counts);
@@ -156,12 +173,15 @@ void LiveLine::show(const StepRow& row, double tokens_per_s) {
   const bool last = row.step == total_steps_;
   if (!last && now - last_shown_ < (terminal_ ? 0.2 : 10.0)) return;
   last_shown_ = now;
-  const double per_token = row.flops / static_cast<double>(std::max<int64_t>(1, row.tokens / std::max<int64_t>(1, row.step)));
+  const double per_token =
+      row.flops / static_cast<double>(std::max<int64_t>(1, row.tokens / std::max<int64_t>(1, row.step)));
   const double mfu = peak_gflops_ > 0 ? 100 * tokens_per_s * per_token / (peak_gflops_ * 1e9) : 0;
-  const double left = tokens_per_s > 0 ? static_cast<double>(total_steps_ - row.step) *
-                                             static_cast<double>(row.tokens) / static_cast<double>(row.step) / tokens_per_s
-                                       : 0;
-  std::string text = fmt::format("step {}/{}  loss {:.4f}  {:.0f} tokens/s", row.step, total_steps_, row.loss, tokens_per_s);
+  const double left = tokens_per_s > 0
+                          ? static_cast<double>(total_steps_ - row.step) * static_cast<double>(row.tokens) /
+                                static_cast<double>(row.step) / tokens_per_s
+                          : 0;
+  std::string text =
+      fmt::format("step {}/{}  loss {:.4f}  {:.0f} tokens/s", row.step, total_steps_, row.loss, tokens_per_s);
   if (peak_gflops_ > 0) text += fmt::format("  MFU {:.1f} %", mfu);
   text += fmt::format("  load {:.2f}x  ETA {}", row.worst_load, duration_text(left));
   std::fprintf(stderr, terminal_ ? "\r\x1b[K%s" : "%s\n", text.c_str());

@@ -18,13 +18,13 @@ struct StepRow {
   int64_t tokens = 0;  ///< seen so far
   double loss = 0, main = 0, mtp = 0, balance = 0;
   double lr = 0, grad_norm = 0;
-  double seconds = 0;  ///< of this step
-  double flops = 0;    ///< of this step
+  double seconds = 0;                               ///< of this step
+  double flops = 0;                                 ///< of this step
   std::vector<std::vector<int64_t>> expert_counts;  ///< per layer with experts (and its index in `layers`)
   std::vector<double> layer_rms, layer_logit;       ///< per layer
-  double worst_load = 0;  ///< largest over layers of max / mean tokens of an expert
+  double worst_load = 0;                            ///< largest over layers of max / mean tokens of an expert
   int64_t dead_experts = 0;
-  double bias_norm = 0;   ///< of all router biases together
+  double bias_norm = 0;  ///< of all router biases together
 };
 
 struct EvalRow {
@@ -46,7 +46,8 @@ struct RunLog {
   std::vector<SampleRow> samples;
 };
 
-/// Appends to log.jsonl, a flush per row. Opening for a resumed run drops rows after `keep_steps` (and a torn last line).
+/// Appends to log.jsonl, a flush per row. Opening for a resumed run drops rows after `keep_steps` (and a torn last
+/// line).
 class LogWriter {
  public:
   LogWriter(const std::filesystem::path& path, int64_t keep_steps);

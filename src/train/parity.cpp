@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
-
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -93,9 +92,12 @@ class Checker {
     rows_ = entry.shape[0];
     length_ = entry.shape[1] - 1;
     tokens_ = load_ids(*outputs_, "tokens", vocab_);
-    if (packed) documents_ = load_ids(*outputs_, "documents", 0);
-    else documents_.assign(tokens_.size(), 0);
-    NURI_CHECK(documents_.size() == tokens_.size(), "{}: documents and tokens differ in size", outputs_->path().string());
+    if (packed)
+      documents_ = load_ids(*outputs_, "documents", 0);
+    else
+      documents_.assign(tokens_.size(), 0);
+    NURI_CHECK(documents_.size() == tokens_.size(), "{}: documents and tokens differ in size",
+               outputs_->path().string());
   }
 
   void forward_fp32() {
@@ -115,7 +117,8 @@ class Checker {
       ForwardTrace trace;
       const Tensor hidden = model.hidden(batch.batch, nullptr, nullptr, &trace);
       compare(prefix + "logits", model.logits_of(hidden));
-      for (size_t i = 0; i < trace.states.size(); ++i) compare_if_there(prefix + "hidden." + std::to_string(i), trace.states[i]);
+      for (size_t i = 0; i < trace.states.size(); ++i)
+        compare_if_there(prefix + "hidden." + std::to_string(i), trace.states[i]);
       for (int64_t i = 0; i < model.config().n_layers; ++i) compare_routing(prefix, model, i);
       if (!model.has_mtp()) {
         absent(prefix + "mtp_logits: the model has no MTP");
@@ -243,10 +246,12 @@ class Checker {
     const double rate = expected("hyperparameters").number("lr", 0, 1e6);
     double worst_loss = 0, worst_norm = 0, worst_weight = 0;
     const Json& theirs = expected_->at("steps");
-    NURI_CHECK(theirs.is_array() && static_cast<int64_t>(theirs.size()) == steps, "{}: {} steps, but training.safetensors has {}",
-               (directory_ / "expected.json").string(), theirs.size(), steps);
+    NURI_CHECK(theirs.is_array() && static_cast<int64_t>(theirs.size()) == steps,
+               "{}: {} steps, but training.safetensors has {}", (directory_ / "expected.json").string(), theirs.size(),
+               steps);
     for (int64_t s = 0; s < steps; ++s) {
-      StepResult r = step.gradients(std::span(tokens).subspan(static_cast<size_t>(s) * per_step, per_step), documents, rows_);
+      StepResult r =
+          step.gradients(std::span(tokens).subspan(static_cast<size_t>(s) * per_step, per_step), documents, rows_);
       step.apply(r, rate, s + 1);
       const JsonObject t(theirs.at(static_cast<size_t>(s)), expected_name() + ": steps");
       worst_loss = std::max(worst_loss, std::fabs(r.total / t.number("total", -1e30, 1e30) - 1));
@@ -280,7 +285,8 @@ class Checker {
     }
     const double rms = difference(ours, outputs_->load("whole.logits", DType::f32), "whole.logits").by_norm();
     row("whole.logits in BF16, rms", rms, recorded * (changed ? bounds_.bf16_changed : bounds_.bf16),
-        fmt::format("{} token choices of experts differ; another BF16 implementation deviates by {:.3g}", changed, recorded));
+        fmt::format("{} token choices of experts differ; another BF16 implementation deviates by {:.3g}", changed,
+                    recorded));
   }
 
   fs::path directory_;

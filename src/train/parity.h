@@ -14,10 +14,10 @@
 namespace nuri {
 
 struct ParityRow {
-  std::string what;      ///< "whole.logits, expanded"
-  double measured = 0;   ///< relative deviation, or a count
-  double bound = 0;      ///< largest allowed
-  std::string detail;    ///< the worst tensor, the number of experts that differ
+  std::string what;                                  ///< "whole.logits, expanded"
+  double measured = 0;                               ///< relative deviation, or a count
+  double bound = 0;                                  ///< largest allowed
+  std::string detail;                                ///< the worst tensor, the number of experts that differ
   bool passed() const { return measured <= bound; }  // NaN does not pass
 };
 
@@ -30,9 +30,9 @@ struct ParityReport {
 
 /// Bounds of profile x1 against a float64 reference (relative to the largest value, or in the 2-norm).
 struct ParityBounds {
-  double output = 2e-5;       ///< max |a - b| / max |b|
-  double gradient = 2e-5;     ///< ||a - b|| / ||b||
-  double loss = 1e-5;         ///< |a - b| / |b|
+  double output = 2e-5;    ///< max |a - b| / max |b|
+  double gradient = 2e-5;  ///< ||a - b|| / ||b||
+  double loss = 1e-5;      ///< |a - b| / |b|
   double grad_norm = 2e-4;
   double weights = 1e-4;      ///< ||a - b|| / ||b||
   double bf16 = 1.25;         ///< times the recorded rms deviation of another BF16 implementation

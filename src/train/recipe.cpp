@@ -52,7 +52,8 @@ void assign(const RecipeField& f, const toml::node& node, double& value, const s
 }
 void assign(const RecipeField& f, const toml::node& node, int64_t& value, const std::string& where) {
   double as_double = 0;
-  if (node.is_integer()) as_double = static_cast<double>(value = **node.as_integer());
+  if (node.is_integer())
+    as_double = static_cast<double>(value = **node.as_integer());
   else if (node.is_floating_point() && **node.as_floating_point() == std::floor(**node.as_floating_point()) &&
            std::fabs(**node.as_floating_point()) < 9e15)
     as_double = static_cast<double>(value = static_cast<int64_t>(**node.as_floating_point()));  // 2e6 is welcome
@@ -73,8 +74,7 @@ void apply(ResolvedRecipe& out, const toml::table& table, const std::string& whe
   for (const auto& [key, node] : table) {
     if (known.contains(key.str())) continue;
     const auto keys = all_keys();
-    fail("{}: unknown key '{}'{}; `nuri train --help` lists all keys", where, key.str(),
-         did_you_mean(key.str(), keys));
+    fail("{}: unknown key '{}'{}; `nuri train --help` lists all keys", where, key.str(), did_you_mean(key.str(), keys));
   }
 }
 
@@ -90,8 +90,10 @@ std::string value_text(const std::string& v) {
   std::string quoted = "\"";
   for (char c : v) {
     if (c == '"' || c == '\\') quoted += '\\';
-    if (c == '\n') quoted += "\\n";
-    else quoted += c;
+    if (c == '\n')
+      quoted += "\\n";
+    else
+      quoted += c;
   }
   return quoted + "\"";
 }
@@ -187,9 +189,9 @@ std::string recipe_text(const ResolvedRecipe& resolved) {
 }
 
 std::vector<std::string> changed_bits(const Recipe& before, const Recipe& after) {
-  static const std::set<std::string_view> free_keys = {
-      "config",     "micro_rows", "save_every",   "keep_last",      "keep_every",   "keep_best",
-      "eval_every", "eval_rows",  "sample_every", "sample_prompts", "sample_tokens"};
+  static const std::set<std::string_view> free_keys = {"config",       "micro_rows",     "save_every",   "keep_last",
+                                                       "keep_every",   "keep_best",      "eval_every",   "eval_rows",
+                                                       "sample_every", "sample_prompts", "sample_tokens"};
   std::map<std::string_view, std::string> values;
   Recipe::visit(before, [&](const RecipeField& f, const auto& value) { values[f.key] = value_text(value); });
   std::vector<std::string> out;

@@ -18,13 +18,13 @@ namespace nuri {
 
 struct RecipeField {
   std::string_view key;
-  std::string_view unit;     ///< "tokens", "steps", "" ...
+  std::string_view unit;  ///< "tokens", "steps", "" ...
   std::string_view meaning;
-  double min = 0, max = 0;   ///< of numbers; both allowed
+  double min = 0, max = 0;  ///< of numbers; both allowed
 };
 
 struct Recipe {
-  std::string config;             ///< config.json beside the recipe
+  std::string config;  ///< config.json beside the recipe
   std::string precision = "bf16";
   std::string mla_form = "expanded";
   bool document_mask = true;
@@ -116,8 +116,8 @@ struct Recipe {
 struct ResolvedRecipe {
   Recipe recipe;
   std::map<std::string, std::string> origin;
-  DeepseekV3Config model;     ///< of recipe.config
-  std::string config_text;    ///< of that file
+  DeepseekV3Config model;   ///< of recipe.config
+  std::string config_text;  ///< of that file
 };
 
 /// Reads the TOML file, then applies `key=value` settings. Errors: unknown keys (with the nearest name), wrong types,
@@ -127,8 +127,8 @@ ResolvedRecipe load_recipe(const std::filesystem::path& path, const std::vector<
 /// The recipe as TOML that can be run again, each line with its unit, meaning and origin as a comment.
 std::string recipe_text(const ResolvedRecipe& resolved);
 
-/// Keys that differ in a way that changes the bits of a run (all but those of saving, evaluating, sampling, micro_rows),
-/// as "key: a -> b". Resuming refuses them.
+/// Keys that differ in a way that changes the bits of a run (all but those of saving, evaluating, sampling,
+/// micro_rows), as "key: a -> b". Resuming refuses them.
 std::vector<std::string> changed_bits(const Recipe& before, const Recipe& after);
 
 }  // namespace nuri

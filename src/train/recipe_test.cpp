@@ -10,9 +10,7 @@ namespace {
 
 class RecipeFile : public testing::Test {
  protected:
-  void SetUp() override {
-    write_file_atomic(dir_.path() / "config.json", R"({"model_type": "deepseek_v3"})");
-  }
+  void SetUp() override { write_file_atomic(dir_.path() / "config.json", R"({"model_type": "deepseek_v3"})"); }
   ResolvedRecipe load(const std::string& text, const std::vector<std::string>& settings = {}) {
     write_file_atomic(dir_.path() / "r.toml", text);
     return load_recipe(dir_.path() / "r.toml", settings);
@@ -29,7 +27,8 @@ class RecipeFile : public testing::Test {
 };
 
 TEST_F(RecipeFile, ValuesAndTheirOrigins) {
-  const ResolvedRecipe r = load("config = \"config.json\"\nlr = 1e-3\nbatch_rows = 4\n", {"length=128", "schedule=cosine", "tokens=2e6"});
+  const ResolvedRecipe r =
+      load("config = \"config.json\"\nlr = 1e-3\nbatch_rows = 4\n", {"length=128", "schedule=cosine", "tokens=2e6"});
   EXPECT_EQ(r.recipe.lr, 1e-3);
   EXPECT_EQ(r.recipe.batch_rows, 4);
   EXPECT_EQ(r.recipe.length, 128);
@@ -40,7 +39,8 @@ TEST_F(RecipeFile, ValuesAndTheirOrigins) {
 }
 
 TEST_F(RecipeFile, PrintedRecipeRunsAgain) {
-  const ResolvedRecipe r = load("config = \"config.json\"\nlr = 0.00123\nsample_prompts = \"a \\\"b\\\"|안녕\"\n", {"steps=7"});
+  const ResolvedRecipe r =
+      load("config = \"config.json\"\nlr = 0.00123\nsample_prompts = \"a \\\"b\\\"|안녕\"\n", {"steps=7"});
   const std::string text = recipe_text(r);
   const ResolvedRecipe again = load(text);
   EXPECT_TRUE(changed_bits(r.recipe, again.recipe).empty());
@@ -74,7 +74,12 @@ TEST_F(RecipeFile, TheShippedRecipesLoad) {
 }
 
 TEST(Schedule, WarmUpStableDecay) {
-  const Schedule s{.kind = ScheduleKind::wsd, .peak = 1, .final = 0.1, .warmup_steps = 10, .total_steps = 100, .decay_fraction = 0.4};
+  const Schedule s{.kind = ScheduleKind::wsd,
+                   .peak = 1,
+                   .final = 0.1,
+                   .warmup_steps = 10,
+                   .total_steps = 100,
+                   .decay_fraction = 0.4};
   EXPECT_DOUBLE_EQ(s.at(0), 0.1);
   EXPECT_DOUBLE_EQ(s.at(9), 1);
   EXPECT_DOUBLE_EQ(s.at(59), 1);

@@ -100,7 +100,8 @@ void write_report(const std::filesystem::path& out) {
       {{"time", "시간"}, duration_text(record.seconds)},
       {{"memory planned / peak", "메모리 계획 / 최대"},
        bytes_text(record.memory_planned_bytes) + " / " + bytes_text(record.memory_peak_bytes)},
-      {{"machine", "장비"}, fmt::format("{}, {} threads, {}", record.machine.cpu, record.machine.threads, record.machine.level)},
+      {{"machine", "장비"},
+       fmt::format("{}, {} threads, {}", record.machine.cpu, record.machine.threads, record.machine.level)},
       {{"arithmetic profile", "연산 프로파일"}, record.profile},
       {{"commit", "커밋"}, record.commit}};
   for (const auto& [name, value] : record.results) facts.push_back({{name, name}, fmt::format("{:.5g}", value)});
@@ -112,7 +113,8 @@ void write_report(const std::filesystem::path& out) {
     page.add_line_chart(chart_of(
         {"Training loss", "학습 손실"}, {"nats per token", "토큰당 내트"},
         {series_of({"next token", "다음 토큰"}, steps, [](const StepRow& r) { return r.main; }),
-         series_of({"token after next (MTP)", "다다음 토큰 (MTP)"}, steps, [](const StepRow& r) { return r.mtp; }, true)}));
+         series_of(
+             {"token after next (MTP)", "다다음 토큰 (MTP)"}, steps, [](const StepRow& r) { return r.mtp; }, true)}));
     if (!log.evals.empty()) {
       page.add_line_chart(bits_chart({"Validation by language", "언어별 검증"}, log.evals, true));
       page.add_line_chart(bits_chart({"Validation by source", "출처별 검증"}, log.evals, false));
@@ -130,11 +132,13 @@ void write_report(const std::filesystem::path& out) {
     page.add_line_chart(speed);
     page.add_heading({"Balance and health", "균형과 상태"});
     if (!steps.back().expert_counts.empty()) page.add_heat_map(load_map(steps));
-    page.add_line_chart(chart_of({"Most loaded expert", "가장 바쁜 전문가"}, {"max / mean", "최대 / 평균"},
-                                 {series_of({"worst layer", "최악의 층"}, steps, [](const StepRow& r) { return r.worst_load; })}));
-    page.add_line_chart(layer_chart({"Residual stream, RMS", "잔차 흐름 RMS"}, {"RMS", "RMS"}, steps, &StepRow::layer_rms));
-    page.add_line_chart(layer_chart({"Largest attention logit", "최대 어텐션 로짓"}, {"logit", "로짓"}, steps,
-                                    &StepRow::layer_logit));
+    page.add_line_chart(
+        chart_of({"Most loaded expert", "가장 바쁜 전문가"}, {"max / mean", "최대 / 평균"},
+                 {series_of({"worst layer", "최악의 층"}, steps, [](const StepRow& r) { return r.worst_load; })}));
+    page.add_line_chart(
+        layer_chart({"Residual stream, RMS", "잔차 흐름 RMS"}, {"RMS", "RMS"}, steps, &StepRow::layer_rms));
+    page.add_line_chart(
+        layer_chart({"Largest attention logit", "최대 어텐션 로짓"}, {"logit", "로짓"}, steps, &StepRow::layer_logit));
   }
   if (!log.samples.empty()) {
     page.add_heading({"Samples", "생성 예"});

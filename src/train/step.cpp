@@ -81,7 +81,8 @@ void TrainStep::push_shard(int64_t shard) {
   if (shard + 1 == options_.grad_shards) return;  // the sum of all is where the optimizer looks
   if (tree_.size() <= level) tree_.resize(level + 1);
   if (tree_[level].empty())
-    for (const Tensor& chain : chains) tree_[level].push_back(Tensor::empty(chain.shape(), DType::f32, Owner::gradients));
+    for (const Tensor& chain : chains)
+      tree_[level].push_back(Tensor::empty(chain.shape(), DType::f32, Owner::gradients));
   for (size_t i = 0; i < chains.size() && !meta_active(); ++i)
     std::memcpy(tree_[level][i].raw(), chains[i].raw(), chains[i].bytes());
 }

@@ -11,9 +11,9 @@
 namespace nuri {
 
 struct StepOptions {
-  int64_t length = 256;      ///< tokens a row predicts
-  int64_t micro_rows = 8;    ///< rows of one forward; invisible in the bits
-  int64_t grad_shards = 1;   ///< power of two; the rows of a step are cut into this many equal runs (profile x1, rule 9)
+  int64_t length = 256;     ///< tokens a row predicts
+  int64_t micro_rows = 8;   ///< rows of one forward; invisible in the bits
+  int64_t grad_shards = 1;  ///< power of two; the rows of a step are cut into this many equal runs (profile x1, rule 9)
   bool document_mask = true;
   double mtp_weight = 0.3, balance_alpha = 1e-4, bias_update_speed = 1e-3;
 };

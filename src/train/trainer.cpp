@@ -27,8 +27,10 @@ namespace {
 namespace fs = std::filesystem;
 
 DeepseekV3::Options model_options(const Recipe& r) {
-  return {.dtype = r.precision_kind() == Precision::bf16 ? DType::bf16 : DType::f32, .trainable = true,
-          .with_mtp = true, .form = r.form()};
+  return {.dtype = r.precision_kind() == Precision::bf16 ? DType::bf16 : DType::f32,
+          .trainable = true,
+          .with_mtp = true,
+          .form = r.form()};
 }
 
 class Run {
@@ -62,8 +64,8 @@ class Run {
     dataset_ = std::make_unique<data::Dataset>(data::Dataset::open(options_.data));
     NURI_CHECK(dataset_->manifest().vocab_size <= options_.recipe.model.vocab_size,
                "{}: its tokenizer has {} ids, config.json of the model has vocab_size {}; train a tokenizer of at most "
-               "that size, or change config.json", options_.data.string(), dataset_->manifest().vocab_size,
-               options_.recipe.model.vocab_size);
+               "that size, or change config.json",
+               options_.data.string(), dataset_->manifest().vocab_size, options_.recipe.model.vocab_size);
     data::LoaderOptions loader;
     loader.length = recipe_.length;
     loader.seed = static_cast<uint64_t>(recipe_.seed);
@@ -73,9 +75,10 @@ class Run {
     token_bytes_ = data::bytes_per_token(*tokenizer_);
     token_bytes_.resize(static_cast<size_t>(options_.recipe.model.vocab_size));
     const double rows = recipe_.epochs * static_cast<double>(loader_->rows_per_epoch());
-    total_steps_ = recipe_.steps > 0    ? recipe_.steps
-                   : recipe_.tokens > 0 ? recipe_.tokens / recipe_.tokens_per_step()
-                                        : std::max<int64_t>(1, static_cast<int64_t>(rows / static_cast<double>(recipe_.batch_rows)));
+    total_steps_ = recipe_.steps > 0 ? recipe_.steps
+                   : recipe_.tokens > 0
+                       ? recipe_.tokens / recipe_.tokens_per_step()
+                       : std::max<int64_t>(1, static_cast<int64_t>(rows / static_cast<double>(recipe_.batch_rows)));
     schedule_ = recipe_.make_schedule(total_steps_);
   }
 
@@ -116,12 +119,14 @@ class Run {
     // A kill between the last checkpoint and the record of the end leaves both to be done.
     const fs::path record = options_.out / "run.json";
     const bool closed = !fs::exists(record) || read_run_record(record).outcome == "finished";
-    NURI_CHECK(!found.finished || (options_.resume && !closed), "{}: this run is finished ({} steps); choose another --out",
-               options_.out.string(), found.step);
+    NURI_CHECK(!found.finished || (options_.resume && !closed),
+               "{}: this run is finished ({} steps); choose another --out", options_.out.string(), found.step);
     NURI_CHECK(options_.resume, "{}: a run is here, at step {}; continue it with --resume, or choose another --out",
                options_.out.string(), found.step);
-    NURI_CHECK(found.profile == x1::kProfile, "{}: made under profile {}, this program computes under {}; other bits "
-               "would come out", newest->directory.string(), found.profile, x1::kProfile);
+    NURI_CHECK(found.profile == x1::kProfile,
+               "{}: made under profile {}, this program computes under {}; other bits "
+               "would come out",
+               newest->directory.string(), found.profile, x1::kProfile);
     NURI_CHECK(found.data_manifest == dataset_->manifest().hash,
                "{}: the run was begun on other data (manifest {}, now {}); resume with the same --data",
                newest->directory.string(), found.data_manifest, dataset_->manifest().hash);
@@ -162,13 +167,16 @@ class Run {
     std::vector<double> times;
     while (state_.step < total_steps_) {
       const double start = seconds_now();
-      const data::Batch batch = loader_->rows(static_cast<uint64_t>(state_.step * recipe_.batch_rows), recipe_.batch_rows);
+      const data::Batch batch =
+          loader_->rows(static_cast<uint64_t>(state_.step * recipe_.batch_rows), recipe_.batch_rows);
       StepResult result = step_->gradients(batch.tokens, batch.documents, recipe_.batch_rows);
       const double rate = schedule_.at(state_.step);
       check_finite(result, batch);
       step_->apply(result, rate, state_.step + 1);
-      NURI_CHECK(std::isfinite(result.grad_norm), "step {}: the gradient norm is not finite; lower lr or max_grad_norm, "
-                 "or resume from an earlier checkpoint", state_.step + 1);
+      NURI_CHECK(std::isfinite(result.grad_norm),
+                 "step {}: the gradient norm is not finite; lower lr or max_grad_norm, "
+                 "or resume from an earlier checkpoint",
+                 state_.step + 1);
       ++state_.step;
       state_.tokens += result.tokens;
       times.push_back(seconds_now() - start);
@@ -205,7 +213,8 @@ class Run {
     return v[v.size() / 2];
   }
 
-  /// A loss that is no number: runs the rows again with every op watched and names the first whose output is not finite.
+  /// A loss that is no number: runs the rows again with every op watched and names the first whose output is not
+  /// finite.
   void check_finite(const StepResult& result, const data::Batch& batch) {
     if (std::isfinite(result.total)) return;
     std::string first;
@@ -218,9 +227,10 @@ class Run {
         }
     });
     (void)step_->gradients(batch.tokens, batch.documents, recipe_.batch_rows);
-    fail("step {}: the loss is {}; the first value that is not finite comes out of {}. Nothing was updated: lower lr or "
-         "raise warmup_steps, or resume from an earlier checkpoint", state_.step + 1, result.total,
-         first.empty() ? "the loss itself" : first);
+    fail(
+        "step {}: the loss is {}; the first value that is not finite comes out of {}. Nothing was updated: lower lr or "
+        "raise warmup_steps, or resume from an earlier checkpoint",
+        state_.step + 1, result.total, first.empty() ? "the loss itself" : first);
   }
 
   void validate(uint64_t max_rows) {

@@ -19,24 +19,24 @@ namespace nuri {
 struct TrainOptions {
   ResolvedRecipe recipe;
   std::filesystem::path data, out;
-  bool resume = false;                   ///< continue where the newest checkpoint ends; start where there is none
-  std::optional<int64_t> memory_limit;   ///< bytes; default: what the process may use
-  double peak_gflops = 0;                ///< measured, for MFU; 0: not shown
-  std::string level;                     ///< of the kernels, for the record
+  bool resume = false;                  ///< continue where the newest checkpoint ends; start where there is none
+  std::optional<int64_t> memory_limit;  ///< bytes; default: what the process may use
+  double peak_gflops = 0;               ///< measured, for MFU; 0: not shown
+  std::string level;                    ///< of the kernels, for the record
   std::vector<std::string> command;
   bool quiet = false;
 };
 
 struct TrainSummary {
-  std::string outcome;   ///< "finished" or "stopped" (by a signal, saved)
+  std::string outcome;  ///< "finished" or "stopped" (by a signal, saved)
   int64_t steps = 0, total_steps = 0, tokens = 0;
-  double flops = 0, seconds = 0;          ///< of this process
-  double tokens_per_s = 0;                ///< median over the steps of this process
-  double mfu = 0;                         ///< of the same; 0 where the peak is not known
+  double flops = 0, seconds = 0;  ///< of this process
+  double tokens_per_s = 0;        ///< median over the steps of this process
+  double mfu = 0;                 ///< of the same; 0 where the peak is not known
   int64_t memory_planned = 0, memory_peak = 0;
-  double loss = 0;                        ///< of the last step
-  EvalResult eval;                        ///< of all validation rows, at the end of a finished run
-  std::string weights_hash;               ///< of the final weights (see weights_hash())
+  double loss = 0;           ///< of the last step
+  EvalResult eval;           ///< of all validation rows, at the end of a finished run
+  std::string weights_hash;  ///< of the final weights (see weights_hash())
 };
 
 /// Errors: those of recipe, data, memory, disk; another process in OUT; a finished run; a run there without --resume;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # One SIGKILL before every file system call of a checkpoint write (the next call is the instant after): each time the run
 # resumes to the same weights. And the order of calls: every file is fsynced before its rename, the directory after.
+# shellcheck source=tests/runs/common.sh
 source "$(dirname "$0")/common.sh"
 command -v strace >/dev/null || { echo "SKIPPED: strace is not installed"; exit 77; }
 strace -o /dev/null true 2>/dev/null || { echo "SKIPPED: the kernel forbids ptrace"; exit 77; }

@@ -1,3 +1,5 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034
 # Shared by the tests of whole runs: a tiny corpus, tokenizer, shards, model and recipe in a scratch directory.
 # Sets: nuri (the program), work (scratch, removed at exit). Text comes from the generator below, so that no other file
 # is needed.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A full disk and a directory that cannot be written: a clear error, and the old checkpoint stays whole.
+# shellcheck source=tests/runs/common.sh
 source "$(dirname "$0")/common.sh"
 prepare
 mkdir "$work/closed"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Twenty SIGKILLs at instants drawn over a run, each resumed with another number of threads: the final weights are those
 # of a run that nobody touched. Then what is refused: a finished run, a second process, another recipe.
+# shellcheck source=tests/runs/common.sh
 source "$(dirname "$0")/common.sh"
 prepare
 start=$(date +%s%N)
