@@ -73,6 +73,7 @@ OrderedJson machine_json() {
   j["commit"] = NURI_COMMIT;
   j["peak_fp32_gflops"] = machine_peaks().fp32_gflops;
   j["peak_bf16_gflops"] = machine_peaks().bf16_gflops;
+  j["peak_gflops"] = machine_peaks().bf16_gflops;  // of the default precision; a step in FP32 puts its own
   j["read_gbps"] = machine_peaks().read_gbps;
   return j;
 }

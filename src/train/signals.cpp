@@ -18,7 +18,8 @@ void on_save(int) { g_save = 1; }
 }  // namespace
 
 SignalScope::SignalScope() {
-  g_stop = g_save = 0;
+  g_stop = 0;
+  g_save = 0;
   struct sigaction action = {};
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
