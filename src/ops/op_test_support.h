@@ -54,11 +54,12 @@ class MachineScope {
 };
 
 /// outputs(true) runs the reference, outputs(false) the kernel table: equal in every bit on every level that this CPU
-/// has, with 1, 2, 3 and 5 threads.
+/// has, with 1, 2, 3 and 5 threads (small outputs, which one task makes: with 1).
 inline void expect_same_bits(const std::string& what, const std::function<std::vector<float>(bool)>& outputs) {
   const MachineScope restore;
   const std::vector<float> expected = outputs(true);
   for (const int threads : {1, 2, 3, 5}) {
+    if (threads > 1 && expected.size() < 1000) break;
     set_thread_count(threads);
     for (int level = 0; level < cpu::kLevels; ++level) {
       if (!cpu::level_available(static_cast<cpu::Level>(level))) continue;
