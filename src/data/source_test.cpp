@@ -233,8 +233,9 @@ TEST(Hash, SetEqualsAnOrderedSet) {
   for (int i = 0; i < 50000; ++i) {
     x = x * 6364136223846793005u + 1442695040888963407u;
     const uint64_t key = x >> 49;  // 32,768 values: many repeats, zero among them
-    EXPECT_EQ(set.insert(key), expected.insert(key).second);
-    EXPECT_EQ(wide.insert({key, key}), set.size() == wide.size() + 1);
+    const bool is_new = expected.insert(key).second;
+    EXPECT_EQ(set.insert(key), is_new);
+    EXPECT_EQ(wide.insert({key, key}), is_new);
   }
   EXPECT_EQ(set.size(), expected.size());
   EXPECT_EQ(wide.size(), expected.size());

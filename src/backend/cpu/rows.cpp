@@ -73,7 +73,7 @@ void rmsnorm_grad(const RmsNormGradArgs& a) {
     k.rmsnorm_dx(a.d, a.x + t * a.x_stride, g.data(), a.r[t], a.dy + t * a.dy_stride, a.dx + t * a.dx_stride,
                  a.dx_accumulate);
   });
-  if (!a.dg) return;
+  if (!a.dg || a.n_tokens == 0) return;
   parallel_columns(a.d, [&](int64_t begin, int64_t end) {
     k.rmsnorm_dg(a.n_tokens, end - begin, a.x + begin, a.x_stride, a.r, a.dy + begin, a.dy_stride, a.dg + begin);
   });
