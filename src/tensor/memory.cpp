@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <mutex>
 #include <unordered_map>
@@ -14,6 +16,22 @@ namespace {
 
 constexpr size_t kOwners = static_cast<size_t>(Owner::count);
 constexpr size_t kHugeBytes = size_t(2) << 20;
+// Blocks lie one after the other in chunks of huge pages, so that streams through many weights do not miss in the TLB
+// and no block ends in a half-used page. Untouched ends of chunks take no memory. Larger blocks are chunks of their
+// own.
+constexpr size_t kChunkBytes = size_t(64) << 20;
+#if defined(__SANITIZE_ADDRESS__)
+#define NURI_OWN_BLOCKS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define NURI_OWN_BLOCKS 1
+#endif
+#endif
+#ifdef NURI_OWN_BLOCKS
+constexpr size_t kOwnBytes = 0;  // every block has its own guard zones
+#else
+constexpr size_t kOwnBytes = kChunkBytes / 2;
+#endif
 
 struct Book {
   std::array<MemoryUse, kOwners> by_owner{};
@@ -29,7 +47,9 @@ struct Book {
 
 struct Pool {
   std::mutex mutex;
-  std::unordered_map<size_t, std::vector<void*>> free_blocks;
+  std::unordered_map<size_t, std::vector<void*>> free_blocks;  // by rounded size
+  char* chunk = nullptr;                                       // the rest of the newest chunk
+  size_t chunk_left = 0;
   Book book;
 };
 Pool& pool() {
@@ -40,9 +60,31 @@ Pool& pool() {
 thread_local int t_meta = 0;
 thread_local Book t_meta_book;
 
+/// Sizes are few, so that a step whose rows are cut elsewhere than the last one's finds the blocks of the last one: 16
+/// for each power of two, whole huge pages from 32 MB on.
 size_t rounded(size_t bytes) {
-  const size_t unit = bytes >= kHugeBytes ? kHugeBytes : 64;
+  const size_t unit = bytes >= kChunkBytes / 2 ? kHugeBytes : std::max<size_t>(64, std::bit_floor(bytes) / 16);
   return (bytes + unit - 1) / unit * unit;
+}
+
+/// Memory from the system; null when it refuses. Aligned to huge pages, if it may hold some.
+void* take(size_t size) {
+  const size_t alignment = size >= kHugeBytes ? kHugeBytes : 64;
+  void* block = std::aligned_alloc(alignment, size);
+  if (block && size >= kHugeBytes) ::madvise(block, size, MADV_HUGEPAGE);
+  return block;
+}
+
+/// The next `size` bytes of a chunk; the rest of a chunk that is too short is left untouched.
+void* carve(Pool& p, size_t size) {
+  if (size > p.chunk_left) {
+    char* chunk = static_cast<char*>(take(kChunkBytes));
+    if (!chunk) return nullptr;
+    p.chunk = chunk, p.chunk_left = kChunkBytes;
+  }
+  void* block = p.chunk;
+  p.chunk += size, p.chunk_left -= size;
+  return block;
 }
 
 Book& current_book() { return t_meta ? t_meta_book : pool().book; }
@@ -96,25 +138,20 @@ void* allocate(size_t bytes, Owner owner) {
   }
   if (size == 0) return nullptr;
   Pool& p = pool();
-  {
-    std::lock_guard<std::mutex> lock(p.mutex);
-    p.book.add(static_cast<int64_t>(size), owner);
-    auto found = p.free_blocks.find(size);
-    if (found != p.free_blocks.end() && !found->second.empty()) {
-      void* block = found->second.back();
-      found->second.pop_back();
-      return block;
-    }
+  std::lock_guard<std::mutex> lock(p.mutex);
+  auto found = p.free_blocks.find(size);
+  void* block = nullptr;
+  if (found != p.free_blocks.end() && !found->second.empty()) {
+    block = found->second.back();
+    found->second.pop_back();
+  } else {
+    block = size >= kOwnBytes ? take(size) : carve(p, size);
   }
-  const size_t alignment = size >= kHugeBytes ? kHugeBytes : 64;
-  void* block = std::aligned_alloc(alignment, size);
-  if (!block) {
-    std::lock_guard<std::mutex> lock(p.mutex);
-    p.book.add(-static_cast<int64_t>(size), owner);
-    fail("the system refuses {} bytes of memory for {}; use a smaller batch or model, or a machine with more memory",
-         size, owner_name(owner));
-  }
-  if (size >= kHugeBytes) ::madvise(block, size, MADV_HUGEPAGE);
+  NURI_CHECK(
+      block,
+      "the system refuses {} bytes of memory for {}; use a smaller batch or model, or a machine with more memory", size,
+      owner_name(owner));
+  p.book.add(static_cast<int64_t>(size), owner);
   return block;
 }
 
@@ -134,6 +171,7 @@ void trim_memory() {
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
   for (auto& [size, blocks] : p.free_blocks) {
+    if (size < kOwnBytes) continue;
     for (void* block : blocks) std::free(block);
     blocks.clear();
   }

@@ -23,11 +23,12 @@ std::array<MemoryUse, static_cast<size_t>(Owner::count)> memory_use();
 MemoryUse memory_total();
 void reset_memory_peaks();
 
-/// 64-byte aligned memory, cached by size: a step of the same shapes takes the same blocks again and allocates nothing.
-/// Contents are undefined. Errors: nuri::Error when the system refuses.
+/// 64-byte aligned memory in huge pages, cached by size (rounded up by a 16th at most): a step of about the same shapes
+/// takes the same blocks again and allocates nothing. Contents are undefined. Errors: nuri::Error when the system
+/// refuses.
 void* allocate(size_t bytes, Owner owner);
 void release(void* data, size_t bytes, Owner owner);
-/// Gives the cached free blocks back to the system.
+/// Gives the cached free blocks of 32 MB and more back to the system.
 void trim_memory();
 
 /// While alive, on this thread: tensors have sizes but no data, kernels do nothing, and the counters count in a book of
