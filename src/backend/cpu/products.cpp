@@ -56,6 +56,7 @@ struct Plan {
   const ProductArgs* item = nullptr;
   PackSource a_source, b_source;
   Words a_words = Words::floats, b_words = Words::floats;
+  bool pairs = false;     // B holds pairs of BF16, else a float a word
   int64_t words = 0;      // of B along k
   bool a_turned = false;  // A in panels
   int64_t a_stride = 0;   // words between packed rows, or panels, of A
@@ -101,6 +102,11 @@ PackSource source_of(const Operand& operand, bool outer_is_row, int64_t k) {
           .k = k};
 }
 
+/// Words of memory for k elements of a row or panel column; rounded floats are written two at a time.
+int64_t words_held(Words words, int64_t k) {
+  return words == Words::pairs ? (k + 1) / 2 : words == Words::rounded ? round_up(k, 2) : k;
+}
+
 /// B lies packed, but an odd k ends inside it: the last pair's second half is another row's, not the padding.
 bool ends_inside_pair(const ProductArgs& item) {
   return item.packed && item.precision == Precision::bf16 && (item.k & 1) && item.packed_k + item.k < item.packed->k;
@@ -110,17 +116,19 @@ Plan make_plan(const ProductArgs& item, const ProductKernels& kernels, int64_t& 
   const bool bf16 = item.precision == Precision::bf16;
   Plan plan;
   plan.item = &item;
-  plan.words = bf16 ? (item.k + 1) / 2 : item.k;
+  // A B that is packed for this product alone is made of what the level multiplies: pairs would be taken apart again.
+  plan.pairs = bf16 && (kernels.pairs || item.packed);
+  plan.words = plan.pairs ? (item.k + 1) / 2 : item.k;
   plan.a_words = !bf16 ? Words::floats : kernels.pairs ? Words::pairs : Words::rounded;
-  plan.b_words = bf16 ? Words::pairs : Words::floats;
+  plan.b_words = !bf16 ? Words::floats : plan.pairs ? Words::pairs : Words::rounded;
   plan.a_source = source_of(item.a, true, item.k);
-  const int64_t a_row = bf16 && !kernels.pairs ? 2 * plan.words : plan.words;
+  const int64_t a_row = words_held(plan.a_words, item.k);
   plan.a_turned = !plan.a_source.k_contiguous;
   // Rows: an odd number of cache lines, so that those of a tile fall into different sets of the cache.
   plan.a_stride = plan.a_turned ? a_row * kPanelColumns : (divide_up(a_row, 16) | 1) * 16;
   plan.a_offset = scratch_words;
   scratch_words += (plan.a_turned ? divide_up(item.m, kPanelColumns) : item.m) * plan.a_stride;
-  plan.panel_stride = plan.words * kPanelColumns;
+  plan.panel_stride = words_held(plan.b_words, item.k) * kPanelColumns;
   if (item.packed) {
     const PackedMatrix& packed = *item.packed;
     NURI_ASSERT(packed.precision == item.precision && item.packed_column % kPanelColumns == 0 &&
@@ -134,7 +142,7 @@ Plan make_plan(const ProductArgs& item, const ProductKernels& kernels, int64_t& 
   plan.b_source = item.packed ? PackSource{.k_contiguous = true, .k = item.k} : source_of(item.b, false, item.k);
   if (!item.packed || ends_inside_pair(item)) {
     plan.b_offset = scratch_words;
-    scratch_words += divide_up(item.n, kPanelColumns) * plan.words * kPanelColumns;
+    scratch_words += divide_up(item.n, kPanelColumns) * plan.panel_stride;
   }
   plan.tile_rows = plan.a_turned ? kPanelColumns  // else all tiles of about the same height
                                  : divide_up(item.m, divide_up(item.m, kernels.max_tile_rows));
@@ -200,7 +208,7 @@ void multiply_part(const Plan& plan, const Tile& task, const uint32_t* scratch, 
   const ProductArgs& item = *plan.item;
   const uint32_t* b = plan.b_offset >= 0 ? scratch + plan.b_offset : plan.b;
   kernels.multiply(
-      {.bf16 = item.precision == Precision::bf16,
+      {.pairs = plan.pairs,
        .rows = std::min(plan.task_rows, item.m - task.row),
        .columns = std::min(plan.task_columns, item.n - task.column),
        .words = plan.words,

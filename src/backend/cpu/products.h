@@ -1,10 +1,10 @@
 // What the driver of products (products.cpp) asks of a level. Plain structs only: kernel sources include this header
 // once per level.
 //
-// A "word" is 32 bits of an input along k. B is always the packed panels of backend/kernels.h. A is packed for one
-// product, into rows of words, or where its memory rows are k into panels like those of B. FP32 products: one float a
-// word; BF16 products: a pair of k a word where the level has the pair instruction, else one float (already rounded) a
-// word.
+// A "word" is 32 bits of an input along k. B is the packed panels of backend/kernels.h, or panels of the same form made
+// for one product. A is packed for one product, into rows of words, or where its memory rows are k into panels like
+// those of B. FP32 products: one float a word; BF16 products: a pair of k a word where the level has the pair
+// instruction, else one float (already rounded) a word, but for the packed weights, which are pairs on every level.
 #pragma once
 
 #include <stdint.h>
@@ -36,9 +36,9 @@ constexpr int64_t kPackAlign = 32;
 
 /// C [rows, columns] from packed A and B: one tile row after another.
 struct ProductBlock {
-  bool bf16 = false;  ///< the precision
+  bool pairs = false;  ///< B holds pairs of BF16, else floats
   int64_t rows = 0, columns = 0;
-  int64_t words = 0;            ///< words of B along k: k, or (k + 1) / 2 in BF16
+  int64_t words = 0;            ///< words of B along k: k, or (k + 1) / 2 of pairs
   int64_t tile_rows = 0;        ///< rows of a register tile, at most max_tile_rows (A in rows)
   bool a_turned = false;        ///< A lies in panels of 16 rows, word after word
   const uint32_t* a = nullptr;  ///< first word

@@ -13,9 +13,9 @@ namespace {
 
 constexpr int kPanel = 16;
 constexpr int kPanelVectors = kPanel / kWidth;
-// Words of k per pass over a block of C. Long passes, because loading and storing C costs more than streaming the
-// panels from the second cache.
-constexpr int64_t kBlockWords = 512;
+// Words of k per pass over a block of C. Long passes with AVX-512, because loading and storing C costs more than
+// streaming the panels from the second cache; else a panel takes half of the first cache.
+constexpr int64_t kBlockWords = kWidth == 16 ? 512 : 256;
 constexpr int64_t kWidenWords = 128;  // the same where pairs are widened to floats first, into a buffer of 16 or 32 KB
 
 #if defined(__AVX512F__)
@@ -37,7 +37,9 @@ constexpr bool kPairs = false;
 #endif
 constexpr Arithmetic kBf16 = kPairs ? Arithmetic::bf16_pairs : Arithmetic::bf16_widened;
 
-constexpr int kSegments = 4;
+// Parts of a pass between which the lines of the next tile of C are asked for: many at a time would wait for each
+// other, but each part ends in a jump that is not foreseen.
+constexpr int kSegments = kWidth == 16 ? 4 : 1;
 
 struct Tile {
   const uint32_t* a;
@@ -204,14 +206,14 @@ void widen(const uint32_t* b, int64_t panel_stride, int64_t panels, int64_t word
 }
 
 void multiply(const ProductBlock& block) {
-  const int64_t a_words = block.bf16 && !kPairs ? 2 : 1;  // words of A per word of B
+  const int64_t a_words = block.pairs && !kPairs ? 2 : 1;  // words of A per word of B
   // Turned A lies in panels of 16 rows, cut into tiles of equal height.
   const int64_t height = block.rows < kPanel ? block.rows : kPanel;
   const int64_t cuts = (height + kMaxTurnedRows - 1) / kMaxTurnedRows;
   const int64_t tile_rows = block.a_turned ? (height + cuts - 1) / cuts : block.tile_rows;
   // Without the pair instruction, panels that several tiles read are widened once, and the tiles are FP32 ones.
-  const bool widening = block.bf16 && !kPairs && block.rows > tile_rows;
-  const TileTable& table = kTiles[block.bf16 && !widening][block.a_turned];
+  const bool widening = block.pairs && !kPairs && block.rows > tile_rows;
+  const TileTable& table = kTiles[block.pairs && !widening][block.a_turned];
   alignas(64) uint32_t wide[kPairs ? 1 : 2 * 2 * kWidenWords * kPanel];
   const int64_t block_words = widening ? kWidenWords : kBlockWords;
   const int wanted = max_panels(static_cast<int>(tile_rows)), panels_wanted = widening && wanted > 2 ? 2 : wanted;
