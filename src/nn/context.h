@@ -11,8 +11,9 @@
 
 namespace nuri {
 
-/// Key-value pages of one layer: each page holds 64 tokens, first [64, main_width] (expanded: k_nope | v of every head;
-/// absorbed: the latent), then [64, rope_width] (the rotated key that all heads share).
+/// Key-value pages of one layer: each page holds 64 tokens, first main_width values of each (expanded: for every head
+/// [64, k_nope | v], so that a head's keys are one stretch of memory; absorbed: [64, latent]), then [64, rope_width]
+/// (the rotated key that all heads share).
 struct LayerPages {
   std::byte* base = nullptr;
   int64_t page_bytes = 0;  ///< from one page to the next of this layer

@@ -98,13 +98,21 @@ Tensor Mla::attend_batch(const Tensor& q, const Tensor& c, const Tensor& k_rope,
 
 namespace {
 
-/// Row `row` of x goes to `to`, rounded where the cache is BF16.
-void store_row(const Tensor& x, int64_t row, std::byte* to, DType dtype) {
+/// Row `row` of x goes into the slot of a page, rounded where the cache is BF16: its heads, `width` elements each, lie
+/// 64 slots apart (one head: one after the other).
+void store_row(const Tensor& x, int64_t row, std::byte* page, int64_t slot, int64_t width, DType dtype) {
+  const size_t element = dtype_bytes(dtype), bytes = static_cast<size_t>(width) * element;
   const float* from = x.data<float>() + row * x.row_stride();
-  if (dtype == DType::bf16)
-    run(kernels().round, reference::round, RoundArgs{x.dim(1), from, reinterpret_cast<Bf16*>(to)});
-  else
-    std::memcpy(to, from, static_cast<size_t>(x.dim(1)) * sizeof(float));
+  const std::byte* words = reinterpret_cast<const std::byte*>(from);
+  std::vector<Bf16> rounded;
+  if (dtype == DType::bf16) {
+    rounded.resize(static_cast<size_t>(x.dim(1)));
+    run(kernels().round, reference::round, RoundArgs{x.dim(1), from, rounded.data()});
+    words = reinterpret_cast<const std::byte*>(rounded.data());
+  }
+  for (int64_t head = 0; head * width < x.dim(1); ++head)
+    std::memcpy(page + static_cast<size_t>(head * kKeyBlock + slot) * bytes, words + static_cast<size_t>(head) * bytes,
+                bytes);
 }
 
 }  // namespace
@@ -117,6 +125,7 @@ Tensor Mla::attend_cache(const Tensor& q, const Tensor& c, const Tensor& k_rope,
   const LayerPages& pages = cache.layers[static_cast<size_t>(layer)];
   const Tensor main = absorbed ? c : linear(c, kv_up_, context.precision);
   const int64_t element = static_cast<int64_t>(dtype_bytes(pages.dtype));
+  const int64_t head = absorbed ? cfg.kv_lora_rank : cfg.qk_nope_head_dim + cfg.v_head_dim;
   const RaggedBatch& batch = *context.batch;
   const size_t n_sequences = batch.sequences.size() - 1;
 
@@ -130,8 +139,8 @@ Tensor Mla::attend_cache(const Tensor& q, const Tensor& c, const Tensor& k_rope,
       const int64_t position = past + i;
       const int32_t page = cache.pages[s][position / kKeyBlock];
       const int64_t slot = position % kKeyBlock;
-      store_row(main, begin + i, pages.main(page) + slot * pages.main_width * element, pages.dtype);
-      store_row(k_rope, begin + i, pages.rope(page) + slot * pages.rope_width * element, pages.dtype);
+      store_row(main, begin + i, pages.main(page), slot, head, pages.dtype);
+      store_row(k_rope, begin + i, pages.rope(page), slot, pages.rope_width, pages.dtype);
     }
     first_block[s] = blocks.size();
     for (int64_t b = 0; b * kKeyBlock < past + count; ++b) {
@@ -143,7 +152,6 @@ Tensor Mla::attend_cache(const Tensor& q, const Tensor& c, const Tensor& k_rope,
   }
   for (size_t s = 0; s < n_sequences; ++s) sequences[s].blocks = blocks.data() + first_block[s];
 
-  const int64_t head = cfg.qk_nope_head_dim + cfg.v_head_dim;
   AttentionArgs a;
   a.precision = context.precision;
   a.n_heads = cfg.n_heads;
@@ -152,8 +160,8 @@ Tensor Mla::attend_cache(const Tensor& q, const Tensor& c, const Tensor& k_rope,
   a.d_v = absorbed ? cfg.kv_lora_rank : cfg.v_head_dim;
   a.scale = context.softmax_scale;
   a.kv_dtype = pages.dtype;
-  a.k_row = a.v_row = pages.main_width;
-  a.k_head = a.v_head = absorbed ? 0 : head;
+  a.k_row = a.v_row = head;
+  a.k_head = a.v_head = absorbed ? 0 : head * kKeyBlock;
   a.shared_row = pages.rope_width;
   a.q = q.data<float>(), a.q_row = q.row_stride(), a.q_head = a.d_k + a.d_shared;
   a.sequences = sequences;

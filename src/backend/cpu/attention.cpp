@@ -194,14 +194,27 @@ class Forward {
     if (args_.d_shared) pack(args_.d_k, args_.d_shared, room.q_shared);
   }
 
-  void pack_block(int64_t head, const KeyBlock& block, int64_t n_keys, const Room& room) const {
+  PackMatrix matrix(const void* data, int64_t head, int64_t stride, int64_t head_stride, int64_t n_keys,
+                    int64_t width) const {
     const size_t bytes = dtype_bytes(args_.kv_dtype);
-    auto matrix = [&](const void* data, int64_t stride, int64_t head_stride, int64_t width) {
-      const void* at = static_cast<const char*>(data) + static_cast<size_t>(head * head_stride) * bytes;
-      return PackMatrix{at, args_.kv_dtype == DType::bf16, stride, n_keys, width};
-    };
-    pack_.turned(matrix(block.k, args_.k_row, args_.k_head, args_.d_k), room.keys);
-    pack_.straight(matrix(block.v, args_.v_row, args_.v_head, args_.d_v), room.values);
+    const void* at = static_cast<const char*>(data) + static_cast<size_t>(head * head_stride) * bytes;
+    return {at, args_.kv_dtype == DType::bf16, stride, n_keys, width};
+  }
+  PackMatrix keys_of(const KeyBlock& block, int64_t head, int64_t n_keys) const {
+    return matrix(block.k, head, args_.k_row, args_.k_head, n_keys, args_.d_k);
+  }
+  PackMatrix values_of(const KeyBlock& block, int64_t head, int64_t n_keys) const {
+    return matrix(block.v, head, args_.v_row, args_.v_head, n_keys, args_.d_v);
+  }
+  /// Packs a head's keys of a block, and its values. Values that need no rounding meet a single row where they lie
+  /// (packing them would be most of its work) and are the result.
+  PackMatrix pack_block(const Task& task, int64_t head, const KeyBlock& block, int64_t n_keys, const Room& room) const {
+    pack_.turned(keys_of(block, head, n_keys), room.keys);
+    const PackMatrix values = values_of(block, head, n_keys);
+    const bool single = task.queries == 1 && (task.heads == 1 || !shares_keys_);
+    if (single && (values.bf16 || !pack_.bf16())) return values;
+    pack_.straight(values, room.values);
+    return {};
   }
 
   void pack_shared(const KeyBlock& block, int64_t n_keys, const Room& room) const {
@@ -223,21 +236,18 @@ class Forward {
     if (!task.partial) finish(task, task.end_segment > 1 ? room.all : state, room);
   }
 
-  /// Asks for a part (one of `parts`, by slots) of the keys and values that a task needs from the block at `key`: with
-  /// few rows, memory is what it waits for. The heads of a slot lie side by side, so memory is asked in its own order.
-  void prefetch(const Task& task, int64_t key, int64_t part, int64_t parts) const {
+  /// Asks for the keys and values of one head of the block at `key`: with few rows, memory is what a task waits for.
+  void prefetch(const Task& task, int64_t head, int64_t key) const {
     if (key >= task.n_keys() || task.rows() > kFewRows) return;
     const KeyBlock& block = task.sequence->blocks[key / kKeyBlock];
-    const int64_t n_keys = keys_in(task, key), first = part * n_keys / parts, end = (part + 1) * n_keys / parts;
-    const auto bytes = static_cast<int64_t>(dtype_bytes(args_.kv_dtype));
-    auto ask = [&](const void* data, int64_t stride, int64_t head_stride, int64_t width) {
-      const int64_t span = ((head_stride ? task.heads - 1 : 0) * head_stride + width) * bytes;
-      const char* at = static_cast<const char*>(data) + (task.head * head_stride + first * stride) * bytes;
-      for (int64_t slot = first; slot < end; ++slot, at += stride * bytes)
-        for (int64_t byte = 0; byte < span; byte += 64) prefetch_line(at + byte);
+    auto ask = [](const PackMatrix& m) {
+      const int64_t bytes = m.bf16 ? 2 : 4;
+      const char* at = static_cast<const char*>(m.data);
+      for (int64_t row = 0; row < m.rows; ++row, at += m.stride * bytes)
+        for (int64_t byte = 0; byte < m.columns * bytes; byte += 64) prefetch_line(at + byte);
     };
-    ask(block.k, args_.k_row, args_.k_head, args_.d_k);
-    if (block.v != block.k) ask(block.v, args_.v_row, args_.v_head, args_.d_v);
+    ask(keys_of(block, head, keys_in(task, key)));
+    if (block.v != block.k) ask(values_of(block, head, keys_in(task, key)));
   }
 
   int64_t keys_in(const Task& task, int64_t key) const { return std::min(kKeyBlock, task.n_keys() - key); }
@@ -247,31 +257,35 @@ class Forward {
     const int64_t n_keys = keys_in(task, key);
     pack_shared(*block, n_keys, room);
     if (task.heads == 1 || shares_keys_) {
-      prefetch(task, key + kKeyBlock, 0, 1);
-      pack_block(task.head, *block, n_keys, room);
-      attend_queries(task, key, first, room, state);
+      prefetch(task, task.head, key + kKeyBlock);
+      attend_queries(task, key, first, pack_block(task, task.head, *block, n_keys, room), room, state);
       return;
     }
     const int32_t visible = static_cast<int32_t>(n_keys);  // of the one query
     for (int64_t i = 0; i < task.heads; ++i) {
-      prefetch(task, key + kKeyBlock, i, task.heads);
-      pack_block(task.head + i, *block, n_keys, room);
-      attend_rows(i, i + 1, n_keys < kKeyBlock ? &visible : nullptr, n_keys, first, room, state);
+      const int64_t head = task.head + i;
+      if (i + 1 < task.heads)
+        prefetch(task, head + 1, key);
+      else
+        prefetch(task, task.head, key + kKeyBlock);
+      const PackMatrix there = pack_block(task, head, *block, n_keys, room);
+      attend_rows(i, i + 1, n_keys < kKeyBlock ? &visible : nullptr, n_keys, first, there, room, state);
     }
   }
 
   /// Rows that see a part of the block, then rows that see all of it.
-  void attend_queries(const Task& task, int64_t key, bool first, const Room& room, const State& state) const {
+  void attend_queries(const Task& task, int64_t key, bool first, const PackMatrix& there, const Room& room,
+                      const State& state) const {
     const int64_t begin = task.first_row_seeing(key), n_keys = keys_in(task, key);
     const int64_t whole = std::min(task.rows(), task.first_row_seeing(key + kKeyBlock - 1));
     for (int64_t row = begin; row < whole; ++row)
       room.visible[row] = static_cast<int32_t>(task.first_position() + row / task.heads - key + 1);
-    attend_rows(begin, whole, room.visible + begin, n_keys, first, room, state);
-    attend_rows(whole, task.rows(), nullptr, n_keys, first, room, state);
+    attend_rows(begin, whole, room.visible + begin, n_keys, first, there, room, state);
+    attend_rows(whole, task.rows(), nullptr, n_keys, first, there, room, state);
   }
 
-  void attend_rows(int64_t begin, int64_t end, const int32_t* visible, int64_t n_keys, bool first, const Room& room,
-                   const State& state) const {
+  void attend_rows(int64_t begin, int64_t end, const int32_t* visible, int64_t n_keys, bool first,
+                   const PackMatrix& there, const Room& room, const State& state) const {
     if (begin >= end) return;
     const int64_t stride = pack_.row_words(args_.d_k), shared_stride = pack_.row_words(args_.d_shared);
     kernels_.attend({.bf16 = pack_.bf16(),
@@ -284,6 +298,7 @@ class Forward {
                      .values = room.values,
                      .value_words = pack_.depth(n_keys),
                      .value_panels = columns_ / 16,
+                     .values_there = there,
                      .first = first,
                      .m = state.m + begin,
                      .l = state.l + begin,

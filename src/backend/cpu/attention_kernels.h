@@ -20,6 +20,14 @@ struct ChainPart {
   int64_t words = 0;
 };
 
+/// n rows of elements in memory.
+struct PackMatrix {
+  const void* data = nullptr;
+  bool bf16 = false;   ///< else FP32
+  int64_t stride = 0;  ///< elements between rows
+  int64_t rows = 0, columns = 0;
+};
+
 /// Rows of queries meet one block of keys: scores, softmax, values (ARCHITECTURE.md, "Attention").
 struct AttendTile {
   bool bf16 = false;
@@ -29,6 +37,7 @@ struct AttendTile {
   float scale = 1;
   const uint32_t* values = nullptr;  ///< panels of V [keys, d_v]
   int64_t value_words = 0, value_panels = 0;
+  PackMatrix values_there;  ///< instead of panels: V where it lies, BF16, or FP32 of an FP32 run; data null: panels
   bool first = false;  ///< first block of the segment: m, l, o are written
   float* m = nullptr;  ///< [rows]
   float* l = nullptr;  ///< [rows]
@@ -105,14 +114,6 @@ struct RowDots {
   int64_t stride = 0;
   float* sums = nullptr;
   int64_t sums_stride = 0;
-};
-
-/// n rows of elements in memory.
-struct PackMatrix {
-  const void* data = nullptr;
-  bool bf16 = false;   ///< else FP32
-  int64_t stride = 0;  ///< elements between rows
-  int64_t rows = 0, columns = 0;
 };
 
 struct AttentionKernels {

@@ -8,47 +8,7 @@
 namespace nuri::cpu::NURI_LEVEL {
 namespace {
 
-NURI_INLINE const void* row_of(const PackMatrix& m, int64_t row) {
-  return static_cast<const char*>(m.data) + row * m.stride * (m.bf16 ? 2 : 4);
-}
-
 // ------------------------------------------------------------------------------------------- kWidth words of one row
-
-/// Elements at .. at + kWidth of a row of n as FP32; what lies past its end is +0 and not read.
-#if defined(__AVX512F__)
-NURI_INLINE __mmask32 first_elements(int64_t n) {
-  return n >= 32 ? ~__mmask32{0} : n > 0 ? (__mmask32{1} << n) - 1 : __mmask32{0};
-}
-template <bool kFromBf16>
-NURI_INLINE F elements_of_row(const void* row, int64_t at, int64_t n) {
-  const auto mask = static_cast<__mmask16>(first_elements(n - at));
-  if constexpr (kFromBf16) {
-    const __m256i half = _mm256_maskz_loadu_epi16(mask, static_cast<const uint16_t*>(row) + at);
-    return reinterpret_cast<F>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
-  } else {
-    return reinterpret_cast<F>(_mm512_maskz_loadu_ps(mask, static_cast<const float*>(row) + at));
-  }
-}
-#else
-typedef uint16_t H __attribute__((vector_size(kWidth * 2)));
-typedef uint16_t HUnaligned __attribute__((vector_size(kWidth * 2), aligned(2), may_alias));
-template <bool kFromBf16>
-NURI_INLINE F elements_of_row(const void* row, int64_t at, int64_t n) {
-  const int64_t left = n - at;
-  if constexpr (kFromBf16) {
-    const uint16_t* p = static_cast<const uint16_t*>(row) + at;
-    H half{};
-    if (left >= kWidth)
-      half = *reinterpret_cast<const HUnaligned*>(p);
-    else
-      for (int64_t i = 0; i < left; ++i) half[i] = p[i];
-    return from_bits(__builtin_convertvector(half, U) << 16);
-  } else {
-    const float* p = static_cast<const float*>(row) + at;
-    return left >= kWidth ? load(p) : left > 0 ? load_partial(p, static_cast<int>(left)) : F{};
-  }
-}
-#endif
 
 #if defined(__AVX512BF16__)
 /// Pairs at .. at + 16 of a row of n elements; what lies past its end is +0 and not read.
