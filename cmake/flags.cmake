@@ -11,6 +11,12 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g")
 set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g1")  # the build type of the sanitizer preset
 
+# The code of the tests themselves: what they test keeps its optimisation.
+set(NURI_TEST_OPTIONS -O1 -g0)
+if(NURI_SANITIZE)
+  set(NURI_TEST_OPTIONS -O0 $<$<BOOL:${NURI_FUZZ}>:-fno-sanitize=fuzzer-no-link>)
+endif()
+
 if(NURI_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
