@@ -260,6 +260,29 @@ TEST_P(AttentionBits, ChunksAndPagesDoNotShow) {
   }
 }
 
+// A single query meets its values where they lie: widths around the vectors of every level, panels and their multiples.
+TEST_P(AttentionBits, OneQueryAtATime) {
+  for (const int64_t d_v : {1, 8, 16, 33, 64, 100, 130}) {
+    AttentionCase<float> definition(
+        {.precision = GetParam(), .n_heads = 3, .d_k = 20, .d_shared = 4, .d_v = d_v, .lengths = {70, 3}});
+    AttentionCase<float> found(definition.shape);
+    definition.reference_forward();
+    test::expect_same_bits("one query of width " + std::to_string(d_v), [&](bool reference) {
+      if (reference) return joined(definition.out, definition.lse, definition.row_max);
+      found.out.assign(found.out.size(), kNan);
+      run_in_chunks<float>(found, {1}, 7);
+      return joined(found.out, found.lse, found.row_max);
+    });
+    if (GetParam() == Precision::bf16)
+      test::expect_same_bits("one query of BF16 keys, width " + std::to_string(d_v), [&](bool reference) {
+        if (reference) return joined(definition.out, definition.lse, definition.row_max);
+        found.out.assign(found.out.size(), kNan);
+        run_in_chunks<Bf16>(found, {1}, 9);
+        return joined(found.out, found.lse, found.row_max);
+      });
+  }
+}
+
 TEST_P(AttentionBits, DecodeOfALongContextIsShared) {
   AttentionShape shape{.precision = GetParam(), .n_heads = 1, .d_k = 4, .d_shared = 2, .d_v = 4, .lengths = {2600}};
   AttentionCase<float> definition(shape), found(shape);
