@@ -78,7 +78,7 @@ NURI_INLINE float row_exp(float* s, float m, int32_t visible) {
 }
 
 template <Word kWord, int kRows, int kPanels, bool kAcross>
-__attribute__((noinline)) void product_tile(const RowProduct& x, int64_t row, int64_t panel) {
+NURI_TILE_CHECKS __attribute__((noinline)) void product_tile(const RowProduct& x, int64_t row, int64_t panel) {
   Tile<kWord, kRows, kPanels, kAcross> tile;
   float* c = x.c + row * x.c_stride + panel * kPanel;
   const int64_t columns = x.columns - panel * kPanel;

@@ -138,8 +138,8 @@ NURI_INLINE void for_tiles(int64_t rows, int64_t panels, const Body& body) {
 }
 
 template <Word kWord, int kRows, int kPanels>
-__attribute__((noinline)) void score_tile(const ChainPart* parts, int n_parts, int64_t row, int64_t panel, float scale,
-                                          float* s) {
+NURI_TILE_CHECKS __attribute__((noinline)) void score_tile(const ChainPart* parts, int n_parts, int64_t row,
+                                                           int64_t panel, float scale, float* s) {
   Tile<kWord, kRows, kPanels, false> tile;
   tile.zero();
   for (int i = 0; i < n_parts; ++i) {

@@ -67,9 +67,8 @@ NURI_INLINE F add_product(uint32_t a, U b, F c) {
   return fma(set1(as_float(a)), from_bits(b), c);
 }
 
-/// UBSan's check of every address in dozens of unrolled tiles takes a minute to compile; ASan checks the memory itself.
 template <Arithmetic kArithmetic, int kRows, int kPanels, bool kTurned>
-__attribute__((no_sanitize("undefined"))) void run_tile(const Tile& t) {
+NURI_TILE_CHECKS void run_tile(const Tile& t) {
   constexpr int kVectors = kPanels * kPanelVectors;
   F acc[kRows][kVectors];
   const bool whole = t.columns >= kPanels * kPanel;

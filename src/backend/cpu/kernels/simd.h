@@ -31,6 +31,14 @@ typedef uint32_t UUnaligned __attribute__((vector_size(kWidth * 4), aligned(2), 
 
 #define NURI_INLINE static inline __attribute__((always_inline, unused))
 
+/// Checks of every address in a hundred unrolled tiles take minutes to compile: UBSan's are left out, and with AVX-512
+/// ASan's too, as the same lines are checked on the narrower levels.
+#if defined(__AVX512F__)
+#define NURI_TILE_CHECKS __attribute__((no_sanitize("undefined", "address")))
+#else
+#define NURI_TILE_CHECKS __attribute__((no_sanitize("undefined")))
+#endif
+
 NURI_INLINE F load(const float* p) { return *reinterpret_cast<const FUnaligned*>(p); }
 NURI_INLINE void store(float* p, F v) { *reinterpret_cast<FUnaligned*>(p) = v; }
 NURI_INLINE U load_u32(const void* p) { return *reinterpret_cast<const UUnaligned*>(p); }
