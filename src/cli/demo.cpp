@@ -35,6 +35,8 @@ struct Options {
 /// Facts beside about 5 MB of manuals: enough to be learned, few enough to leave the manuals their share.
 constexpr int64_t kFactRows = 12000;
 constexpr double kValidation = 0.05;
+/// The same number of steps on every machine, so that all end with the same bits: what two cores with AVX2 do in time.
+constexpr int64_t kSteps = 3000, kQuickSteps = 240;
 /// Manuals repeat their notices on every page: each line counts once.
 constexpr int64_t kRepeatedLineCharacters = 1;
 
@@ -101,9 +103,8 @@ fs::path make_shards(const Options& o, const std::vector<std::string>& sources) 
   return b.out;
 }
 
-/// Steps that fit into `minutes` at the speed of a few trial steps: the schedule is fitted to the time.
-int64_t fit_steps(const Options& o, ResolvedRecipe recipe, const fs::path& shards, double minutes) {
-  TrainOptions trial;
+/// Steps that fit into `minutes` at the speed of a few trial steps.
+int64_t fit_steps(ResolvedRecipe recipe, const fs::path& shards, double minutes) {
   recipe.recipe.steps = 12;
   recipe.recipe.eval_every = recipe.recipe.sample_every = recipe.recipe.save_every = 0;
   recipe.recipe.sample_prompts.clear();
@@ -129,7 +130,6 @@ int64_t fit_steps(const Options& o, ResolvedRecipe recipe, const fs::path& shard
   }
   std::sort(times.begin(), times.end());
   const double per_step = times[times.size() / 2] * 1.03;
-  (void)o;
   return std::max<int64_t>(20, static_cast<int64_t>(minutes * 60 / per_step));
 }
 
@@ -138,15 +138,22 @@ TrainSummary run_training(const Options& o, const fs::path& shards, const fs::pa
   ResolvedRecipe recipe = load_recipe(o.recipe, o.settings);
   // Ten minutes in all with AVX-512, fifteen with less, of which the other stages take about one and a half.
   const bool wide = active_level_text().starts_with("avx512");
-  const double minutes = o.minutes > 0 ? o.minutes : o.quick ? 1.0 : wide ? 8.3 : 13.0;
+  const double minutes = o.minutes > 0 ? o.minutes : o.quick ? 2.0 : wide ? 8.3 : 13.3;
   const fs::path plan = fs::path(o.out) / "steps";
   if (!recipe.origin.contains("steps") || recipe.origin["steps"].empty()) {
-    // Measured once per run: a resumed run keeps its length.
-    if (fs::exists(plan))
-      recipe.recipe.steps = std::stoll(read_file(plan, 64));
-    else
-      write_file_atomic(plan, std::to_string(recipe.recipe.steps = fit_steps(o, recipe, shards, minutes)) + "\n");
-    recipe.origin["steps"] = fmt::format("fitted to {:.1f} minutes", minutes);
+    if (!fs::exists(plan)) {  // measured once per run: a resumed run keeps its length
+      const int64_t fitting = fit_steps(recipe, shards, minutes), usual = o.quick ? kQuickSteps : kSteps;
+      const bool slow = o.minutes <= 0 && fitting < usual;
+      if (slow)
+        fmt::print(
+            "  this machine does about {} steps in {} minutes, fewer than the usual {}: the schedule is fitted to "
+            "that (--minutes {:.0f} for all of them), and the final hash will be another one than elsewhere\n",
+            fitting, minutes, usual, std::ceil(minutes * static_cast<double>(usual) / static_cast<double>(fitting)));
+      recipe.recipe.steps = o.minutes > 0 || slow ? fitting : usual;
+      write_file_atomic(plan, std::to_string(recipe.recipe.steps) + "\n");
+    }
+    recipe.recipe.steps = std::stoll(read_file(plan, 64));
+    recipe.origin["steps"] = "the demo's";
   }
   TrainOptions t;
   t.recipe = recipe;
@@ -240,9 +247,11 @@ Action add_demo(CLI::App& app) {
   app.add_option("--out", o->out, "directory for everything (default demo)");
   app.add_option("--recipe", o->recipe, "recipe (default recipes/nano/recipe.toml)");
   app.add_option("--set", o->settings, "key=value over the recipe's (may be repeated)")->allow_extra_args(false);
-  app.add_option("--minutes", o->minutes, "time for training (default 8.3 with AVX-512, else 13; --quick: 1)")
+  app.add_option("--minutes", o->minutes,
+                 "minutes of training, as many steps as fit (default: 3000 steps, or 240 with --quick, and "
+                 "fewer where they would take over 8.3 minutes with AVX-512, 13.3 without, 2 with --quick)")
       ->check(CLI::Range(0.0, 100000.0));
-  app.add_flag("--quick", o->quick, "about two minutes in all: to see every stage, not a good model");
+  app.add_flag("--quick", o->quick, "a few minutes in all: to see every stage, not a good model");
   app.add_flag("--no-chat", o->no_chat, "samples instead of a conversation");
   return [o] { return run(*o); };
 }
