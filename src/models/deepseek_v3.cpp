@@ -25,6 +25,7 @@ YarnOptions yarn_options(const RopeConfig& rope) {
   y.beta_slow = rope.yarn->beta_slow;
   y.mscale = rope.yarn->mscale;
   y.mscale_all_dim = rope.yarn->mscale_all_dim;
+  y.attention_factor = rope.yarn->attention_factor.value_or(0);
   return y;
 }
 

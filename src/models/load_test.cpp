@@ -91,6 +91,36 @@ TEST(Initialise, IsAFunctionOfSeedAndName) {
     }
 }
 
+TEST(RopeConfigOfAModel, EveryKeyReachesTheLogits) {
+  DeepseekV3Config base = config();
+  base.qk_rope_head_dim = 8;
+  base.rope.yarn = YarnConfig{.factor = 4, .original_max_position = 32, .mscale = 1, .mscale_all_dim = 0.5};
+  const auto logits = [](const DeepseekV3Config& c) {
+    DeepseekV3 model(c, {.dtype = DType::f32});
+    model.initialise(5);
+    const Tensor y = model.logits_of(model.hidden(batch_of(20)));
+    return std::vector<float>(y.span<float>().begin(), y.span<float>().end());
+  };
+  const std::vector<float> plain = logits(base);
+  EXPECT_EQ(logits(base), plain);
+  const std::pair<const char*, void (*)(RopeConfig&)> changes[] = {
+      {"theta", [](RopeConfig& r) { r.theta = 500; }},
+      {"interleaved", [](RopeConfig& r) { r.interleaved = false; }},
+      {"factor", [](RopeConfig& r) { r.yarn->factor = 8; }},
+      {"original_max_position", [](RopeConfig& r) { r.yarn->original_max_position = 512; }},
+      {"beta_fast", [](RopeConfig& r) { r.yarn->beta_fast = 2; }},
+      {"beta_slow", [](RopeConfig& r) { r.yarn->beta_slow = 0.01; }},
+      {"mscale", [](RopeConfig& r) { r.yarn->mscale = 0.7; }},
+      {"mscale_all_dim", [](RopeConfig& r) { r.yarn->mscale_all_dim = 0; }},
+      {"attention_factor", [](RopeConfig& r) { r.yarn->attention_factor = 1.25; }},
+  };
+  for (const auto& [name, change] : changes) {
+    DeepseekV3Config other = base;
+    change(other.rope);
+    EXPECT_NE(logits(other), plain) << name;
+  }
+}
+
 TEST(MakeTrainBatch, DocumentsAndTargets) {
   const std::vector<int32_t> tokens{1, 2, 3, 4, 5, 6}, documents{0, 0, 1, 1, 1, 1};
   const TrainBatch b = make_train_batch(tokens, documents, 1, 5, true);

@@ -36,6 +36,7 @@ std::vector<double> rope_frequencies(int64_t dim, double theta, const YarnOption
 }
 
 double yarn_amplitude(const YarnOptions& yarn) {
+  if (yarn.attention_factor != 0) return yarn.attention_factor;
   if (yarn.factor <= 1) return 1;
   if (yarn.mscale != 0 && yarn.mscale_all_dim != 0)
     return yarn_gm(yarn.factor, yarn.mscale) / yarn_gm(yarn.factor, yarn.mscale_all_dim);

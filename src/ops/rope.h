@@ -22,12 +22,13 @@ struct YarnOptions {
   double original_max_positions = 4096;
   double beta_fast = 32, beta_slow = 1;
   double mscale = 0, mscale_all_dim = 0;
+  double attention_factor = 0;  ///< 0: by the mscales
 };
 
 /// Frequencies [dim / 2] in double.
 std::vector<double> rope_frequencies(int64_t dim, double theta, const YarnOptions& yarn = {});
-/// What cos and sin are multiplied by: gm(mscale) / gm(mscale_all_dim), gm(m) = 0.1 m ln(factor) + 1; gm(1) where one
-/// of them is 0; 1 for DeepSeek's models.
+/// What cos and sin are multiplied by: attention_factor where given, else gm(mscale) / gm(mscale_all_dim), gm(m) =
+/// 0.1 m ln(factor) + 1; gm(1) where one of them is 0; 1 for DeepSeek's models.
 double yarn_amplitude(const YarnOptions& yarn);
 /// What the softmax scale is multiplied by: gm(mscale_all_dim)^2, or 1 where mscale_all_dim is 0.
 double yarn_softmax_scale(const YarnOptions& yarn);

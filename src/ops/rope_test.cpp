@@ -41,6 +41,8 @@ TEST(Rope, YarnScales) {
   EXPECT_EQ(yarn_amplitude(kV3), 1);
   EXPECT_EQ(yarn_amplitude({}), 1);
   EXPECT_NEAR(yarn_amplitude({40, 4096, 32, 1, 0, 0}), 1.3688879, 1e-7);
+  EXPECT_EQ(yarn_amplitude({40, 4096, 32, 1, 1, 1, 1.25}), 1.25);
+  EXPECT_EQ(yarn_amplitude({1, 4096, 32, 1, 0, 0, 1.25}), 1.25);
 }
 
 TEST(Rope, AnglesStayExactFarOut) {
