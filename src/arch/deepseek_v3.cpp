@@ -80,12 +80,13 @@ void check_supported(const JsonObject& config) {
   demand(config, "hidden_act", "silu", "the activation of every released model of this family");
   demand_false(config, "attention_bias", "released models of this family have no biases");
   demand_false(config, "tie_word_embeddings", "embedding and head are two tensors here");
-  if (!config.given("quantization_config")) return;
-  const std::string method = config.object("quantization_config").text_or("quant_method", "not named");
-  fail(
-      "{}: quantization_config: found quantised weights (method {}); BF16, F16 and F32 weights are supported: convert "
-      "them to BF16 and remove this key",
-      config.where(), method);
+}
+
+/// Method of quantised weights, "" where they are not.
+std::string parse_quantisation(const JsonObject& config) {
+  if (!config.given("quantization_config")) return {};
+  const std::string method = config.object("quantization_config").text_or("quant_method", "");
+  return method.empty() ? "not named" : method.substr(0, 60);
 }
 
 }  // namespace
@@ -121,6 +122,7 @@ DeepseekV3Config parse_config(std::string_view json, std::string_view file) {
   config.bos_id = bos.empty() ? -1 : bos[0];
   config.eos_ids = parse_ids(object, "eos_token_id", {1}, config.vocab_size);
   config.dtype = parse_dtype(object);
+  config.quantisation = parse_quantisation(object);
   validate(config, file);
   return config;
 }

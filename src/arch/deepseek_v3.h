@@ -51,6 +51,7 @@ struct DeepseekV3Config {
   int64_t bos_id = 0;               ///< -1: none
   std::vector<int64_t> eos_ids{1};  ///< empty: none
   std::string dtype = "float32";    ///< bfloat16, float16 or float32: what the weights were saved as
+  std::string quantisation;         ///< method of quantised weights ("fp8"), which are described but not loaded
   RopeConfig rope;
 
   int64_t qk_head_dim() const { return qk_nope_head_dim + qk_rope_head_dim; }
@@ -111,7 +112,7 @@ struct DeepseekV3Config {
 /// Reads a Hugging Face config.json, released style (rope_theta, rope_scaling, torch_dtype) or newer (rope_parameters,
 /// dtype). Unknown keys are ignored, missing ones take the defaults above. `file` is how errors name the text. Errors:
 /// not JSON, wrong types, impossible sizes, and what this program does not build (another model_type, router,
-/// activation, tied embeddings, quantised weights), each with the reason.
+/// activation, tied embeddings), each with the reason.
 DeepseekV3Config parse_config(std::string_view json, std::string_view file);
 DeepseekV3Config read_config(const std::filesystem::path& path);
 

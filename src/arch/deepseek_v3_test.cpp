@@ -52,6 +52,16 @@ TEST(DeepseekV3Config, ReadsThePublishedModel) {
   EXPECT_TRUE(c.is_moe_layer(61));
 }
 
+TEST(DeepseekV3Config, QuantisedWeightsAreDescribed) {
+  const Json fp8 = {{"quant_method", "fp8"}, {"fmt", "e4m3"}, {"weight_block_size", {128, 128}}};
+  DeepseekV3Config c = parse_config(nano_with("quantization_config", fp8), "c.json");
+  EXPECT_EQ(c.quantisation, "fp8");
+  c.quantisation.clear();
+  EXPECT_EQ(c, read_config(kRecipes / "nano" / "config.json"));
+  EXPECT_EQ(parse_config(nano_with("quantization_config", Json::object()), "c.json").quantisation, "not named");
+  EXPECT_EQ(parse_config(nano_with("quantization_config", nullptr), "c.json").quantisation, "");
+}
+
 TEST(DeepseekV3Config, PresetsAreTheSharedOnes) {
   NURI_SHARED_OR_SKIP(shared);
   for (const char* name : {"nano", "micro", "small"}) {
@@ -128,7 +138,8 @@ TEST(DeepseekV3Config, RefusalsNameFileKeyAndReason) {
       refusal("model_type", "llama"),
       "c.json: model_type: found \"llama\"; this program builds \"deepseek_v3\" (DeepSeek-V3, R1 and models of that "
       "shape): choose such a model");
-  EXPECT_NE(refusal("quantization_config", {{"quant_method", "fp8"}}).find("method fp8"), std::string::npos);
+  EXPECT_NE(refusal("quantization_config", "fp8").find("an object"), std::string::npos);
+  EXPECT_NE(refusal("quantization_config", {{"quant_method", 8}}).find("quant_method"), std::string::npos);
   const std::map<std::string, Json> bad{{"n_group", 16},
                                         {"num_experts_per_tok", 17},
                                         {"topk_method", "greedy"},

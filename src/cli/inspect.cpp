@@ -30,6 +30,7 @@ OrderedJson config_facts(const DeepseekV3Config& config) {
   out["bos_id"] = config.bos_id;
   out["eos_ids"] = config.eos_ids;
   out["dtype"] = config.dtype;
+  if (!config.quantisation.empty()) out["quantisation"] = config.quantisation;
   return out;
 }
 

@@ -19,6 +19,10 @@ void read_into(const ModelFiles& files, const std::string& name, const Tensor& t
 
 LoadedModel load_model(const std::filesystem::path& directory, const LoadOptions& options) {
   const DeepseekV3Config config = read_config(directory / "config.json");
+  NURI_CHECK(config.quantisation.empty(),
+             "{}: quantization_config: found quantised weights (method {}); BF16, F16 and F32 weights are supported: "
+             "convert them to BF16 and remove this key",
+             (directory / "config.json").string(), config.quantisation);
   const ModelFiles files(directory);
   const ModelMatch match = match_model(files, config);
   LoadedModel out;

@@ -67,6 +67,17 @@ TEST_P(RoundTrip, SameBits) {
   EXPECT_EQ(std::memcmp(x.raw(), y.raw(), x.bytes()), 0);
 }
 
+TEST(Load, RefusesQuantisedWeights) {
+  DeepseekV3 model(config(), {.dtype = DType::f32, .trainable = true});
+  model.initialise(5);
+  const test::TempDir dir;
+  save_model(model, dir.path());
+  std::string text = read_file(dir.path() / "config.json");
+  text.insert(text.find('{') + 1, R"("quantization_config": {"quant_method": "fp8"},)");
+  write_file_atomic(dir.path() / "config.json", text);
+  EXPECT_NE(test::error_of([&] { load_model(dir.path(), {}); }).find("method fp8"), std::string::npos);
+}
+
 TEST_P(RoundTrip, WithoutMtp) {
   DeepseekV3 model(config(), {.dtype = GetParam(), .trainable = true, .with_mtp = false});
   model.initialise(5);
