@@ -126,9 +126,15 @@ class ZstdStream : public ByteStream {
 
 }  // namespace
 
+std::string lower_extension(const fs::path& path) {
+  std::string ending = path.extension().string();
+  for (char& c : ending) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return ending;
+}
+
 std::unique_ptr<ByteStream> open_stream(const fs::path& path) {
   NURI_CHECK(!fs::is_directory(path), "{}: a directory where a file is needed", path.string());
-  const std::string ending = path.extension().string();
+  const std::string ending = lower_extension(path);
   if (ending == ".gz") return std::make_unique<GzipStream>(path);
   if (ending == ".zst") return std::make_unique<ZstdStream>(path);
   return std::make_unique<PlainStream>(path);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "base/file.h"
 
@@ -20,7 +21,10 @@ class ByteStream {
   virtual uint64_t file_bytes() const = 0;
 };
 
-/// By the name's ending: .gz, .zst, else plain.
+/// The last ending of a name in lower case, with its dot.
+std::string lower_extension(const fs::path& path);
+
+/// By the name's ending in any case: .gz, .zst, else plain.
 std::unique_ptr<ByteStream> open_stream(const fs::path& path);
 
 /// Everything a stream gives. Error: more than max_bytes.

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/nearest.h"
+#include "data/byte_stream.h"
 
 namespace nuri::data {
 namespace {
@@ -51,12 +52,6 @@ void set_key(Source& source, std::string_view key, std::string_view value, std::
     fail("source {}: unknown key \"{}\"{}; allowed are name, weight, licence, field, language, hangul_lines, markers",
          where, key, did_you_mean(key, kKeys));
   }
-}
-
-std::string lower_extension(const fs::path& path) {
-  std::string ending = path.extension().string();
-  for (char& c : ending) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  return ending;
 }
 
 void add_directory(const fs::path& dir, std::vector<SourceFile>& files, int64_t& n_skipped) {
@@ -152,10 +147,11 @@ std::vector<SourceFile> list_files(const Source& source, int64_t& n_skipped) {
     ::globfree(&found);
     NURI_CHECK(!matches.empty(), "source {}: {} does not exist and matches no file; check the path", source.name, path);
     for (const std::string& match : matches) {
-      if (fs::exists(match)) {
+      std::error_code dangling;  // a link to nothing, or to itself
+      if (fs::exists(match, dangling)) {
         add_path(match, files, n_skipped);
       } else {
-        ++n_skipped;  // a dangling link
+        ++n_skipped;
       }
     }
   }
