@@ -102,8 +102,9 @@ Tally tally_cp949(std::string_view bytes) {
 }
 
 /// UTF-16 without byte order mark shows by its spaces, line ends, digits and Latin letters: a zero byte beside each,
-/// always on the same side.
-bool looks_like_utf16(std::string_view bytes, Encoding& encoding) {
+/// always on the same side. One unit in 50 is enough for a text that is no UTF-8; a text that is UTF-8 too may hold
+/// stray zero bytes, so there every second unit is wanted.
+bool looks_like_utf16(std::string_view bytes, bool is_utf8, Encoding& encoding) {
   const auto ascii_text = [](char c) { return (c >= 0x20 && c < 0x7F) || c == '\n' || c == '\r' || c == '\t'; };
   const size_t units = bytes.size() / 2;
   size_t little = 0, big = 0;
@@ -113,7 +114,7 @@ bool looks_like_utf16(std::string_view bytes, Encoding& encoding) {
   }
   encoding = little > big ? Encoding::utf16le : Encoding::utf16be;
   const size_t more = std::max(little, big), less = std::min(little, big);
-  return units >= 2 && more >= 1 && 50 * more >= units && more >= 8 * less;
+  return units >= 2 && more >= 1 && (is_utf8 ? 2 : 50) * more >= units && more >= 8 * less;
 }
 
 int64_t append_utf16(std::string_view bytes, bool little, std::string& out) {
@@ -166,9 +167,9 @@ DetectedEncoding detect_encoding(std::string_view bytes) {
   if (bytes.starts_with("\xFE\xFF")) return {Encoding::utf16be, 2};
   const bool cut = bytes.size() > kSampleBytes;
   const std::string_view sample = bytes.substr(0, kSampleBytes);
-  Encoding utf16;
-  if (looks_like_utf16(sample, utf16)) return {utf16, 0};
   const Tally utf8 = tally_utf8(sample, cut);
+  Encoding utf16;
+  if (looks_like_utf16(sample, utf8.bad == 0, utf16)) return {utf16, 0};
   if (utf8.bad == 0) return {Encoding::utf8, 0};
   // Text in CP949 read as UTF-8 is wrong at most characters; UTF-8 with some damage at few.
   const Tally cp949 = tally_cp949(sample);

@@ -45,6 +45,13 @@ TEST(Encoding, IsDetectedAndConverted) {
   expect("plain", Encoding::utf8, 0, "plain");
 }
 
+TEST(Encoding, StrayZeroBytesDoNotMakeUtf16) {
+  using namespace std::string_literals;
+  for (const std::string& text :
+       {"abc\0def\0\nThe quick brown fox.\n"s, "이름\0값\n한글 문서입니다. 끝.\n"s, "\0"s, "ab\0\0"s, "key\0value\0"s})
+    expect(text, Encoding::utf8, 0, text);
+}
+
 TEST(Encoding, RealDocumentsSurviveEveryEncoding) {
   NURI_SHARED_OR_SKIP(shared);
   int cp949 = 0;
