@@ -234,11 +234,13 @@ class Reader {
     if (!root_.given("added_tokens")) return;
     const Json& list = root_.at("added_tokens");
     const std::string all = place("added_tokens");
-    NURI_CHECK(list.is_array() && list.size() <= 65536, "{}: an array of at most 65536 objects is needed", all);
+    NURI_CHECK(list.is_array() && list.size() <= static_cast<size_t>(kMaxTokens),
+               "{}: an array of at most {} objects is needed", all, kMaxTokens);
+    const int64_t last_id = std::min(max_id_ + 65536 + static_cast<int64_t>(list.size()), kMaxTokens - 1);
     for (size_t i = 0; i < list.size(); ++i) {
       const JsonObject item(list[i], fmt::format("{}[{}]", all, i));
       AddedToken token;
-      token.id = static_cast<int32_t>(item.integer("id", 0, std::min<int64_t>(max_id_ + 65536, kMaxTokens - 1)));
+      token.id = static_cast<int32_t>(item.integer("id", 0, last_id));
       token.content = item.text("content");
       token.single_word = item.boolean_or("single_word", false);
       token.lstrip = item.boolean_or("lstrip", false);

@@ -164,7 +164,8 @@ TrainedTokenizer train_tokenizer(const DocumentSource& next, const TokenizerTrai
   }
   counter.add(batch);
   const PieceCounts pieces = counter.finish();
-  NURI_CHECK(pieces.size() > 0, "no text to train a tokenizer on: {} documents, {} of them not UTF-8", read,
+  NURI_CHECK(pieces.size() > 0,
+             "no text to train a tokenizer on: {} documents, {} of them not UTF-8; give files that hold text", read,
              report.invalid_documents);
   report.count_seconds = seconds() - start;
 

@@ -115,8 +115,10 @@ std::string write_tokenizer_config(const TokenizerLayout& layout) {
   config["model_max_length"] = layout.max_seq_len;
   config["tokenizer_class"] = "PreTrainedTokenizerFast";
   config["added_tokens_decoder"] = OrderedJson::object();
+  // Ids differ: pushed behind each other, without the search that inserting a key would make.
+  auto& decoder = config["added_tokens_decoder"].get_ref<OrderedJson::object_t&>();
   for (const Added& token : added_tokens(layout))
-    config["added_tokens_decoder"].push_back({std::to_string(token.id), added_json(token, false)});
+    decoder.push_back({std::to_string(token.id), added_json(token, false)});
   config["chat_template"] = deepseek_r1_template();
   return json_text(config);
 }
