@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "base/file.h"
 #include "base/test_support.h"
+#include "io/safetensors.h"
 
 namespace nuri {
 namespace {
@@ -29,6 +31,37 @@ TEST(Parity, DeepseekV3Saved) {
   const ParityReport report = check_parity(shared / "golden" / "deepseek_v3_saved");
   ASSERT_EQ(report.notes.size(), 1u);
   EXPECT_NE(report.notes[0].find("MTP"), std::string::npos);
+}
+
+/// A copy of a golden directory that a test may damage.
+void copy_of(const std::filesystem::path& from, const std::filesystem::path& to) {
+  for (const auto& entry : std::filesystem::directory_iterator(from))
+    std::filesystem::copy_file(entry.path(), to / entry.path().filename());
+}
+
+TEST(Parity, WeightsThatAreNoNumbersFailEveryLoss) {
+  NURI_SHARED_OR_SKIP(shared);
+  const test::TempDir dir;
+  copy_of(shared / "golden" / "deepseek_v3_plain", dir.path());
+  const std::filesystem::path weights = dir.path() / "model.safetensors";
+  const uint64_t offset = SafetensorsFile(weights).at("model.norm.weight").offset;
+  std::string bytes = read_file(weights);
+  bytes.replace(offset, 4, "\x00\x00\xC0\x7F", 4);
+  write_file_atomic(weights, bytes);
+  for (const ParityRow& row : check_parity(dir.path()).rows)
+    if (row.what.find("loss") != std::string::npos || row.what.find("gradient norms") != std::string::npos)
+      EXPECT_FALSE(row.passed()) << row.what;
+}
+
+TEST(Parity, ReadsWhatPythonWritesForNumbersThatAreNotFinite) {
+  NURI_SHARED_OR_SKIP(shared);
+  const test::TempDir dir;
+  copy_of(shared / "golden" / "deepseek_v3_plain", dir.path());
+  std::string expected = read_file(dir.path() / "expected.json");
+  const size_t brace = expected.find('{');
+  expected.insert(brace + 1, R"("smallest": Infinity, "least": -Infinity, "x": [NaN], "text": "NaN \" Infinity",)");
+  write_file_atomic(dir.path() / "expected.json", expected);
+  expect_parity(dir.path(), 30);
 }
 
 TEST(Parity, ATighterBoundFails) {
