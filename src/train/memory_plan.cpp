@@ -6,6 +6,26 @@
 #include "train/step.h"
 
 namespace nuri {
+namespace {
+
+/// A lower bound of what the run needs, found quickly: activations grow at least linearly with the tokens of one
+/// forward, so half of what so many rows would add is surely needed.
+int64_t least_bytes(const DeepseekV3Config& config, const Recipe& recipe) {
+  constexpr int64_t kProbeTokens = 1024;
+  Recipe probe = recipe;
+  probe.grad_shards = 1;
+  probe.micro_rows = 0;
+  probe.length = std::min(recipe.length, kProbeTokens);
+  const auto activations = [&](int64_t rows) {
+    probe.batch_rows = rows;
+    return static_cast<double>(plan_memory(config, probe).bytes[static_cast<size_t>(Owner::activations)]);
+  };
+  const double tokens = static_cast<double>(recipe.rows_of_a_forward()) * static_cast<double>(recipe.length);
+  return static_cast<int64_t>(0.5 * (activations(2) - activations(1)) / static_cast<double>(probe.length) * tokens);
+}
+
+}  // namespace
+
 MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe) {
   const MetaScope meta;
   DeepseekV3::Options options;
@@ -15,9 +35,11 @@ MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe) {
   DeepseekV3 model(config, options);
   AdamW optimizer(model.parameters(), recipe.adamw_options());
   TrainStep step(model, optimizer, recipe.step_options());
-  const size_t size = static_cast<size_t>(recipe.batch_rows * (recipe.length + 1));
+  // A third forward of a shard finds what the second one found: two of each show the peak of any number.
+  const int64_t rows = recipe.grad_shards * std::min(recipe.batch_rows / recipe.grad_shards, 2 * recipe.rows_at_once());
+  const size_t size = static_cast<size_t>(rows * (recipe.length + 1));
   const std::vector<int32_t> tokens(size, 0), documents(size, 0);
-  StepResult result = step.gradients(tokens, documents, recipe.batch_rows);
+  StepResult result = step.gradients(tokens, documents, rows);
   step.apply(result, 0, 1);
   MemoryPlan plan;
   const auto use = memory_use();
@@ -63,20 +85,36 @@ std::string bytes_text(int64_t bytes) {
   return fmt::format("{} B", bytes);
 }
 
-void require_memory(const MemoryPlan& plan, int64_t limit, const DeepseekV3Config& config, const Recipe& recipe) {
-  if (plan.total <= limit) return;
-  // Fewer rows of one forward need less memory and change no bit: look for the most that fit.
-  std::string advice;
-  Recipe smaller = recipe;
-  for (int64_t rows = recipe.rows_at_once() / 2; rows >= 1 && advice.empty(); rows /= 2) {
-    smaller.micro_rows = rows;
-    const MemoryPlan p = plan_memory(config, smaller);
-    if (p.total <= limit)
-      advice = fmt::format("with --set micro_rows={} it needs {} and gives the same bits", rows, bytes_text(p.total));
+MemoryPlan require_memory(int64_t limit, const DeepseekV3Config& config, const Recipe& recipe) {
+  // Fewer rows of one forward need less memory and change no bit: where the recipe's do not fit, the most that do are
+  // looked for.
+  int64_t needed = 0;
+  std::string table;
+  Recipe tried = recipe;
+  for (int64_t rows = recipe.rows_of_a_forward(); rows >= 1; rows /= 2) {
+    const bool as_asked = rows == recipe.rows_of_a_forward();
+    if (!as_asked) tried.micro_rows = rows;
+    const int64_t least = least_bytes(config, tried);
+    if (least > limit) {  // so much that counting it exactly would take long
+      if (as_asked) needed = least;
+      continue;
+    }
+    const MemoryPlan plan = plan_memory(config, tried);
+    if (as_asked) {
+      if (plan.total <= limit) return plan;
+      needed = plan.total;
+      table = "\n" + plan_text(plan);
+    } else if (plan.total <= limit) {
+      fail(
+          "this run needs {}{} of memory, {} are allowed; with --set micro_rows={} it needs {} and gives the same "
+          "bits{}",
+          table.empty() ? "at least " : "", bytes_text(needed), bytes_text(limit), rows, bytes_text(plan.total), table);
+    }
   }
-  if (advice.empty()) advice = "not even one row at a time fits: use a smaller model, or a machine with more memory";
-  fail("this run needs {} of memory, {} are allowed; {}\n{}", bytes_text(plan.total), bytes_text(limit), advice,
-       plan_text(plan));
+  fail(
+      "this run needs {}{} of memory, {} are allowed; not even one row at a time fits: use shorter rows (length), a "
+      "smaller model, or a machine with more memory{}",
+      table.empty() ? "at least " : "", bytes_text(needed), bytes_text(limit), table);
 }
 
 }  // namespace nuri

@@ -28,7 +28,8 @@ std::string plan_text(const MemoryPlan& plan);
 int64_t parse_bytes(const std::string& text);
 std::string bytes_text(int64_t bytes);  ///< "1.53 GiB"
 
-/// Error when the plan needs more than `limit`, saying what would fit: fewer rows at once, if that helps, and how many.
-void require_memory(const MemoryPlan& plan, int64_t limit, const DeepseekV3Config& config, const Recipe& recipe);
+/// The plan of a run that needs at most `limit`. Error: it needs more, with what would fit: fewer rows at once, if that
+/// helps, and how many.
+MemoryPlan require_memory(int64_t limit, const DeepseekV3Config& config, const Recipe& recipe);
 
 }  // namespace nuri

@@ -1,6 +1,7 @@
 // A training recipe: every key, its unit, its default and what it means, in one list. Files are TOML, flat keys.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -101,6 +102,8 @@ struct Recipe {
 
   Precision precision_kind() const { return precision == "f32" ? Precision::f32 : Precision::bf16; }
   MlaForm form() const { return mla_form == "absorbed" ? MlaForm::absorbed : MlaForm::expanded; }
+  /// Rows that one forward really has: shards and steps end it early.
+  int64_t rows_of_a_forward() const { return std::min(rows_at_once(), batch_rows / grad_shards); }
   int64_t rows_at_once() const { return micro_rows > 0 ? micro_rows : batch_rows; }
   int64_t tokens_per_step() const { return batch_rows * length; }
   StepOptions step_options() const;

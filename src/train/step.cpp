@@ -11,6 +11,10 @@ namespace nuri {
 void check_step_options(const StepOptions& o, int64_t rows) {
   NURI_CHECK(o.length >= 1, "length = {}: a row needs at least one token to predict", o.length);
   NURI_CHECK(rows >= 1, "batch_rows = {}: a step needs at least one row", rows);
+  constexpr int64_t kMostTokens = int64_t(1) << 27;
+  NURI_CHECK(rows <= kMostTokens / (o.length + 1),
+             "batch_rows = {} of length = {} tokens: a step holds at most {} tokens; lower one of them", rows, o.length,
+             kMostTokens);
   NURI_CHECK(o.grad_shards >= 1 && std::has_single_bit(static_cast<uint64_t>(o.grad_shards)),
              "grad_shards = {} is not a power of two; use 1, 2, 4, ...", o.grad_shards);
   NURI_CHECK(rows % o.grad_shards == 0, "batch_rows = {} does not divide into grad_shards = {} equal runs", rows,

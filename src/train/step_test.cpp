@@ -5,7 +5,9 @@
 
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/philox.h"
+#include "base/test_support.h"
 #include "base/threads.h"
 #include "models/load.h"
 #include "train/memory_plan.h"
@@ -148,13 +150,32 @@ TEST(MemoryPlan, RefusesAndSaysWhatFits) {
   const MemoryPlan least = plan_memory(config(), recipe);
   recipe.micro_rows = 0;
   EXPECT_LT(least.total, plan.total);
-  EXPECT_NO_THROW(require_memory(plan, plan.total, config(), recipe));
-  try {
-    require_memory(plan, (plan.total + least.total) / 2, config(), recipe);
-    FAIL();
-  } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("micro_rows="), std::string::npos) << e.what();
-  }
+  EXPECT_EQ(require_memory(plan.total, config(), recipe).total, plan.total);
+  const auto refusal = [&](int64_t limit) { return test::error_of([&] { require_memory(limit, config(), recipe); }); };
+  EXPECT_NE(refusal((plan.total + least.total) / 2).find("micro_rows="), std::string::npos);
+  EXPECT_NE(refusal(1 << 20).find("not even one row"), std::string::npos);
+}
+
+TEST(MemoryPlan, RefusesHugeStepsWithoutCountingThemOut) {
+  Recipe recipe;
+  recipe.batch_rows = 1000;
+  recipe.length = 100'000;
+  const double begin = seconds_now();
+  const std::string error = test::error_of([&] { require_memory(int64_t{1} << 30, config(), recipe); });
+  EXPECT_NE(error.find("at least"), std::string::npos) << error;
+  EXPECT_LT(seconds_now() - begin, 60);
+  recipe.length = 1 << 24;
+  EXPECT_NE(test::error_of([&] { recipe.validate(); }).find("lower one"), std::string::npos);
+}
+
+TEST(MemoryPlan, OfManyForwardsIsThatOfTwo) {
+  Recipe recipe;
+  recipe.length = 32;
+  recipe.micro_rows = 2;
+  recipe.batch_rows = 4;
+  const MemoryPlan two = plan_memory(config(), recipe);
+  recipe.batch_rows = 32;
+  EXPECT_EQ(plan_memory(config(), recipe).bytes, two.bytes);
 }
 
 TEST(ParseBytes, ReadsSizes) {

@@ -83,10 +83,9 @@ class Run {
   }
 
   void plan() {
-    const MemoryPlan plan = plan_memory(options_.recipe.model, recipe_);
-    summary_.memory_planned = plan.total;
     const int64_t limit = std::min(options_.memory_limit.value_or(INT64_MAX), memory_allowed());
-    require_memory(plan, limit, options_.recipe.model, recipe_);
+    const MemoryPlan plan = require_memory(limit, options_.recipe.model, recipe_);
+    summary_.memory_planned = plan.total;
     if (!options_.quiet) {
       const ParameterCounts n = count_parameters(options_.recipe.model);
       fmt::print(stderr, "model: {:.2f} M parameters, {:.2f} M active; {} steps of {} tokens, {}, {} MLA\n",
