@@ -2,6 +2,7 @@
 
 #include <toml++/toml.h>
 
+#include <charconv>
 #include <cmath>
 #include <set>
 
@@ -130,9 +131,12 @@ std::map<std::string, double> Recipe::source_weights() const {
     const size_t end = std::min(weights.find(',', begin), weights.size());
     const std::string item = weights.substr(begin, end - begin);
     const size_t equals = item.rfind('=');
-    char* rest = nullptr;
-    const double value = equals == std::string::npos ? -1 : std::strtod(item.c_str() + equals + 1, &rest);
-    NURI_CHECK(equals != std::string::npos && equals > 0 && rest && *rest == '\0' && value >= 0 && value <= 1e6,
+    double value = -1;
+    const char* const end_of_item = item.data() + item.size();
+    const auto [rest, error] = equals == std::string::npos
+                                   ? std::from_chars_result{end_of_item, std::errc::invalid_argument}
+                                   : std::from_chars(item.data() + equals + 1, end_of_item, value);
+    NURI_CHECK(error == std::errc() && equals > 0 && rest == end_of_item && value >= 0 && value <= 1e6,
                "weights: '{}' is not source=number with a number from 0 to 1e6", item);
     out[item.substr(0, equals)] = value;
     begin = end + 1;

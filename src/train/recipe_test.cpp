@@ -66,6 +66,8 @@ TEST_F(RecipeFile, ErrorsNameTheKeyAndTheRemedy) {
   EXPECT_NE(error("config = \"absent.json\"\n").find("absent.json"), std::string::npos);
   EXPECT_NE(error(ok, {"lr"}).find("key=value"), std::string::npos);
   EXPECT_NE(error(ok + "eps = 1e-20\n").find("eps"), std::string::npos);
+  for (const char* weights : {"ko=", "=1", "ko", "ko=1x", "ko=-1", "ko=nan", ",", "ko=1,,en=1"})
+    EXPECT_NE(error(ok + "weights = \"" + weights + "\"\n").find("source=number"), std::string::npos) << weights;
 }
 
 TEST_F(RecipeFile, TheShippedRecipesLoad) {
