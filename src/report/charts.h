@@ -1,6 +1,7 @@
 // Charts as inline SVG: lines and heat maps. Colours come from the page's style sheet, so they follow light and dark.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -45,7 +46,8 @@ struct HeatMap {
   std::vector<double> values = {};                               // [n_rows, n_columns]
   std::vector<std::string> row_labels = {}, column_labels = {};  // empty: 0, 1, 2, ...
   Scale scale = Scale::sequential;
-  double centre = 1;  // of a diverging scale
+  double centre = 1;         // of a diverging scale
+  double least = -HUGE_VAL;  // no value can be below: the legend begins there
 };
 
 /// <figure> elements. Sizes that do not belong together are our own bug (assert).

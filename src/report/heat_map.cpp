@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "base/error.h"
 #include "report/axis.h"
@@ -78,18 +79,17 @@ int64_t label_stride(int64_t n, double cell, double space) {
 std::string legend_bar(const HeatMap& map, const ColourScale& scale, double x, double y, double width) {
   std::string out;
   constexpr int kSteps = 48;
+  const double low = std::max(scale.low, map.least), span = scale.high - low;
   for (int i = 0; i < kSteps; ++i) {
     out += fmt::format("<rect x=\"{:.2f}\" y=\"{:.1f}\" width=\"{:.2f}\" height=\"9\" fill=\"{}\"/>",
-                       x + width * i / kSteps, y, width / kSteps + 0.4, colour_at(map.scale, (i + 0.5) / kSteps));
+                       x + width * i / kSteps, y, width / kSteps + 0.4,
+                       colour_at(map.scale, scale(low + span * (i + 0.5) / kSteps)));
   }
-  for (int i = 0; i <= 2; ++i) {
-    const double value = scale.low + (scale.high - scale.low) * i / 2;
-    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\" dy=\"1.15em\">{}</text>", x + width * i / 2,
-                       y + 9,
-                       i == 0   ? "start"
-                       : i == 1 ? "middle"
-                                : "end",
-                       fmt::format("{:.3g}", value));
+  const double middle = map.scale == Scale::diverging ? map.centre : low + span / 2;
+  const std::pair<double, const char*> marks[] = {{low, "start"}, {middle, "middle"}, {scale.high, "end"}};
+  for (const auto& [value, anchor] : marks) {
+    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\" dy=\"1.15em\">{:.3g}</text>",
+                       x + width * (value - low) / span, y + 9, anchor, value);
   }
   return out;
 }

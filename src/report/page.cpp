@@ -31,6 +31,10 @@ void Page::add_heading(const Label& heading) {
 
 void Page::add_text(const Label& text) { add(Kind::block, fmt::format("<p>{}</p>\n", report::html(text))); }
 
+void Page::add_code(const std::string& text) {
+  add(Kind::block, fmt::format("<pre class=\"code\">{}</pre>\n", escape(text)));
+}
+
 void Page::add_table(const std::vector<Label>& columns, const std::vector<std::vector<std::string>>& rows) {
   std::vector<const char*> classes(columns.size(), "");
   for (size_t c = 0; c < columns.size(); ++c) {

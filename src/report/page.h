@@ -26,6 +26,8 @@ class Page {
   /// Starts a section and puts it into the list of contents.
   void add_heading(const Label& heading);
   void add_text(const Label& text);
+  /// Lines in a fixed-width face, as they are.
+  void add_code(const std::string& text);
   /// Cells are shown as given; columns whose cells are all numbers are aligned to the right. Every row has as many
   /// cells as there are columns (assert).
   void add_table(const std::vector<Label>& columns, const std::vector<std::vector<std::string>>& rows);

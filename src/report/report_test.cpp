@@ -200,6 +200,15 @@ TEST(Page, ChartsWithNothingToDraw) {
   EXPECT_NE(text.find("<circle"), std::string::npos);
 }
 
+TEST(HeatMap, LegendBeginsAtTheLeastPossibleValue) {
+  HeatMap map{.title = "load", .n_rows = 1, .n_columns = 2, .values = {0.2, 2.09}, .scale = Scale::diverging};
+  EXPECT_NE(render(map).find(">-0.09<"), std::string::npos);
+  map.least = 0;
+  const std::string svg = render(map);
+  EXPECT_EQ(svg.find(">-0"), std::string::npos);
+  for (const char* mark : {">0<", ">1<", ">2.09<"}) EXPECT_NE(svg.find(mark), std::string::npos) << mark;
+}
+
 TEST(HeatMap, LargeMatrixIsAveraged) {
   HeatMap map{.title = "large", .n_rows = 600, .n_columns = 1000};
   map.values.assign(600000, 1.0);

@@ -50,6 +50,7 @@ dt{color:var(--soft);font-size:12.5px}dd{margin:0;font-size:16px;font-variant-nu
 .samples{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:14px;margin:12px 0}
 .sample{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:10px 14px;break-inside:avoid}
 .sample h3{margin:0 0 6px;font-size:12.5px;font-weight:600;color:var(--soft)}
+pre.code{margin:8px 0 14px;overflow-x:auto;font:13px/1.5 ui-monospace,monospace}
 .sample pre{margin:0;white-space:pre-wrap;font:14px/1.6 inherit;font-family:inherit}
 .sample b{font-weight:600;color:var(--accent)}
 footer{color:var(--soft);font-size:13px;padding-top:24px;padding-bottom:32px}

@@ -1,4 +1,9 @@
 // report.html of a run, from its log.
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "arch/deepseek_v3.h"
 #include "base/file.h"
 #include "ledger/run_record.h"
 #include "report/page.h"
@@ -45,52 +50,95 @@ LineChart bits_chart(Label title, const std::vector<EvalRow>& evals, bool by_lan
   return chart_of(std::move(title), {"bits per byte", "바이트당 비트"}, std::move(series));
 }
 
+/// "1", "2", "MTP" by block; `config` is absent in a run that has saved nothing yet.
+std::string block_name(const std::optional<DeepseekV3Config>& config, size_t block) {
+  return config && static_cast<int64_t>(block) >= config->n_layers ? "MTP" : std::to_string(block);
+}
+
 /// Rows: layers with experts; columns: experts; load relative to the mean, over the last steps of the log.
-report::HeatMap load_map(const std::vector<StepRow>& steps) {
+report::HeatMap load_map(const std::vector<StepRow>& steps, const std::optional<DeepseekV3Config>& config) {
   constexpr size_t kLast = 20;
   report::HeatMap map;
   map.title = {"Load of experts, last steps", "전문가별 부하 (마지막 스텝들)"};
-  map.row_title = {"layer with experts", "전문가 층"};
+  map.row_title = {"layer", "층"};
   map.column_title = {"expert", "전문가"};
   map.value_title = {"tokens / mean", "토큰 / 평균"};
   map.scale = report::Scale::diverging;
   map.centre = 1;
+  map.least = 0;
   const auto& shape = steps.back().expert_counts;
+  const size_t n_experts = shape[0].size();
+  // Rows of another shape are of another model, or damaged.
+  const auto fits = [&](const StepRow& row) {
+    return row.expert_counts.size() == shape.size() &&
+           std::all_of(row.expert_counts.begin(), row.expert_counts.end(),
+                       [&](const std::vector<int64_t>& counts) { return counts.size() == n_experts; });
+  };
+  if (!fits(steps.back())) return map;
   map.n_rows = static_cast<int64_t>(shape.size());
-  map.n_columns = shape.empty() ? 0 : static_cast<int64_t>(shape[0].size());
+  map.n_columns = static_cast<int64_t>(n_experts);
+  std::vector<size_t> blocks;
+  for (size_t b = 0; b < steps.back().layer_rms.size(); ++b)
+    if (config && config->is_moe_layer(static_cast<int64_t>(b))) blocks.push_back(b);
   for (size_t layer = 0; layer < shape.size(); ++layer) {
-    std::vector<double> sums(shape[layer].size(), 0);
+    map.row_labels.push_back(blocks.size() == shape.size() ? block_name(config, blocks[layer]) : std::to_string(layer));
+    std::vector<double> sums(n_experts, 0);
     double total = 0;
-    for (size_t i = steps.size() > kLast ? steps.size() - kLast : 0; i < steps.size(); ++i)
-      for (size_t e = 0; e < sums.size(); ++e) {
+    for (size_t i = steps.size() > kLast ? steps.size() - kLast : 0; i < steps.size(); ++i) {
+      if (!fits(steps[i])) continue;
+      for (size_t e = 0; e < n_experts; ++e) {
         const double n = static_cast<double>(steps[i].expert_counts[layer][e]);
         sums[e] += n;
         total += n;
       }
-    for (double sum : sums) map.values.push_back(total > 0 ? sum * static_cast<double>(sums.size()) / total : 0);
+    }
+    for (double sum : sums) map.values.push_back(total > 0 ? sum * static_cast<double>(n_experts) / total : 0);
   }
   return map;
 }
 
 LineChart layer_chart(Label title, Label y, const std::vector<StepRow>& steps,
-                      const std::vector<double> StepRow::*values) {
+                      const std::optional<DeepseekV3Config>& config, const std::vector<double> StepRow::*values) {
   std::vector<Series> series;
   for (size_t layer = 0; layer < (steps.back().*values).size(); ++layer) {
-    const std::string name = std::to_string(layer);
-    series.push_back(series_of({"layer " + name, name + "층"}, steps, [&](const StepRow& row) {
-      return layer < (row.*values).size() ? (row.*values)[layer] : 0.0;
-    }));
+    const std::string name = block_name(config, layer);
+    const Label label = name == "MTP" ? Label(name) : Label("layer " + name, name + "층");
+    series.push_back(series_of(
+        label, steps, [&](const StepRow& row) { return layer < (row.*values).size() ? (row.*values)[layer] : NAN; }));
   }
   return chart_of(std::move(title), std::move(y), std::move(series));
 }
 
+/// A result of the record under the name that readers know.
+std::pair<Label, std::string> result_fact(const std::string& name, double value) {
+  if (name == "loss") return {{"training loss, all terms", "학습 손실 (전체)"}, fmt::format("{:.4f}", value)};
+  if (name == "bits_per_byte")
+    return {{"validation, bits per byte", "검증, 바이트당 비트"}, fmt::format("{:.4f}", value)};
+  if (name == "tokens_per_s") return {{"tokens/s (median)", "토큰/초 (중앙값)"}, fmt::format("{:.0f}", value)};
+  if (name == "mfu") return {{"MFU", "MFU"}, fmt::format("{:.1f} %", 100 * value)};
+  return {name, fmt::format("{:.5g}", value)};
+}
+
+Label outcome_label(const std::string& outcome) {
+  if (outcome == "running") return {outcome, "진행 중"};
+  if (outcome == "finished") return {outcome, "완료"};
+  if (outcome == "stopped") return {outcome, "중단됨"};
+  if (outcome == "failed") return {outcome, "실패"};
+  return outcome;
+}
+
 }  // namespace
 
-void write_report(const std::filesystem::path& out) {
+void write_report(const std::filesystem::path& run) {
+  const std::filesystem::path out =
+      std::filesystem::absolute(run / "").lexically_normal().parent_path();  // "runs/nano/" has a name too
   const RunLog log = read_log(out / "log.jsonl");
   const RunRecord record = read_run_record(out / "run.json");
+  const Label outcome = outcome_label(record.outcome);
+  std::optional<DeepseekV3Config> config;
+  if (std::filesystem::exists(out / "config.json")) config = read_config(out / "config.json");
   report::Page page({"Training run " + out.filename().string(), "학습 보고서 " + out.filename().string()},
-                    {record.started + ", " + record.outcome, record.started + ", " + record.outcome});
+                    {record.started + ", " + outcome.en, record.started + ", " + outcome.ko});
   page.add_heading({"The run", "실행"});
   std::vector<std::pair<Label, std::string>> facts = {
       {{"outcome", "결과"}, record.outcome + (record.reason.empty() ? "" : ": " + record.reason)},
@@ -104,7 +152,7 @@ void write_report(const std::filesystem::path& out) {
        fmt::format("{}, {} threads, {}", record.machine.cpu, record.machine.threads, record.machine.level)},
       {{"arithmetic profile", "연산 프로파일"}, record.profile},
       {{"commit", "커밋"}, record.commit}};
-  for (const auto& [name, value] : record.results) facts.push_back({{name, name}, fmt::format("{:.5g}", value)});
+  for (const auto& [name, value] : record.results) facts.push_back(result_fact(name, value));
   for (const auto& [name, value] : record.hashes) facts.push_back({{"hash of " + name, name + " 해시"}, value});
   page.add_key_values(facts);
   if (!log.steps.empty()) {
@@ -131,14 +179,14 @@ void write_report(const std::filesystem::path& out) {
     speed.from_zero = true;
     page.add_line_chart(speed);
     page.add_heading({"Balance and health", "균형과 상태"});
-    if (!steps.back().expert_counts.empty()) page.add_heat_map(load_map(steps));
+    if (!steps.back().expert_counts.empty()) page.add_heat_map(load_map(steps, config));
     page.add_line_chart(
         chart_of({"Most loaded expert", "가장 바쁜 전문가"}, {"max / mean", "최대 / 평균"},
                  {series_of({"worst layer", "최악의 층"}, steps, [](const StepRow& r) { return r.worst_load; })}));
     page.add_line_chart(
-        layer_chart({"Residual stream, RMS", "잔차 흐름 RMS"}, {"RMS", "RMS"}, steps, &StepRow::layer_rms));
-    page.add_line_chart(
-        layer_chart({"Largest attention logit", "최대 어텐션 로짓"}, {"logit", "로짓"}, steps, &StepRow::layer_logit));
+        layer_chart({"Residual stream, RMS", "잔차 흐름 RMS"}, {"RMS", "RMS"}, steps, config, &StepRow::layer_rms));
+    page.add_line_chart(layer_chart({"Largest attention logit", "최대 어텐션 로짓"}, {"logit", "로짓"}, steps, config,
+                                    &StepRow::layer_logit));
   }
   if (!log.samples.empty()) {
     page.add_heading({"Samples", "생성 예"});
@@ -151,7 +199,7 @@ void write_report(const std::filesystem::path& out) {
     page.add_samples(samples);
   }
   page.add_heading({"Recipe", "레시피"});
-  page.add_text({record.recipe, record.recipe});
+  page.add_code(record.recipe);
   write_file_atomic(out / "report.html", page.html());
 }
 

@@ -1,0 +1,70 @@
+// report.html from logs that are whole, of another shape, or damaged.
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+#include "base/test_support.h"
+#include "ledger/run_record.h"
+#include "train/metrics.h"
+#include "train/trainer.h"
+
+namespace nuri {
+namespace {
+
+StepRow row(int64_t step, std::vector<std::vector<int64_t>> counts) {
+  StepRow r;
+  r.step = step;
+  r.tokens = 64 * step;
+  r.loss = r.main = r.mtp = 3;
+  r.seconds = 0.5;
+  r.layer_rms = r.layer_logit = {1, 2, 3};
+  r.expert_counts = std::move(counts);
+  return r;
+}
+
+std::string page_of(const fs::path& run, const std::string& log, const RunRecord& record = {}) {
+  write_file_atomic(run / "log.jsonl", log);
+  write_file_atomic(run / "run.json", run_record_json(record));
+  write_report(run / "");
+  return read_file(run / "report.html");
+}
+
+std::string log_of(const fs::path& dir, const std::vector<StepRow>& rows) {
+  fs::remove(dir / "rows");
+  {
+    LogWriter log(dir / "rows", 0);
+    for (const StepRow& r : rows) log.write(r);
+  }
+  return read_file(dir / "rows");
+}
+
+TEST(Report, NamesTheRunItsResultsAndItsLayers) {
+  const test::TempDir dir;
+  const fs::path run = dir.path() / "first-run";
+  fs::create_directories(run);
+  write_file_atomic(run / "config.json",
+                    R"({"model_type": "deepseek_v3", "num_hidden_layers": 2, "first_k_dense_replace": 1})");
+  RunRecord record;
+  record.outcome = "finished";
+  record.recipe = "lr = 1e-3    # peak\n";
+  record.results = {{"mfu", 0.25}, {"bits_per_byte", 1.5}};
+  const std::string page =
+      page_of(run, log_of(dir.path(), {row(1, {{5, 3}, {4, 4}}), row(2, {{1, 7}, {8, 0}})}), record);
+  for (const char* part :
+       {"Training run first-run", "25.0 %", "validation, bits per byte", "완료", ">MTP<", "lr = 1e-3    # peak"})
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+  for (const char* part : {">nan", "bits_per_byte", ">layer 2<"}) EXPECT_EQ(page.find(part), std::string::npos) << part;
+}
+
+TEST(Report, DamagedLogsStillMakeAPage) {
+  const test::TempDir dir;
+  const std::string good = log_of(dir.path(), {row(1, {{5, 3}, {4, 4}})});
+  for (const std::string& log :
+       {std::string(), std::string("{\n"), std::string("{\"kind\":\"step\",\"step\":1}\n"),
+        good + log_of(dir.path(), {row(2, {{1, 2, 3}})}), good + log_of(dir.path(), {row(2, {{1, 2}, {3}})}),
+        good + log_of(dir.path(), {row(2, {{}})}), good + log_of(dir.path(), {row(2, {})}),
+        good + log_of(dir.path(), {row(2, {{1, 2}, {3, 4}, {5, 6}})}), good + good.substr(0, good.size() / 2)})
+    EXPECT_NE(page_of(dir.path(), log).find("</html>"), std::string::npos) << log;
+}
+
+}  // namespace
+}  // namespace nuri
