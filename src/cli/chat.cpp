@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 
 #include "cli/model_options.h"
@@ -20,19 +21,43 @@ void Conversation::set_system(const std::string& text) {
   if (!text.empty()) history_.insert(history_.begin(), Message{"system", text});
 }
 
+void Conversation::clear() {
+  std::erase_if(history_, [](const Message& m) { return m.role != "system"; });
+}
+
+std::vector<int32_t> Conversation::render_what_fits() {
+  const int64_t context = model_.config().max_seq_len, room = std::min(max_tokens_, context / 4);
+  for (;;) {
+    std::vector<int32_t> ids = template_.render(history_, true);
+    const auto first_turn =
+        std::find_if(history_.begin(), history_.end(), [](const Message& m) { return m.role == "user"; });
+    const auto next_turn =
+        std::find_if(first_turn + 1, history_.end(), [](const Message& m) { return m.role == "user"; });
+    if (static_cast<int64_t>(ids.size()) + room <= context || next_turn == history_.end()) return ids;
+    history_.erase(first_turn, next_turn);
+  }
+}
+
 std::string Conversation::ask(const std::string& question, const std::function<bool(std::string_view)>& on_text) {
-  history_.push_back({"user", question});
-  GenerateRequest r;
-  r.prompt = template_.render(history_, true);
-  r.max_tokens = max_tokens_;
-  r.sampler = sampler_;
-  r.sequence = turn_++;
-  if (const auto eos = tokenizer_.eos_id()) r.stop_ids.push_back(*eos);
-  if (const auto user = tokenizer_.token_id("<｜User｜>")) r.stop_ids.push_back(*user);  // the model asks itself on
-  const std::vector<Reply> reply =
-      Generator(model_, tokenizer_).run({r}, [&](size_t, std::string_view text) { return !on_text || on_text(text); });
-  history_.push_back({"assistant", reply[0].text});
-  return reply[0].text;
+  const std::vector<Message> before = history_;
+  try {
+    history_.push_back({"user", question});
+    GenerateRequest r;
+    r.prompt = render_what_fits();
+    r.max_tokens = max_tokens_;
+    r.sampler = sampler_;
+    r.sequence = turn_++;
+    if (const auto eos = tokenizer_.eos_id()) r.stop_ids.push_back(*eos);
+    if (const auto user = tokenizer_.token_id("<｜User｜>")) r.stop_ids.push_back(*user);  // the model asks itself on
+    const std::vector<Reply> reply = Generator(model_, tokenizer_).run({r}, [&](size_t, std::string_view text) {
+      return !on_text || on_text(text);
+    });
+    history_.push_back({"assistant", reply[0].text});
+    return reply[0].text;
+  } catch (const Error&) {
+    history_ = before;
+    throw;
+  }
 }
 
 int chat_loop(Conversation& conversation) {
@@ -42,6 +67,7 @@ int chat_loop(Conversation& conversation) {
         "Type a question; /clear forgets the conversation, /quit or Ctrl-D ends.\n질문을 입력하세요. /clear: 대화 "
         "지우기, /quit 또는 Ctrl-D: 끝.\n");
   std::string line;
+  bool failed = false;
   for (;;) {
     if (terminal) {
       fmt::print("> ");
@@ -54,15 +80,21 @@ int chat_loop(Conversation& conversation) {
     }
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const SignalScope signals;  // Ctrl-C ends the answer, not the program
-    conversation.ask(line, [](std::string_view text) {
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      std::fflush(stdout);
-      return !SignalScope::stop_asked();
-    });
+    try {
+      conversation.ask(line, [](std::string_view text) {
+        std::fwrite(text.data(), 1, text.size(), stdout);
+        std::fflush(stdout);
+        return !SignalScope::stop_asked();
+      });
+    } catch (const Error& error) {  // of one question; the next may be better
+      std::fprintf(stderr, "nuri: %s\n", error.what());
+      failed = true;
+    }
     fmt::print("\n");
+    std::fflush(stdout);
   }
   if (terminal) fmt::print("\n");
-  return kExitOk;
+  return failed && !terminal ? kExitUsage : kExitOk;
 }
 
 namespace {

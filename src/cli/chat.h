@@ -15,11 +15,17 @@ class Conversation {
  public:
   Conversation(DeepseekV3& model, const Tokenizer& tokenizer, const SamplerOptions& sampler, int64_t max_tokens);
   void set_system(const std::string& text);
-  /// The model's answer to one more user message; text is passed on as it comes.
+  /// The model's answer to one more user message; text is passed on as it comes. Where the conversation outgrows the
+  /// model's context, its oldest turns are left out. Error: the question alone does not fit, or is not UTF-8; the
+  /// conversation is then as before.
   std::string ask(const std::string& question, const std::function<bool(std::string_view)>& on_text = {});
-  void clear() { history_.clear(); }
+  /// Forgets all but the system text.
+  void clear();
 
  private:
+  /// Ids of the history with the marker of an answer, the oldest turns dropped until an answer has room.
+  std::vector<int32_t> render_what_fits();
+
   DeepseekV3& model_;
   const Tokenizer& tokenizer_;
   ChatTemplate template_;
@@ -29,7 +35,8 @@ class Conversation {
   uint64_t turn_ = 0;
 };
 
-/// Reads questions from standard input and answers them until its end. A terminal gets a prompt and help.
+/// Reads questions from standard input and answers them until its end. A terminal gets a prompt and help. A question
+/// that cannot be answered is reported and passed over; without a terminal the exit code tells of it.
 int chat_loop(Conversation& conversation);
 
 }  // namespace nuri
