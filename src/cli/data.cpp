@@ -66,11 +66,17 @@ struct Show {
 int show(const Show& o) {
   const fs::path run = o.run;
   const ResolvedRecipe recipe = load_recipe(run / "recipe.toml", {"config=config.json"});
+  const RunRecord record = read_run_record(run / "run.json");
+  NURI_CHECK(o.step >= 1, "--step {}: steps are counted from 1", o.step);
+  NURI_CHECK(record.outcome != "finished" || o.step <= record.steps, "{}: --step {}: the run ended with step {}",
+             run.string(), o.step, record.steps);
   std::string where = o.data;
   if (where.empty()) {  // the command of the run knows
-    const RunRecord record = read_run_record(run / "run.json");
-    for (size_t i = 0; i + 1 < record.command.size(); ++i)
-      if (record.command[i] == "--data") where = record.command[i + 1];
+    for (size_t i = 0; i < record.command.size(); ++i) {
+      const std::string& word = record.command[i];
+      if (word == "--data" && i + 1 < record.command.size()) where = record.command[i + 1];
+      if (word.starts_with("--data=")) where = word.substr(std::string_view("--data=").size());
+    }
     NURI_CHECK(!where.empty(), "{}: does not say where the data lies; name it with --data",
                (run / "run.json").string());
   }
@@ -81,7 +87,6 @@ int show(const Show& o) {
   options.weights = recipe.recipe.source_weights();
   const data::Loader loader(dataset, options);
   const Tokenizer tokenizer = Tokenizer::load(dataset.tokenizer_dir());
-  NURI_CHECK(o.step >= 1, "--step {}: steps are counted from 1", o.step);
   const uint64_t first = static_cast<uint64_t>((o.step - 1) * recipe.recipe.batch_rows);
   fmt::print("{}", o.json ? data::show_rows_json(dataset, loader, tokenizer, first, recipe.recipe.batch_rows) + "\n"
                           : data::show_rows(dataset, loader, tokenizer, first, recipe.recipe.batch_rows));

@@ -1,5 +1,6 @@
 #include "cli/documents.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -10,6 +11,14 @@
 namespace nuri {
 
 struct SourceDocuments::State {
+  State(std::vector<data::Source> sources, int64_t repeated_line_characters)
+      : stream(std::move(sources), {}, repeated_line_characters,
+               [this](const data::RawDocument& raw, const fs::path& file, const std::string& reason) {
+                 if (n_rejected++ == 0)
+                   first_rejected = fmt::format("{}: line {}: {}", file.string(), raw.line, reason);
+               }) {}
+  int64_t n_rejected = 0;
+  std::string first_rejected;
   data::CleanStream stream;
   std::vector<data::CleanDocument> batch;
   size_t at = 0;
@@ -26,7 +35,7 @@ std::vector<data::Source> parse_sources(const std::vector<std::string>& texts) {
 }  // namespace
 
 SourceDocuments::SourceDocuments(const std::vector<std::string>& sources, int64_t repeated_line_characters)
-    : state_(new State{data::CleanStream(parse_sources(sources), {}, repeated_line_characters), {}, 0}) {}
+    : state_(std::make_unique<State>(parse_sources(sources), repeated_line_characters)) {}
 
 SourceDocuments::~SourceDocuments() = default;
 
@@ -38,6 +47,12 @@ bool SourceDocuments::next(std::string& text) {
   }
   text = std::move(s.batch[s.at++].text);
   return true;
+}
+
+std::string SourceDocuments::rejected() const {
+  if (state_->n_rejected == 0) return {};
+  return fmt::format("{} bad row{} left out, the first: {}", state_->n_rejected, state_->n_rejected == 1 ? "" : "s",
+                     state_->first_rejected);
 }
 
 ProgressPrinter::ProgressPrinter() : begin_(seconds_now()), terminal_(isatty(STDERR_FILENO) == 1) {}

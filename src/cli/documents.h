@@ -16,6 +16,8 @@ class SourceDocuments {
   explicit SourceDocuments(const std::vector<std::string>& sources, int64_t repeated_line_characters = 60);
   ~SourceDocuments();
   bool next(std::string& text);
+  /// "3 bad rows left out, the first: FILE: line 2: no valid JSON"; empty where there was none. Known after the end.
+  std::string rejected() const;
 
  private:
   struct State;

@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/model_options.h"
 #include "cli/verbs.h"
+#include "text/ids_text.h"
 #include "text/tokenizer.h"
 
 namespace nuri {
@@ -16,22 +18,23 @@ namespace {
 
 struct Options {
   ModelOptions model;
-  std::vector<int32_t> tokens;
-  std::string text, file;
+  std::optional<std::string> tokens, text, file;
   bool json = false;
 };
 
 int run(const Options& o) {
-  const int given = !o.tokens.empty() + !o.text.empty() + !o.file.empty();
+  const int given = o.tokens.has_value() + o.text.has_value() + o.file.has_value();
   NURI_CHECK(given == 1, "give exactly one of --tokens, --text and --file");
   const std::unique_ptr<DeepseekV3> model = o.model.load();
   std::optional<Tokenizer> tokenizer;
   if (fs::exists(fs::path(o.model.directory) / "tokenizer.json")) tokenizer = Tokenizer::load(o.model.directory);
-  std::vector<int32_t> ids = o.tokens;
-  if (ids.empty()) {
+  std::vector<int32_t> ids;
+  if (o.tokens) {
+    ids = ids_from_text(*o.tokens, static_cast<int32_t>(model->config().vocab_size), "--tokens");
+  } else {
     NURI_CHECK(tokenizer, "{}: no tokenizer.json; score ids with --tokens instead", o.model.directory);
     if (const auto bos = tokenizer->bos_id()) ids.push_back(*bos);
-    tokenizer->encode_to(o.text.empty() ? read_file(o.file) : o.text, ids);
+    tokenizer->encode_to(o.text ? *o.text : read_file(*o.file), ids);
   }
   const std::vector<float> scores = score_tokens(*model, ids);
   double sum = 0;
@@ -61,8 +64,7 @@ int run(const Options& o) {
 Action add_score(CLI::App& app) {
   auto o = std::make_shared<Options>();
   o->model.add(app);
-  app.add_option("--tokens", o->tokens, "ids separated by commas; the first is given, the others are scored")
-      ->delimiter(',');
+  app.add_option("--tokens", o->tokens, "ids separated by commas or blanks; the first is given, the others are scored");
   app.add_option("--text", o->text, "text; a begin token is put before it");
   app.add_option("--file", o->file, "file with such a text");
   app.add_flag("--json", o->json, "print JSON, with hexadecimal floats too");

@@ -6,11 +6,11 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
-#include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/documents.h"
 #include "cli/verbs.h"
+#include "text/ids_text.h"
 #include "text/tokenizer_train.h"
 
 namespace nuri {
@@ -31,8 +31,15 @@ int train(const Train& o) {
   options.progress = [&](std::string_view work, int64_t done) { progress.show(fmt::format("{} {}", work, done)); };
   SourceDocuments documents(o.sources);
   const double begin = seconds_now();
-  const TokenizerTrainReport r =
-      train_tokenizer_to([&](std::string& text) { return documents.next(text); }, options, o.out);
+  const auto next = [&](std::string& text) {
+    if (documents.next(text)) return true;
+    if (const std::string rejected = documents.rejected(); !rejected.empty()) {
+      progress.end();
+      fmt::print(stderr, "note: {}\n", rejected);
+    }
+    return false;
+  };
+  const TokenizerTrainReport r = train_tokenizer_to(next, options, o.out);
   progress.end();
   const double seconds = seconds_now() - begin;
   if (o.json) {
@@ -61,32 +68,13 @@ int encode(const std::string& dir, const std::string& file, bool json) {
     fmt::print("{}\n", Json(ids).dump());
     return kExitOk;
   }
-  std::string out;
-  for (size_t i = 0; i < ids.size(); ++i) out += (i ? " " : "") + std::to_string(ids[i]);
-  fmt::print("{}\n", out);
+  fmt::print("{}\n", ids_to_text(ids));
   return kExitOk;
 }
 
 int decode(const std::string& dir, const std::string& file, bool skip_special) {
   const Tokenizer tokenizer = Tokenizer::load(dir);
-  const std::string text = read_file(file);
-  std::vector<int32_t> ids;
-  for (size_t i = 0; i < text.size();) {
-    if (std::string_view(" \t\r\n,").find(text[i]) != std::string_view::npos) {
-      ++i;
-      continue;
-    }
-    size_t end = i;
-    int64_t id = 0;
-    for (; end < text.size() && text[end] >= '0' && text[end] <= '9' && id < (int64_t(1) << 40); ++end)
-      id = 10 * id + (text[end] - '0');
-    NURI_CHECK(end > i && id < tokenizer.vocab_size(),
-               "{}: byte {}: found '{}', allowed are ids from 0 to {} separated by "
-               "blanks",
-               file, i, text.substr(i, 12), tokenizer.vocab_size() - 1);
-    ids.push_back(static_cast<int32_t>(id));
-    i = end;
-  }
+  const std::vector<int32_t> ids = ids_from_text(read_file(file), tokenizer.vocab_size(), file);
   const std::string out = tokenizer.decode(ids, skip_special);
   std::fwrite(out.data(), 1, out.size(), stdout);
   return kExitOk;
@@ -102,8 +90,8 @@ Action add_tokenizer(CLI::App& app) {
   CLI::App* train_app = app.add_subcommand("train", "byte-level BPE with DeepSeek's special tokens and chat template");
   train_app->add_option("TEXT", t->sources, "files, directories or patterns (.txt .md .html .jsonl, .gz, .zst)")
       ->required();
-  train_app->add_option("--vocab-size", t->vocab_size, "ids in all, special tokens included (default 32000)")
-      ->check(CLI::Range(300, 1 << 21));
+  train_app->add_option("--vocab-size", t->vocab_size,
+                        "ids in all: 256 bytes, special tokens and what is learned (default 32000)");
   train_app->add_option("--out", t->out, "directory for tokenizer.json and tokenizer_config.json")->required();
   train_app->add_option("--pattern", t->pattern, "pre-split: deepseek_v3 (default) or gpt2")
       ->check(CLI::IsMember({"deepseek_v3", "gpt2"}));
@@ -121,7 +109,8 @@ Action add_tokenizer(CLI::App& app) {
   encode_app->final_callback([=] { *action = [=] { return encode(*dir, *file, *json); }; });
   CLI::App* decode_app = app.add_subcommand("decode", "ids of a file to text");
   decode_app->add_option("DIR", *dir, "directory with tokenizer.json")->required();
-  decode_app->add_option("FILE", *file, "ids separated by blanks")->required();
+  decode_app->add_option("FILE", *file, "ids separated by blanks; as encode prints them, with --json or without")
+      ->required();
   decode_app->add_flag("--skip-special", *skip, "leave special tokens out");
   decode_app->final_callback([=] { *action = [=] { return decode(*dir, *file, *skip); }; });
   return [action] { return (*action)(); };

@@ -36,6 +36,23 @@ OrderedJson eval_json(const EvalResult& eval) {
   return j;
 }
 
+/// A word of a command line as a shell takes it.
+std::string shell_word(const std::string& word) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+/// What goes on with the run: its settings belong to it.
+std::string continuing_command(const Options& o) {
+  std::string text = fmt::format("nuri train {} --data {} --out {} --resume", shell_word(o.recipe), shell_word(o.data),
+                                 shell_word(o.out));
+  for (const std::string& setting : o.settings) text += " --set " + shell_word(setting);
+  return text;
+}
+
 void print_summary(const TrainSummary& s, const Options& o) {
   if (o.json) {
     OrderedJson j;
@@ -46,7 +63,7 @@ void print_summary(const TrainSummary& s, const Options& o) {
     j["flops"] = s.flops;
     j["seconds"] = s.seconds;
     j["tokens_per_s"] = s.tokens_per_s;
-    j["mfu"] = s.mfu;
+    j["mfu"] = s.mfu > 0 ? OrderedJson(s.mfu) : OrderedJson(nullptr);  // --quiet measures no peak
     j["memory_planned_bytes"] = s.memory_planned;
     j["memory_peak_bytes"] = s.memory_peak;
     j["loss"] = s.loss;
@@ -57,12 +74,12 @@ void print_summary(const TrainSummary& s, const Options& o) {
   }
   fmt::print("{} after {} of {} steps, {} tokens, {:.4g} FLOP, {}\n", s.outcome, s.steps, s.total_steps, s.tokens,
              s.flops, duration_text(s.seconds));
-  fmt::print("{:.0f} tokens/s (median), MFU {:.1f} %, memory planned {}, peak {}\n", s.tokens_per_s, 100 * s.mfu,
-             bytes_text(s.memory_planned), bytes_text(s.memory_peak));
+  fmt::print("{:.0f} tokens/s (median), {}memory planned {}, peak {}\n", s.tokens_per_s,
+             s.mfu > 0 ? fmt::format("MFU {:.1f} %, ", 100 * s.mfu) : "", bytes_text(s.memory_planned),
+             bytes_text(s.memory_peak));
   if (s.eval.all.bytes > 0) fmt::print("validation: {:.4f} bits per byte\n", s.eval.all.bits_per_byte());
   fmt::print("weights hash {}; report: {}\n", s.weights_hash, (fs::path(o.out) / "report.html").string());
-  if (s.outcome == "stopped")
-    fmt::print("continue with: nuri train {} --data {} --out {} --resume\n", o.recipe, o.data, o.out);
+  if (s.outcome == "stopped") fmt::print("continue with: {}\n", continuing_command(o));
 }
 
 int run(const Options& o) {

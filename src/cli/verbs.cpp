@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/nearest.h"
 #include "base/threads.h"
 #include "nuri_commit.h"
 
@@ -30,6 +31,31 @@ constexpr Verb kVerbs[] = {
 };
 
 std::vector<std::string> g_command_line;
+
+/// What to say where the first word that is no option, at either level, names no verb; "" where all do.
+std::string unknown_verb(const CLI::App& app, int argc, char** argv) {
+  const CLI::App* at = &app;
+  std::string path;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--threads") ++i;  // and its value
+    if (word.starts_with("-")) continue;
+    std::vector<std::string> names;
+    const CLI::App* next = nullptr;
+    for (const CLI::App* sub : at->get_subcommands([](const CLI::App*) { return true; })) {
+      names.push_back(sub->get_name());
+      if (sub->get_name() == word) next = sub;
+    }
+    if (names.empty()) return {};
+    const std::vector<std::string_view> views(names.begin(), names.end());
+    if (!next)
+      return fmt::format("unknown verb \"{}{}\"{}; allowed are {}", path, word, did_you_mean(word, views),
+                         fmt::join(names, ", "));
+    path += word + " ";
+    at = next;
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -59,8 +85,14 @@ int run_program(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    return code == 0 ? kExitOk : kExitUsage;
+    if (error.get_exit_code() == 0) return app.exit(error), kExitOk;  // help and version
+    const std::string found = unknown_verb(app, argc, argv);
+    if (!found.empty()) {
+      std::fprintf(stderr, "nuri: %s\n", found.c_str());
+    } else {
+      std::fprintf(stderr, "nuri: %s; see --help\n", error.what());
+    }
+    return kExitUsage;
   }
   try {
     if (threads > 0) set_thread_count(threads);

@@ -10,7 +10,8 @@ namespace nuri {
 std::vector<float> score_tokens(DeepseekV3& model, const std::vector<int32_t>& ids, int64_t chunk) {
   const DeepseekV3Config& c = model.config();
   const int64_t n = static_cast<int64_t>(ids.size()) - 1;
-  NURI_CHECK(n >= 1, "{} tokens: at least two are needed, as the first is given", ids.size());
+  NURI_CHECK(n >= 1, "{} token{} to score: at least two are needed, as the first is given", ids.size(),
+             ids.size() == 1 ? "" : "s");
   NURI_CHECK(n <= c.max_seq_len, "{} tokens; the model's context holds {} (max_position_embeddings)", ids.size(),
              c.max_seq_len);
   for (int32_t id : ids)
