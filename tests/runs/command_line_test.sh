@@ -19,6 +19,7 @@ expect 2 'unknown verb "tokeniser" \(did you mean "tokenizer"\?\)' "$nuri" token
 expect 2 'unknown verb "tokenizer trian" \(did you mean "train"\?\)' "$nuri" tokenizer trian
 expect 2 'subcommand is required' "$nuri"
 expect 0 'nuri 0' "$nuri" --version
+expect 0 'Exit codes: 0 done; 1 ' "$nuri" --help
 
 # Tokenizer: the smallest vocabulary, one that the text cannot fill, rows that are none.
 expect 2 'allowed are 276' "$nuri" tokenizer train "$work/text.jsonl" --vocab-size 275 --out "$work/t"
