@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -19,7 +18,7 @@ struct Options {
   ModelOptions model;
   SamplingOptions sampling;
   std::vector<std::string> prompts, stops;
-  std::optional<std::string> file;
+  std::string file;
   int64_t max_tokens = 256, batch = 16, cache_tokens = 0;
   bool json = false;
 };
@@ -43,8 +42,8 @@ std::vector<std::string> read_prompts(const std::string& file) {
 }
 
 int run(const Options& o) {
-  NURI_CHECK(o.prompts.empty() == o.file.has_value(), "give either --prompt (also several) or --file");
-  const std::vector<std::string> prompts = o.file ? read_prompts(*o.file) : o.prompts;
+  NURI_CHECK(o.prompts.empty() != o.file.empty(), "give either --prompt (also several) or --file");
+  const std::vector<std::string> prompts = o.file.empty() ? o.prompts : read_prompts(o.file);
   const SamplerOptions sampler = o.sampling.sampler();
   const std::unique_ptr<DeepseekV3> model = o.model.load();
   const Tokenizer tokenizer = Tokenizer::load(o.model.directory);
@@ -61,7 +60,7 @@ int run(const Options& o) {
     requests.push_back(std::move(r));
   }
   Generator generator(*model, tokenizer, {.batch = o.batch, .cache_tokens = o.cache_tokens});
-  const bool stream = prompts.size() == 1 && !o.json && !o.file;
+  const bool stream = prompts.size() == 1 && !o.json && o.file.empty();
   const double begin = seconds_now();
   const std::vector<Reply> replies = generator.run(requests, [&](size_t, std::string_view text) {
     if (stream) {

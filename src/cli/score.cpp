@@ -18,23 +18,26 @@ namespace {
 
 struct Options {
   ModelOptions model;
-  std::optional<std::string> tokens, text, file;
+  std::string tokens, text, file;  // may be given and empty
+  const CLI::Option *tokens_option = nullptr, *text_option = nullptr, *file_option = nullptr;
   bool json = false;
 };
 
 int run(const Options& o) {
-  const int given = o.tokens.has_value() + o.text.has_value() + o.file.has_value();
+  const bool by_tokens = !o.tokens_option->empty(), by_text = !o.text_option->empty(),
+             by_file = !o.file_option->empty();
+  const int given = by_tokens + by_text + by_file;
   NURI_CHECK(given == 1, "give exactly one of --tokens, --text and --file");
   const std::unique_ptr<DeepseekV3> model = o.model.load();
   std::optional<Tokenizer> tokenizer;
   if (fs::exists(fs::path(o.model.directory) / "tokenizer.json")) tokenizer = Tokenizer::load(o.model.directory);
   std::vector<int32_t> ids;
-  if (o.tokens) {
-    ids = ids_from_text(*o.tokens, static_cast<int32_t>(model->config().vocab_size), "--tokens");
+  if (by_tokens) {
+    ids = ids_from_text(o.tokens, static_cast<int32_t>(model->config().vocab_size), "--tokens");
   } else {
     NURI_CHECK(tokenizer, "{}: no tokenizer.json; score ids with --tokens instead", o.model.directory);
     if (const auto bos = tokenizer->bos_id()) ids.push_back(*bos);
-    tokenizer->encode_to(o.text ? *o.text : read_file(*o.file), ids);
+    tokenizer->encode_to(by_text ? o.text : read_file(o.file), ids);
   }
   const std::vector<float> scores = score_tokens(*model, ids);
   double sum = 0;
@@ -64,9 +67,10 @@ int run(const Options& o) {
 Action add_score(CLI::App& app) {
   auto o = std::make_shared<Options>();
   o->model.add(app);
-  app.add_option("--tokens", o->tokens, "ids separated by commas or blanks; the first is given, the others are scored");
-  app.add_option("--text", o->text, "text; a begin token is put before it");
-  app.add_option("--file", o->file, "file with such a text");
+  o->tokens_option = app.add_option("--tokens", o->tokens,
+                                    "ids separated by commas or blanks; the first is given, the others are scored");
+  o->text_option = app.add_option("--text", o->text, "text; a begin token is put before it");
+  o->file_option = app.add_option("--file", o->file, "file with such a text");
   app.add_flag("--json", o->json, "print JSON, with hexadecimal floats too");
   return [o] { return run(*o); };
 }

@@ -71,9 +71,8 @@ int run_program(int argc, char** argv) {
   app.set_version_flag("--version", std::string("nuri 0.1.0, commit ") + NURI_COMMIT);
   app.require_subcommand(1);
   app.footer(
-      "Exit codes: 0 done; 1 a comparison or check did not hold; 2 bad input or usage; 3 internal error; 130 stopped "
-      "by a "
-      "signal after saving.");
+      "Exit codes: 0 done; 1 a comparison or check did not hold; 2 bad input or usage; 3 internal error;\n"
+      "130 stopped by a signal after saving.");
   int threads = 0;
   app.add_option("--threads", threads, "threads to use (default: the cores this process may use, or NURI_THREADS)")
       ->check(CLI::Range(1, 1024));
