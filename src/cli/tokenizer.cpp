@@ -1,4 +1,4 @@
-// nuri tokenizer train | encode | decode.
+// nuri tokenizer train | encode | decode | chat.
 #include "text/tokenizer.h"
 
 #include <fmt/format.h>
@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "cli/documents.h"
 #include "cli/verbs.h"
+#include "text/chat_template.h"
 #include "text/ids_text.h"
 #include "text/tokenizer_train.h"
 
@@ -61,14 +62,18 @@ int train(const Train& o) {
   return kExitOk;
 }
 
+void print_ids(std::span<const int32_t> ids, bool json) {
+  fmt::print("{}\n", json ? Json(ids).dump() : ids_to_text(ids));
+}
+
 int encode(const std::string& dir, const std::string& file, bool json) {
+  print_ids(Tokenizer::load(dir).encode(read_file(file)), json);
+  return kExitOk;
+}
+
+int chat(const std::string& dir, const std::string& file, bool closed, bool json) {
   const Tokenizer tokenizer = Tokenizer::load(dir);
-  const std::vector<int32_t> ids = tokenizer.encode(read_file(file));
-  if (json) {
-    fmt::print("{}\n", Json(ids).dump());
-    return kExitOk;
-  }
-  fmt::print("{}\n", ids_to_text(ids));
+  print_ids(ChatTemplate(tokenizer).render(parse_messages(read_file(file), file), !closed), json);
   return kExitOk;
 }
 
@@ -113,6 +118,15 @@ Action add_tokenizer(CLI::App& app) {
       ->required();
   decode_app->add_flag("--skip-special", *skip, "leave special tokens out");
   decode_app->final_callback([=] { *action = [=] { return decode(*dir, *file, *skip); }; });
+  auto closed = std::make_shared<bool>(false);
+  CLI::App* chat_app = app.add_subcommand("chat", "ids of a conversation, as `nuri chat` gives them to the model");
+  chat_app->add_option("DIR", *dir, "directory with tokenizer.json and the template in tokenizer_config.json")
+      ->required();
+  chat_app->add_option("FILE", *file, R"(JSON array of {"role", "content"}; roles: system, user, assistant, tool)")
+      ->required();
+  chat_app->add_flag("--closed", *closed, "without the markers after which the model answers");
+  chat_app->add_flag("--json", *json, "print a JSON array");
+  chat_app->final_callback([=] { *action = [=] { return chat(*dir, *file, *closed, *json); }; });
   return [action] { return (*action)(); };
 }
 

@@ -1,8 +1,10 @@
 #include "text/chat_template.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json.h"
 
 namespace nuri {
 namespace {
@@ -22,6 +24,19 @@ std::string squeezed(const std::string& text) {
 }
 
 }  // namespace
+
+std::vector<Message> parse_messages(std::string_view json, std::string_view where) {
+  const Json root = parse_json(json, where);
+  NURI_CHECK(root.is_array(), "{}: found {}; an array of messages is needed, each {{\"role\": ..., \"content\": ...}}",
+             where, json_kind(root));
+  std::vector<Message> messages;
+  for (size_t i = 0; i < root.size(); ++i) {
+    const JsonObject item(root[i], fmt::format("{}: message {}", where, i));
+    item.refuse_unknown({"role", "content"});
+    messages.push_back({item.text("role"), item.text("content")});
+  }
+  return messages;
+}
 
 ChatTemplate::ChatTemplate(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {
   const std::string text = squeezed(tokenizer.chat_template());

@@ -26,6 +26,10 @@ struct Message {
   std::string content;
 };
 
+/// Messages from a JSON array of {"role", "content"}. Errors, naming `where`: another shape, other keys (tool_calls are
+/// not rendered).
+std::vector<Message> parse_messages(std::string_view json, std::string_view where);
+
 class ChatTemplate {
  public:
   /// Reads the kind of template from the tokenizer's Jinja text. Errors: no template, a template of another family, a

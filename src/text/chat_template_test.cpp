@@ -89,6 +89,19 @@ TEST(ChatTemplate, V3HasNoThinking) {
             "<｜begin▁of▁sentence｜><｜User｜>q<｜Assistant｜>");
 }
 
+TEST(ChatTemplate, MessagesOfJson) {
+  const auto messages =
+      parse_messages(R"([{"role": "user", "content": "누리?"}, {"content": "", "role": "tool"}])", "f");
+  ASSERT_EQ(messages.size(), 2u);
+  EXPECT_EQ(messages[0].role, "user");
+  EXPECT_EQ(messages[0].content, "누리?");
+  EXPECT_EQ(messages[1].role, "tool");
+  for (const char* bad :
+       {"", "{}", "[1]", R"([{"role": "user"}])", R"([{"role": "user", "content": null}])",
+        R"([{"role": 1, "content": "x"}])", R"([{"role": "assistant", "content": "x", "tool_calls": []}])"})
+    EXPECT_THROW(parse_messages(bad, "f"), Error) << bad;
+}
+
 TEST(ChatTemplate, BadInput) {
   EXPECT_THROW(ChatTemplate(with_template("")), Error);
   const ChatTemplate chat(with_template(deepseek_r1_template()));
