@@ -20,8 +20,6 @@
 namespace nuri::data {
 namespace {
 
-constexpr size_t kBatchDocuments = 1024;
-constexpr size_t kBatchBytes = 8 << 20;
 constexpr size_t kMaxTokenizerBytes = size_t(1) << 28;
 
 fs::path tokenizer_file(const fs::path& path) { return fs::is_directory(path) ? path / "tokenizer.json" : path; }

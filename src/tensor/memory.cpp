@@ -70,7 +70,7 @@ size_t rounded(size_t bytes) {
 /// Memory from the system; null when it refuses. Aligned to huge pages, if it may hold some.
 void* take(size_t size) {
   const size_t alignment = size >= kHugeBytes ? kHugeBytes : 64;
-  void* block = std::aligned_alloc(alignment, size);
+  void* block = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
   if (block && size >= kHugeBytes) ::madvise(block, size, MADV_HUGEPAGE);
   return block;
 }
