@@ -13,6 +13,12 @@ void add_reference(const AddArgs& a) {
   for (int64_t i = 0; i < a.n; ++i) a.y[i] = a.a[i] + a.b[i];
 }
 
+std::string module_path() {
+  std::string path;
+  for (const std::string& name : t_modules) path += (path.empty() ? "" : ".") + name;
+  return path;
+}
+
 /// into += x, both contiguous or both of rank 2.
 void add_into(const Tensor& into, const Tensor& x) {
   NURI_ASSERT(into.shape() == x.shape(), "{} += {}", into.shape().text(), x.shape().text());
@@ -31,7 +37,9 @@ void add_into(const Tensor& into, const Tensor& x) {
 
 Tape* Tape::current() { return t_tape; }
 
-void Tape::record(const char* op, Backward backward) { nodes_.push_back({op, std::move(backward)}); }
+void Tape::record(const char* op, Backward backward) {
+  nodes_.push_back({op, t_watcher ? module_path() : std::string(), std::move(backward)});
+}
 
 Tensor Tape::take_grad(const Tensor& y) {
   auto found = grads_.find(y.id());
@@ -59,6 +67,8 @@ void Tape::backward() {
     Node node = std::move(nodes_.back());
     nodes_.pop_back();
     node.backward(*this);
+    if (!t_watcher) continue;
+    for (const auto& [id, grad] : grads_) t_watcher(("gradient of " + std::string(node.op)).c_str(), node.module, grad);
   }
   grads_.clear();
 }
@@ -67,11 +77,10 @@ TapeScope::TapeScope(Tape& tape) : previous_(t_tape) { t_tape = &tape; }
 TapeScope::~TapeScope() { t_tape = previous_; }
 
 void observe(const char* op, const Tensor& y) {
-  if (!t_watcher) return;
-  std::string path;
-  for (const std::string& name : t_modules) path += (path.empty() ? "" : ".") + name;
-  t_watcher(op, path, y);
+  if (t_watcher) t_watcher(op, module_path(), y);
 }
+
+bool watching() { return static_cast<bool>(t_watcher); }
 
 WatchScope::WatchScope(Watcher watcher) { t_watcher = std::move(watcher); }
 WatchScope::~WatchScope() { t_watcher = nullptr; }

@@ -39,10 +39,11 @@ class Tape {
   friend class TapeScope;
   struct Node {
     const char* op;
+    std::string module;  // of the forward; empty where nobody watches
     Backward backward;
   };
   std::vector<Node> nodes_;
-  std::unordered_map<uint64_t, Tensor> grads_;  // looked up by id, never iterated
+  std::unordered_map<uint64_t, Tensor> grads_;  // looked up by id; only a watcher sees all, in no order
 };
 
 /// Makes a tape current while alive.
@@ -59,10 +60,13 @@ class TapeScope {
 
 // ------------------------------------------------------------------------------------------------ watching the values
 
-/// Every op reports its output here. With a watcher set, the watcher sees (op, module path, tensor): the search for the
-/// first NaN runs a step again with one.
+/// Every op reports its output here. With a watcher set, the watcher sees (op, module path, tensor), and of a backward
+/// ("gradient of " op, module path, gradient) for each gradient that waits on the tape after it: the search for the
+/// first NaN runs a step again with one. Tape and forward must then both run while it is set.
 using Watcher = std::function<void(const char* op, const std::string& module, const Tensor& y)>;
 void observe(const char* op, const Tensor& y);
+/// Whether a watcher is set: for ops whose output is no tensor yet.
+bool watching();
 
 /// Sets the watcher of this thread while alive.
 class WatchScope {

@@ -38,6 +38,12 @@ uint64_t name_hash(const std::string& name) {  // FNV-1a
   return h;
 }
 
+template <class Body>
+auto in_module(const char* name, Body body) {
+  const ModuleScope scope(name);
+  return body();
+}
+
 }  // namespace
 
 DeepseekV3::DeepseekV3(DeepseekV3Config config, Options options) : config_(std::move(config)), options_(options) {
@@ -112,13 +118,13 @@ ForwardContext DeepseekV3::context(const RaggedBatch& batch) {
 }
 
 Tensor DeepseekV3::forward_blocks(const RaggedBatch& batch, const ForwardContext& context, ForwardTrace* trace) {
-  Tensor h = embedding(batch.tokens, embedding_, 0);
+  Tensor h = in_module("model.embed_tokens", [&] { return embedding(batch.tokens, embedding_, 0); });
   if (trace) trace->states.push_back(h);
   for (auto& block : blocks_) {
     h = block->forward(h, context);
     if (trace) trace->states.push_back(h);
   }
-  return rmsnorm(h, norm_, static_cast<float>(config_.rms_norm_eps));
+  return in_module("model.norm", [&] { return rmsnorm(h, norm_, static_cast<float>(config_.rms_norm_eps)); });
 }
 
 Tensor DeepseekV3::hidden(const RaggedBatch& batch, const CacheView* cache, std::vector<LayerStats>* stats,
@@ -129,7 +135,9 @@ Tensor DeepseekV3::hidden(const RaggedBatch& batch, const CacheView* cache, std:
   return forward_blocks(batch, c, trace);
 }
 
-Tensor DeepseekV3::logits_of(const Tensor& hidden) { return logits(hidden, head_, precision()); }
+Tensor DeepseekV3::logits_of(const Tensor& hidden) {
+  return in_module("lm_head", [&] { return logits(hidden, head_, precision()); });
+}
 
 Tensor DeepseekV3::mtp_hidden(const Tensor& hidden, const RaggedBatch& shifted, const std::vector<int32_t>& index,
                               ForwardContext c, ForwardTrace* trace) {
@@ -146,7 +154,8 @@ Tensor DeepseekV3::mtp_hidden(const Tensor& hidden, const RaggedBatch& shifted, 
 
 std::vector<float> DeepseekV3::token_nll(const TrainBatch& batch) {
   const std::vector<float> weights(batch.counts.begin(), batch.counts.end());
-  return cross_entropy(hidden(batch.batch), head_, 0, batch.targets, weights, precision()).nll;
+  const Tensor h = hidden(batch.batch);
+  return in_module("lm_head", [&] { return cross_entropy(h, head_, 0, batch.targets, weights, precision()).nll; });
 }
 
 Tensor DeepseekV3::mtp_logits(const TrainBatch& batch, ForwardTrace* trace) {
@@ -172,7 +181,8 @@ void DeepseekV3::losses(const TrainBatch& batch, const LossOptions& options, Los
   const Tensor h = forward_blocks(batch.batch, c, trace);
   std::vector<float> weights(batch.targets.size());
   for (size_t i = 0; i < weights.size(); ++i) weights[i] = batch.counts[i] ? static_cast<float>(unit) : 0.0f;
-  const CrossEntropyResult main = cross_entropy(h, head_, 0, batch.targets, weights, c.precision);
+  const CrossEntropyResult main =
+      in_module("lm_head", [&] { return cross_entropy(h, head_, 0, batch.targets, weights, c.precision); });
   add_in_order(sums.main, main.nll, batch.counts, nullptr);
   if (sums.token_nll) *sums.token_nll = main.nll;
   if (!mtp_) return;
@@ -188,7 +198,8 @@ void DeepseekV3::losses(const TrainBatch& batch, const LossOptions& options, Los
     targets[i] = batch.mtp_targets[at];
     weights[i] = batch.mtp_counts[at] ? static_cast<float>(options.mtp_weight * unit) : 0.0f;
   }
-  const CrossEntropyResult second = cross_entropy(m, head_, 1, targets, weights, c.precision);
+  const CrossEntropyResult second =
+      in_module("mtp.lm_head", [&] { return cross_entropy(m, head_, 1, targets, weights, c.precision); });
   add_in_order(sums.mtp, second.nll, batch.mtp_counts, &index);
 }
 

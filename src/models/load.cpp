@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "io/model_files.h"
 #include "io/model_write.h"
+#include "ops/not_finite.h"
 
 namespace nuri {
 namespace {
@@ -13,9 +14,18 @@ namespace {
 void read_into(const ModelFiles& files, const std::string& name, const Tensor& t) {
   const TensorEntry& entry = *files.find(name);
   convert_elements(files.data(name).data(), *entry.type, t.size(), t.dtype(), t.raw());
+  require_finite(t, name, files.directory());
 }
 
 }  // namespace
+
+void require_finite(const Tensor& t, const std::string& name, const std::filesystem::path& place) {
+  if (const int64_t at = find_not_finite(t); at >= 0)
+    fail(
+        "{}: {} {}: element {} is NaN or Inf; weights must be finite numbers (of FP16 and FP32 also after rounding to "
+        "BF16). The file is damaged or the training that wrote it failed: use an earlier one",
+        place.string(), name, t.shape().text(), at);
+}
 
 LoadedModel load_model(const std::filesystem::path& directory, const LoadOptions& options) {
   const DeepseekV3Config config = read_config(directory / "config.json");

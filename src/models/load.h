@@ -24,8 +24,11 @@ struct LoadedModel {
 };
 
 /// Reads config.json and the weights. Weights of another type than asked for are converted (widened exactly, or rounded
-/// to BF16). Errors: those of parse_config, ModelFiles and match_model.
+/// to BF16). Errors: those of parse_config, ModelFiles, match_model and require_finite.
 LoadedModel load_model(const std::filesystem::path& directory, const LoadOptions& options);
+
+/// Error where an element is NaN or Inf, naming place (a file or directory), tensor and element.
+void require_finite(const Tensor& t, const std::string& name, const std::filesystem::path& place);
 
 /// The tensors of a model as its directory holds them, in file order: what the forward reads, and FP32 router biases.
 std::vector<NamedTensor> model_tensors(DeepseekV3& model);

@@ -25,8 +25,11 @@ Tensor Block::forward(const Tensor& x, const ForwardContext& context) {
   const float eps = static_cast<float>(config_.rms_norm_eps);
   const Tensor h = add(x, attention_.forward(rmsnorm(x, attention_norm_, eps), context, layer_));
   const Tensor normed = rmsnorm(h, ffn_norm_, eps);
-  const Tensor f =
-      moe_ ? moe_->forward(normed, context, context.batch->rows, layer_) : mlp_->forward(normed, context.precision);
+  auto dense = [&] {
+    const ModuleScope mlp("mlp");
+    return mlp_->forward(normed, context.precision);
+  };
+  const Tensor f = moe_ ? moe_->forward(normed, context, context.batch->rows, layer_) : dense();
   Tensor y = add(h, f);
   if (context.stats && !meta_active()) {
     LayerStats& stats = (*context.stats)[static_cast<size_t>(layer_)];

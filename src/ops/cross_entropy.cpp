@@ -181,6 +181,7 @@ CrossEntropyResult cross_entropy(const Tensor& x, Weight& head, int use, const s
     for (int64_t i = 0; i < n; ++i)
       std::memcpy(dx.data<float>() + token[i] * d, part.data<float>() + i * d, static_cast<size_t>(d) * sizeof(float));
   }
+  if (watching()) observe("cross_entropy", Tensor::from_floats({n_tokens}, result.nll));
   if (tape) tape->record("cross_entropy", [x, dx](Tape& t) { t.add_grad(x, dx); });
   return result;
 }

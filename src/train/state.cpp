@@ -9,6 +9,7 @@
 #include "io/model_files.h"
 #include "io/safetensors.h"
 #include "models/load.h"
+#include "ops/not_finite.h"
 
 namespace nuri {
 namespace {
@@ -36,6 +37,7 @@ void copy_in(const SafetensorsFile& file, const NamedTensor& t) {
   std::memcpy(t.tensor.raw(), file.bytes(entry).data(), entry.bytes);
 }
 
+  require_finite(t.tensor, t.name, file.path());
 }  // namespace
 
 uint64_t checkpoint_bytes(DeepseekV3& model, AdamW& optimizer) {
@@ -46,6 +48,12 @@ fs::path save_checkpoint(const fs::path& root, DeepseekV3& model, AdamW& optimiz
                          const ResolvedRecipe& recipe, const fs::path& tokenizer_dir) {
   CheckpointWriter writer(root, state.step);
   save_model(model, writer.directory());
+  for (const std::vector<NamedTensor>& tensors : {model_tensors(model), trainer_tensors(model, optimizer)})
+    for (const NamedTensor& t : tensors)
+      NURI_CHECK(find_not_finite(t.tensor) < 0,
+                 "step {}: {} holds NaN or Inf after the update; nothing was saved. Lower lr or weight_decay, or raise "
+                 "warmup_steps, and resume from the last checkpoint",
+                 state.step, t.name);
   if (fs::is_directory(tokenizer_dir))
     for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"})
       if (fs::exists(tokenizer_dir / name)) writer.copy(tokenizer_dir / name, name);
@@ -93,4 +101,5 @@ void load_checkpoint(const fs::path& checkpoint, DeepseekV3& model, AdamW& optim
   model.visit([](Weight& w) { w.invalidate(); });
 }
 
+    require_finite(t.tensor, t.name, files.directory());
 }  // namespace nuri

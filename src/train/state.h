@@ -26,13 +26,15 @@ struct TrainState {
 /// Bytes a checkpoint takes on disk.
 uint64_t checkpoint_bytes(DeepseekV3& model, AdamW& optimizer);
 
-/// Writes root/step-N, whole or not at all; the tokenizer's files are copied from tokenizer_dir.
+/// Writes root/step-N, whole or not at all; the tokenizer's files are copied from tokenizer_dir. Error: a weight or
+/// moment that is NaN or Inf (nothing is written).
 std::filesystem::path save_checkpoint(const std::filesystem::path& root, DeepseekV3& model, AdamW& optimizer,
                                       const TrainState& state, const ResolvedRecipe& recipe,
                                       const std::filesystem::path& tokenizer_dir);
 
 TrainState read_state(const std::filesystem::path& checkpoint);
-/// Weights, masters, router biases and moments back to the bit. Errors: sizes or names that do not fit.
+TrainState parse_state(std::string_view text, const std::string& where);
+/// Weights, masters, router biases and moments back to the bit. Errors: sizes or names that do not fit, NaN and Inf.
 void load_checkpoint(const std::filesystem::path& checkpoint, DeepseekV3& model, AdamW& optimizer);
 
 }  // namespace nuri

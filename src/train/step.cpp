@@ -1,6 +1,7 @@
 #include "train/step.h"
 
 #include <bit>
+#include <cmath>
 #include <cstring>
 
 #include "autograd/tape.h"
@@ -93,6 +94,7 @@ void TrainStep::push_shard(int64_t shard) {
 
 void TrainStep::apply(StepResult& result, double learning_rate, int64_t step) {
   result.grad_norm = optimizer_.join_and_norm();
+  if (!std::isfinite(result.grad_norm)) return;
   optimizer_.update(learning_rate, step, result.grad_norm);
   for (DeepseekV3::RouterBias& bias : model_.router_biases())
     if (!meta_active())

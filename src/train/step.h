@@ -35,7 +35,8 @@ class TrainStep {
 
   /// tokens, documents [rows, length + 1]. Leaves the gradients (chains not yet joined) in the parameters.
   StepResult gradients(std::span<const int32_t> tokens, std::span<const int32_t> documents, int64_t rows);
-  /// Joins chains, clips, updates weights and router biases; fills in result.grad_norm. step counts from 1.
+  /// Joins chains, clips, updates weights and router biases; fills in result.grad_norm. step counts from 1. Where the
+  /// norm is not finite nothing is updated.
   void apply(StepResult& result, double learning_rate, int64_t step);
 
  private:

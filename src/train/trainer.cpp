@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <memory>
 
-#include "autograd/tape.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/x1.h"
@@ -18,6 +17,7 @@
 #include "models/load.h"
 #include "text/tokenizer.h"
 #include "train/metrics.h"
+#include "train/not_finite.h"
 #include "train/signals.h"
 #include "train/state.h"
 
@@ -170,12 +170,9 @@ class Run {
           loader_->rows(static_cast<uint64_t>(state_.step * recipe_.batch_rows), recipe_.batch_rows);
       StepResult result = step_->gradients(batch.tokens, batch.documents, recipe_.batch_rows);
       const double rate = schedule_.at(state_.step);
-      check_finite(result, batch);
+      check_finite("loss", result.total, batch);
       step_->apply(result, rate, state_.step + 1);
-      NURI_CHECK(std::isfinite(result.grad_norm),
-                 "step {}: the gradient norm is not finite; lower lr or max_grad_norm, "
-                 "or resume from an earlier checkpoint",
-                 state_.step + 1);
+      check_finite("gradient norm", result.grad_norm, batch);
       ++state_.step;
       state_.tokens += result.tokens;
       times.push_back(seconds_now() - start);
@@ -212,20 +209,11 @@ class Run {
     return v[v.size() / 2];
   }
 
-  /// A loss that is no number: runs the rows again with every op watched and names the first whose output is not
-  /// finite.
-  void check_finite(const StepResult& result, const data::Batch& batch) {
-    if (std::isfinite(result.total)) return;
-    std::string first;
-    const WatchScope watch([&](const char* op, const std::string& module, const Tensor& y) {
-      if (!first.empty() || y.dtype() != DType::f32 || !y.contiguous()) return;
-      for (float v : y.span<float>())
-        if (!std::isfinite(v)) {
-          first = fmt::format("{} of {}", op, module.empty() ? "the model" : module);
-          return;
-        }
-    });
-    (void)step_->gradients(batch.tokens, batch.documents, recipe_.batch_rows);
+  /// A loss or norm that is no number stops the run before the update, naming the op that made the first NaN or Inf.
+  void check_finite(const char* what, double value, const data::Batch& batch) {
+    if (std::isfinite(value)) return;
+    const std::string first =
+        first_not_finite(*model_, [&] { (void)step_->gradients(batch.tokens, batch.documents, recipe_.batch_rows); });
     fail(
         "step {}: the loss is {}; the first value that is not finite comes out of {}. Nothing was updated: lower lr or "
         "raise warmup_steps, or resume from an earlier checkpoint",
@@ -235,7 +223,15 @@ class Run {
   void validate(uint64_t max_rows) {
     const data::ValidationRows rows(*dataset_, recipe_.length, max_rows);
     if (rows.size() == 0) return;
-    summary_.eval = evaluate(*model_, *dataset_, rows, token_bytes_, recipe_.rows_at_once(), recipe_.document_mask);
+    auto run = [&] {
+      summary_.eval = evaluate(*model_, *dataset_, rows, token_bytes_, recipe_.rows_at_once(), recipe_.document_mask);
+    };
+    run();
+    if (!std::isfinite(summary_.eval.all.nats))
+      fail(
+          "step {}: the validation loss is {}; the first value that is not finite comes out of {}. Nothing was saved: "
+          "lower lr, and resume from an earlier checkpoint",
+          state_.step, summary_.eval.all.nats, first_not_finite(*model_, run));
     EvalRow row{state_.step, max_rows == 0, summary_.eval.all.bits_per_byte(), {}, {}};
     for (const auto& [name, bits] : summary_.eval.by_source) row.by_source[name] = bits.bits_per_byte();
     for (const auto& [name, bits] : summary_.eval.by_language) row.by_language[name] = bits.bits_per_byte();
