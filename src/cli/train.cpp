@@ -1,6 +1,8 @@
 // nuri train RECIPE --data DIR --out DIR: a run of train/trainer.h; nuri report RUN.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -36,20 +38,20 @@ OrderedJson eval_json(const EvalResult& eval) {
   return j;
 }
 
-/// A word of a command line as a shell takes it.
-std::string shell_word(const std::string& word) {
-  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
-  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
-  std::string quoted = "'";
-  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
-}
-
-/// What goes on with the run: its settings belong to it.
-std::string continuing_command(const Options& o) {
-  std::string text = fmt::format("nuri train {} --data {} --out {} --resume", shell_word(o.recipe), shell_word(o.data),
-                                 shell_word(o.out));
-  for (const std::string& setting : o.settings) text += " --set " + shell_word(setting);
+/// The command line of this process with --resume, for a shell to run again.
+std::string continue_command() {
+  std::vector<std::string> words = command_line();
+  if (std::find(words.begin(), words.end(), "--resume") == words.end()) words.push_back("--resume");
+  std::string text;
+  for (const std::string& word : words) {
+    const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
+      return std::isalnum(c) || std::string_view("-_=./,:@%+").find(static_cast<char>(c)) != std::string_view::npos;
+    });
+    text += text.empty() ? "" : " ";
+    if (!plain) text += '\'';
+    for (char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    if (!plain) text += '\'';
+  }
   return text;
 }
 
@@ -79,7 +81,6 @@ void print_summary(const TrainSummary& s, const Options& o) {
              bytes_text(s.memory_peak));
   if (s.eval.all.bytes > 0) fmt::print("validation: {:.4f} bits per byte\n", s.eval.all.bits_per_byte());
   fmt::print("weights hash {}; report: {}\n", s.weights_hash, (fs::path(o.out) / "report.html").string());
-  if (s.outcome == "stopped") fmt::print("continue with: {}\n", continuing_command(o));
 }
 
 int run(const Options& o) {
@@ -103,6 +104,7 @@ int run(const Options& o) {
   print_summary(s, o);
   return s.outcome == "stopped" ? kExitInterrupted : kExitOk;
 }
+  if (s.outcome == "stopped") fmt::print(o.json ? stderr : stdout, "continue with: {}\n", continue_command());
 
 }  // namespace
 

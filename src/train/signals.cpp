@@ -3,23 +3,26 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
+
 namespace nuri {
 namespace {
 
-volatile sig_atomic_t g_stop = 0, g_save = 0;
+// Lock-free, so that handlers may use them; atomic, because two signals may be handled by two threads at once.
+std::atomic<bool> g_stop{false}, g_save{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
 struct sigaction g_old_int, g_old_term, g_old_usr1;
 
 void on_stop(int) {
-  if (g_stop) _exit(130);  // asked twice: at once; checkpoints are whole at any instant
-  g_stop = 1;
+  if (g_stop.exchange(true)) _exit(130);  // asked twice: at once; checkpoints are whole at any instant
 }
-void on_save(int) { g_save = 1; }
+void on_save(int) { g_save = true; }
 
 }  // namespace
 
 SignalScope::SignalScope() {
-  g_stop = 0;
-  g_save = 0;
+  g_stop = false;
+  g_save = false;
   struct sigaction action = {};
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
@@ -36,12 +39,8 @@ SignalScope::~SignalScope() {
   sigaction(SIGUSR1, &g_old_usr1, nullptr);
 }
 
-bool SignalScope::stop_asked() { return g_stop != 0; }
+bool SignalScope::stop_asked() { return g_stop; }
 
-bool SignalScope::take_save_asked() {
-  const bool asked = g_save != 0;
-  g_save = 0;
-  return asked;
-}
+bool SignalScope::take_save_asked() { return g_save.exchange(false); }
 
 }  // namespace nuri
