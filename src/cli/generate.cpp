@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/model_options.h"
+#include "cli/prompts.h"
 #include "cli/verbs.h"
 
 namespace nuri {
@@ -23,27 +24,9 @@ struct Options {
   bool json = false;
 };
 
-std::vector<std::string> read_prompts(const std::string& file) {
-  std::vector<std::string> prompts;
-  const std::string text = read_file(file);
-  size_t line = 0;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    ++line;
-    const std::string row = text.substr(begin, end - begin);
-    begin = end + 1;
-    if (row.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const std::string where = fmt::format("{}: line {}", file, line);
-    const Json json = parse_json(row, where);
-    prompts.push_back(JsonObject(json, where).text("prompt"));
-  }
-  NURI_CHECK(!prompts.empty(), "{}: no prompts; each line is a JSON object with a field prompt", file);
-  return prompts;
-}
-
 int run(const Options& o) {
   NURI_CHECK(o.prompts.empty() != o.file.empty(), "give either --prompt (also several) or --file");
-  const std::vector<std::string> prompts = o.file.empty() ? o.prompts : read_prompts(o.file);
+  const std::vector<std::string> prompts = o.file.empty() ? o.prompts : parse_prompts(read_file(o.file), o.file);
   const SamplerOptions sampler = o.sampling.sampler();
   const std::unique_ptr<DeepseekV3> model = o.model.load();
   const Tokenizer tokenizer = Tokenizer::load(o.model.directory);

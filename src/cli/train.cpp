@@ -102,9 +102,9 @@ int run(const Options& o) {
   t.quiet = o.quiet;
   const TrainSummary s = train(t);
   print_summary(s, o);
+  if (s.outcome == "stopped") fmt::print(o.json ? stderr : stdout, "continue with: {}\n", continue_command());
   return s.outcome == "stopped" ? kExitInterrupted : kExitOk;
 }
-  if (s.outcome == "stopped") fmt::print(o.json ? stderr : stdout, "continue with: {}\n", continue_command());
 
 }  // namespace
 

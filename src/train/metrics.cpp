@@ -101,9 +101,11 @@ void LogWriter::write(const SampleRow& r) {
       -1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-RunLog read_log(const fs::path& path) {
+RunLog read_log(const fs::path& path) { return parse_log(read_file(path)); }
+
+RunLog parse_log(const std::string& text) {
   RunLog log;
-  each_row(read_file(path), INT64_MAX, [&](const nlohmann::json& j) {
+  each_row(text, INT64_MAX, [&](const nlohmann::json& j) {
     try {
       const std::string kind = j.value("kind", "");
       if (kind == "step") {

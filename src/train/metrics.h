@@ -66,6 +66,7 @@ class LogWriter {
 
 /// Errors: missing. Lines that are no rows (torn by a kill) are left out.
 RunLog read_log(const std::filesystem::path& path);
+RunLog parse_log(const std::string& text);
 
 StepRow make_step_row(const StepResult& result, DeepseekV3& model, int64_t step, int64_t tokens, double lr,
                       double seconds);

@@ -2,6 +2,7 @@
 
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <set>
@@ -9,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/nearest.h"
+#include "text/utf8.h"
 
 namespace nuri {
 namespace {
@@ -90,9 +92,13 @@ toml::table parse_toml(std::string_view text, const std::string& where) {
 std::string value_text(const std::string& v) {
   std::string quoted = "\"";
   for (char c : v) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    if (c == '\n')
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\')
+      quoted += std::string("\\") + c;
+    else if (c == '\n')
       quoted += "\\n";
+    else if (byte < 0x20 || byte == 0x7F)
+      quoted += fmt::format("\\u{:04X}", byte);
     else
       quoted += c;
   }
@@ -103,6 +109,15 @@ std::string value_text(int64_t v) { return std::to_string(v); }
 std::string value_text(double v) {
   std::string text = fmt::format("{}", v);
   if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text;
+}
+
+/// An origin inside a comment: on one line, and UTF-8 whatever the path or the command line was.
+std::string comment_text(const std::string& origin) {
+  std::string text;
+  append_utf8_lossy(origin, text);
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return (c >= 0 && c < 0x20) || c == 0x7F; }, ' ');
   return text;
 }
 
@@ -156,9 +171,13 @@ void Recipe::validate() const {
              tokens, tokens_per_step());
 }
 
+void apply_recipe(ResolvedRecipe& resolved, std::string_view toml, const std::string& where) {
+  apply(resolved, parse_toml(toml, where), where);
+}
+
 ResolvedRecipe load_recipe(const fs::path& path, const std::vector<std::string>& settings) {
   ResolvedRecipe out;
-  apply(out, parse_toml(read_file(path, kMaxRecipeBytes), path.string()), path.string());
+  apply_recipe(out, read_file(path, kMaxRecipeBytes), path.string());
   for (const std::string& setting : settings) {
     const size_t equals = setting.find('=');
     NURI_CHECK(equals != std::string::npos && equals > 0, "--set {}: write key=value", setting);
@@ -169,7 +188,7 @@ ResolvedRecipe load_recipe(const fs::path& path, const std::vector<std::string>&
       if constexpr (std::is_same_v<std::remove_cvref_t<decltype(field)>, std::string>) is_text |= f.key == key;
     });
     const std::string line = key + " = " + (is_text && (value.empty() || value[0] != '"') ? value_text(value) : value);
-    apply(out, parse_toml(line, "--set " + setting), "--set " + setting);
+    apply_recipe(out, line, "--set " + setting);
   }
   const Recipe& r = out.recipe;
   r.validate();
@@ -187,7 +206,7 @@ std::string recipe_text(const ResolvedRecipe& resolved) {
     auto origin = resolved.origin.find(std::string(f.key));
     const std::string line = fmt::format("{} = {}", f.key, value_text(value));
     out += fmt::format("{:<34} # {}{}{} [{}]\n", line, f.unit, f.unit.empty() ? "" : "; ", f.meaning,
-                       origin == resolved.origin.end() ? "default" : origin->second);
+                       origin == resolved.origin.end() ? "default" : comment_text(origin->second));
   });
   return out;
 }

@@ -123,6 +123,10 @@ struct ResolvedRecipe {
   std::string config_text;  ///< of that file
 };
 
+/// Applies the keys of a TOML text; `where` names it in errors and as the origin of the values. Errors: unknown keys,
+/// wrong types, values out of range.
+void apply_recipe(ResolvedRecipe& resolved, std::string_view toml, const std::string& where);
+
 /// Reads the TOML file, then applies `key=value` settings. Errors: unknown keys (with the nearest name), wrong types,
 /// values out of range, config.json missing or bad.
 ResolvedRecipe load_recipe(const std::filesystem::path& path, const std::vector<std::string>& settings);

@@ -70,6 +70,17 @@ TEST_F(RecipeFile, ErrorsNameTheKeyAndTheRemedy) {
     EXPECT_NE(error(ok + "weights = \"" + weights + "\"\n").find("source=number"), std::string::npos) << weights;
 }
 
+TEST_F(RecipeFile, AnyTextSurvivesPrinting) {
+  // Control characters in a value, and in the origin that becomes a comment.
+  const std::string prompts = "tab\tline\nreturn\r\x01\x7F \\\" 가";
+  const ResolvedRecipe r = load("config = \"config.json\"\n", {"sample_prompts=" + prompts});
+  EXPECT_EQ(r.recipe.sample_prompts, prompts);
+  EXPECT_EQ(load(recipe_text(r)).recipe.sample_prompts, prompts);
+  ResolvedRecipe odd = r;
+  odd.origin["lr"] = "a path\n\xFF.toml";
+  EXPECT_EQ(load(recipe_text(odd)).recipe.lr, r.recipe.lr);
+}
+
 TEST_F(RecipeFile, TheShippedRecipesLoad) {
   for (const char* name : {"nano", "micro", "small", "v3"})
     EXPECT_NO_THROW(load_recipe(std::filesystem::path(NURI_SOURCE_DIR) / "recipes" / name / "recipe.toml", {})) << name;

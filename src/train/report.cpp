@@ -99,8 +99,9 @@ report::HeatMap load_map(const std::vector<StepRow>& steps, const std::optional<
 
 LineChart layer_chart(Label title, Label y, const std::vector<StepRow>& steps,
                       const std::optional<DeepseekV3Config>& config, const std::vector<double> StepRow::*values) {
+  constexpr size_t kMostLayers = 256;  // of a log from elsewhere: each is a series over all steps
   std::vector<Series> series;
-  for (size_t layer = 0; layer < (steps.back().*values).size(); ++layer) {
+  for (size_t layer = 0; layer < std::min(kMostLayers, (steps.back().*values).size()); ++layer) {
     const std::string name = block_name(config, layer);
     const Label label = name == "MTP" ? Label(name) : Label("layer " + name, name + "층");
     series.push_back(series_of(
@@ -129,15 +130,10 @@ Label outcome_label(const std::string& outcome) {
 
 }  // namespace
 
-void write_report(const std::filesystem::path& run) {
-  const std::filesystem::path out =
-      std::filesystem::absolute(run / "").lexically_normal().parent_path();  // "runs/nano/" has a name too
-  const RunLog log = read_log(out / "log.jsonl");
-  const RunRecord record = read_run_record(out / "run.json");
+std::string report_html(const std::string& name, const RunLog& log, const RunRecord& record,
+                        const std::optional<DeepseekV3Config>& config) {
   const Label outcome = outcome_label(record.outcome);
-  std::optional<DeepseekV3Config> config;
-  if (std::filesystem::exists(out / "config.json")) config = read_config(out / "config.json");
-  report::Page page({"Training run " + out.filename().string(), "학습 보고서 " + out.filename().string()},
+  report::Page page({"Training run " + name, "학습 보고서 " + name},
                     {record.started + ", " + outcome.en, record.started + ", " + outcome.ko});
   page.add_heading({"The run", "실행"});
   std::vector<std::pair<Label, std::string>> facts = {
@@ -179,7 +175,8 @@ void write_report(const std::filesystem::path& run) {
     speed.from_zero = true;
     page.add_line_chart(speed);
     page.add_heading({"Balance and health", "균형과 상태"});
-    if (!steps.back().expert_counts.empty()) page.add_heat_map(load_map(steps, config));
+    if (!steps.back().expert_counts.empty())
+      if (const report::HeatMap map = load_map(steps, config); !map.values.empty()) page.add_heat_map(map);
     page.add_line_chart(
         chart_of({"Most loaded expert", "가장 바쁜 전문가"}, {"max / mean", "최대 / 평균"},
                  {series_of({"worst layer", "최악의 층"}, steps, [](const StepRow& r) { return r.worst_load; })}));
@@ -200,7 +197,17 @@ void write_report(const std::filesystem::path& run) {
   }
   page.add_heading({"Recipe", "레시피"});
   page.add_code(record.recipe);
-  write_file_atomic(out / "report.html", page.html());
+  return page.html();
+}
+
+void write_report(const std::filesystem::path& run) {
+  const std::filesystem::path out =
+      std::filesystem::absolute(run / "").lexically_normal().parent_path();  // "runs/nano/" has a name too
+  const RunLog log = read_log(out / "log.jsonl");
+  std::optional<DeepseekV3Config> config;
+  if (std::filesystem::exists(out / "config.json")) config = read_config(out / "config.json");
+  write_file_atomic(out / "report.html",
+                    report_html(out.filename().string(), log, read_run_record(out / "run.json"), config));
 }
 
 }  // namespace nuri

@@ -16,6 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr uint64_t kMaxStateBytes = 1 << 20;
+
 std::vector<NamedTensor> trainer_tensors(DeepseekV3& model, AdamW& optimizer) {
   std::vector<NamedTensor> out;
   for (const Parameter* p : model.parameters())
@@ -35,9 +37,9 @@ void copy_in(const SafetensorsFile& file, const NamedTensor& t) {
              file.path().string(), t.name, entry.type->name, shape_text(entry.shape), dtype_name(t.tensor.dtype()),
              t.tensor.shape().text());
   std::memcpy(t.tensor.raw(), file.bytes(entry).data(), entry.bytes);
+  require_finite(t.tensor, t.name, file.path());
 }
 
-  require_finite(t.tensor, t.name, file.path());
 }  // namespace
 
 uint64_t checkpoint_bytes(DeepseekV3& model, AdamW& optimizer) {
@@ -46,14 +48,14 @@ uint64_t checkpoint_bytes(DeepseekV3& model, AdamW& optimizer) {
 
 fs::path save_checkpoint(const fs::path& root, DeepseekV3& model, AdamW& optimizer, const TrainState& state,
                          const ResolvedRecipe& recipe, const fs::path& tokenizer_dir) {
-  CheckpointWriter writer(root, state.step);
-  save_model(model, writer.directory());
   for (const std::vector<NamedTensor>& tensors : {model_tensors(model), trainer_tensors(model, optimizer)})
     for (const NamedTensor& t : tensors)
       NURI_CHECK(find_not_finite(t.tensor) < 0,
                  "step {}: {} holds NaN or Inf after the update; nothing was saved. Lower lr or weight_decay, or raise "
                  "warmup_steps, and resume from the last checkpoint",
                  state.step, t.name);
+  CheckpointWriter writer(root, state.step);
+  save_model(model, writer.directory());
   if (fs::is_directory(tokenizer_dir))
     for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"})
       if (fs::exists(tokenizer_dir / name)) writer.copy(tokenizer_dir / name, name);
@@ -73,8 +75,12 @@ fs::path save_checkpoint(const fs::path& root, DeepseekV3& model, AdamW& optimiz
 
 TrainState read_state(const fs::path& checkpoint) {
   const fs::path path = checkpoint / "trainer" / "state.json";
-  const Json json = read_json_file(path);
-  const JsonObject j(json, path.string());
+  return parse_state(read_file(path, kMaxStateBytes), path.string());
+}
+
+TrainState parse_state(std::string_view text, const std::string& where) {
+  const Json json = parse_json(text, where, {.max_bytes = kMaxStateBytes, .max_depth = 8, .max_values = 1000});
+  const JsonObject j(json, where);
   TrainState s;
   s.step = j.integer("step", 0, int64_t(1) << 50);
   s.tokens = j.integer("tokens", 0, int64_t(1) << 60);
@@ -95,11 +101,11 @@ void load_checkpoint(const fs::path& checkpoint, DeepseekV3& model, AdamW& optim
                "{}: {} is stored as {}; this run keeps {}: resume with the precision of the run",
                files.directory().string(), t.name, entry.type->name, dtype_name(t.tensor.dtype()));
     std::memcpy(t.tensor.raw(), files.data(t.name).data(), entry.bytes);
+    require_finite(t.tensor, t.name, files.directory());
   }
   const SafetensorsFile trainer(checkpoint / "trainer" / "optimizer.safetensors");
   for (const NamedTensor& t : trainer_tensors(model, optimizer)) copy_in(trainer, t);
   model.visit([](Weight& w) { w.invalidate(); });
 }
 
-    require_finite(t.tensor, t.name, files.directory());
 }  // namespace nuri

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "models/deepseek_v3.h"
 #include "optim/optimizer.h"
@@ -32,6 +33,7 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& root, Deepsee
                                       const TrainState& state, const ResolvedRecipe& recipe,
                                       const std::filesystem::path& tokenizer_dir);
 
+/// trainer/state.json. Errors: not JSON, keys missing, of the wrong type or out of range.
 TrainState read_state(const std::filesystem::path& checkpoint);
 TrainState parse_state(std::string_view text, const std::string& where);
 /// Weights, masters, router biases and moments back to the bit. Errors: sizes or names that do not fit, NaN and Inf.

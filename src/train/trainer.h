@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "eval/evaluate.h"
+#include "ledger/run_record.h"
 #include "train/memory_plan.h"
 #include "train/recipe.h"
 
@@ -49,4 +50,7 @@ std::string weights_hash(DeepseekV3& model);
 /// Rewrites OUT/report.html from the log of a run, running or not.
 void write_report(const std::filesystem::path& out);
 
+/// The report of a run as one page; `name` stands in its title.
+std::string report_html(const std::string& name, const RunLog& log, const RunRecord& record,
+                        const std::optional<DeepseekV3Config>& config);
 }  // namespace nuri
