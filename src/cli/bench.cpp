@@ -79,6 +79,7 @@ OrderedJson machine_json() {
 }
 
 void run_ops(const Options& o, OrderedJson& j) {
+  j["rows"] = OrderedJson::array();
   for (const BenchRow& r : bench_ops(o.bench)) {
     j["rows"].push_back({{"what", r.what},
                          {"kernel", r.kernel},

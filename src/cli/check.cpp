@@ -13,6 +13,7 @@ namespace {
 int print_json(const ParityReport& report) {
   OrderedJson out;
   out["passed"] = report.passed();
+  out["rows"] = OrderedJson::array();
   for (const ParityRow& r : report.rows)
     out["rows"].push_back(
         {{"what", r.what}, {"measured", r.measured}, {"bound", r.bound}, {"passed", r.passed()}, {"detail", r.detail}});

@@ -33,6 +33,7 @@ int run(const Options& o) {
     j["passed"] = passed;
     j["level"] = active_level_text();
     j["profile"] = x1::kProfile;
+    j["lines"] = OrderedJson::array();
     for (const SelftestLine& line : lines)
       j["lines"].push_back(
           {{"name", line.name}, {"hash", fmt::format("{:016x}", line.hash)}, {"verdict", verdict_name(line.verdict)}});

@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# What other programs script against: --json of every verb that prints numbers parses and has its keys, exit codes are 0, 1
+# and 2, --help names units and defaults, and generate --file prints one line of JSON for each prompt.
+# shellcheck source=tests/runs/common.sh
+source "$(dirname "$0")/common.sh"
+command -v jq >/dev/null || { echo "SKIPPED: jq is not installed"; exit 77; }
+nuri=$(realpath "$nuri")
+cd "$(dirname "$0")/../.." # bench reads the presets of recipes/
+make_text
+make_recipe
+
+# code CODE ARGUMENTS...: runs the program; its output is in $work/out and $work/err.
+code() {
+  local want=$1 got=0
+  shift
+  "$nuri" "$@" >"$work/out" 2>"$work/err" </dev/null || got=$?
+  [ $got -eq "$want" ] || fail "nuri $*: exit code $got, expected $want: $(tail -n 5 "$work/err")"
+}
+# json CODE FILTER ARGUMENTS...: standard output is one JSON value for which the filter is true.
+json() {
+  local want=$1 filter=$2
+  shift 2
+  code "$want" "$@"
+  jq -es "length == 1 and (.[0] | $filter)" "$work/out" >"$work/verdict" 2>&1 ||
+    fail "nuri $*: not ($filter): $(cat "$work/verdict") $(head -c 600 "$work/out")"
+}
+numbers() { # a filter: these keys are numbers
+  local filter=true key
+  for key in "$@"; do filter+=" and (.$key | type == \"number\")"; done
+  printf '%s' "$filter"
+}
+
+# The road from text to a model, each step with --json.
+json 0 "$(numbers documents bytes vocab_size learned placeholders seconds mb_per_s)" \
+  tokenizer train "$work/text.jsonl" --vocab-size 512 --out "$work/tokenizer" --json
+printf '12 더하기 3은 15이다.' >"$work/line.txt"
+json 0 'type == "array" and all(type == "number")' tokenizer encode "$work/tokenizer" "$work/line.txt" --json
+code 0 tokenizer encode "$work/tokenizer" "$work/line.txt"
+grep -qx '[0-9]*\( [0-9]*\)*' "$work/out" || fail "tokenizer encode: $(cat "$work/out")"
+cp "$work/out" "$work/ids.txt"
+code 0 tokenizer decode "$work/tokenizer" "$work/ids.txt"
+cmp -s "$work/out" "$work/line.txt" || fail "tokenizer decode: $(cat "$work/out")"
+json 0 '(.sources | length) == 1 and .tokenizer.vocab_size == 512 and .train.tokens > 0 and .validation.documents > 0' \
+  data build "$work/text.jsonl" --tokenizer "$work/tokenizer" --out "$work/data" --validation 0.1 --json
+json 0 "$(numbers steps total_steps tokens flops seconds tokens_per_s mfu memory_planned_bytes memory_peak_bytes loss) and
+  .outcome == \"finished\" and .steps == 4 and (.weights_hash | test(\"^[0-9a-f]{16}\$\")) and .validation.bits_per_byte > 0" \
+  train "$work/recipe.toml" --data "$work/data" --out "$work/run" --set steps=4 --quiet --json
+json 0 'length > 0 and all(has("row") and has("begin") and has("end") and has("source") and has("file") and has("line") and
+  has("language") and has("offset") and has("text"))' data show --run "$work/run" --step 2 --json
+code 0 train "$work/recipe.toml" --print-config
+grep -q '^batch_rows = 4 *# rows; .*\[.*recipe.toml\]' "$work/out" || fail "--print-config: $(cat "$work/out")"
+code 0 report "$work/run"
+[ -s "$(cat "$work/out")" ] || fail "report: $(cat "$work/out")"
+
+# The model in use.
+json 0 '.parameters.main > 0 and .weights.tensors > 0 and .config.d_model == 32 and .tokenizer.vocab_size == 512 and
+  (.provenance.config_sha256 | length) == 64 and .provenance.steps == 4' inspect "$work/run" --json
+json 0 '(.tensors | length) > 20 and (.tensors[0] | has("name") and has("shape") and has("role") and has("type")) and
+  (.provenance.weights_sha256 | length) == 64' inspect "$work/run" --tensors --hash --json
+json 0 '.equal_bits == true and .first == null and .differences == []' diff "$work/run" "$work/run" --json
+train "$work/other" --set steps=3 >/dev/null
+json 1 '.equal_bits == false and (.first | type == "string") and .largest.largest > 0 and (.differences | length) > 0' \
+  diff "$work/run" "$work/other" --json
+json 0 '.tokens == [1, 2, 3] and (.log_probabilities | length) == 2 and (.hex | length) == 2 and
+  (.hex[0] | test("^-0x")) and .sum < 0' score "$work/run" --tokens 1,2,3 --json
+json 0 '(.tokens | length) - (.log_probabilities | length) == 1' score "$work/run" --file "$work/line.txt" --json
+json 0 '.prompt == "1 더하기" and (.text | type == "string") and (.tokens | length) == 5 and
+  (.log_probabilities | length) == 5 and .finish == "length"' \
+  generate "$work/run" --prompt '1 더하기' --max-tokens 5 --temperature 0 --json
+cp "$work/out" "$work/alone"
+printf '{"prompt": "1 더하기"}\n\n{"id": 7, "prompt": "The sum"}\n{"prompt": "문서"}' >"$work/prompts.jsonl"
+code 0 generate "$work/run" --file "$work/prompts.jsonl" --max-tokens 5 --temperature 0
+[ "$(wc -l <"$work/out")" -eq 3 ] || fail "generate --file: $(wc -l <"$work/out") lines for 3 prompts"
+[ "$(jq -r .prompt "$work/out" | paste -sd/)" = '1 더하기/The sum/문서' ] || fail "generate --file: $(cat "$work/out")"
+[ "$(head -n 1 "$work/out")" = "$(cat "$work/alone")" ] || fail "generate: a file and a prompt differ"
+json 0 '.passed == true and .rows == [] and (.absent | length) > 0 and (.notes | type) == "array"' check "$work/run" --json
+code 0 chat "$work/run" --max-tokens 2
+
+# The machine.
+json 0 "$(numbers cores_allowed threads memory_allowed_bytes fp32_gflops bf16_gflops read_gbps copy_gbps) and
+  .profile == \"x1\" and has(\"cpu\") and has(\"level\") and has(\"levels\") and has(\"commit\") and has(\"huge_pages\")" \
+  info --seconds 0.1 --json
+json 0 '.passed == true and has("level") and .profile == "x1" and (.lines | length) > 0 and
+  (.lines[0] | has("name") and has("hash") and .verdict == "equal")' selftest --ops --json
+json 0 '.passed == true and .lines == []' selftest --prefix no_such_entry --json
+machine='has("cpu") and has("commit") and has("level") and .peak_gflops > 0 and .read_gbps > 0'
+json 0 "$machine and .tokens_per_s > 0 and .mfu > 0 and .step_ms > 0" bench step --rows 1 --length 16 --seconds 0.05 --json
+
+# Wrong use and bad input: 2, a message that begins with the program's name or the option, nothing on standard output.
+bad() {
+  code 2 "$@"
+  [ -s "$work/err" ] || [ -s "$work/out" ] || fail "nuri $*: no message"
+}
+bad
+bad no_such_verb
+bad info --no-such-option
+bad tokenizer
+bad tokenizer encode "$work/tokenizer" "$work/absent.txt"
+bad data build "$work/absent" --tokenizer "$work/tokenizer" --out "$work/data2"
+bad train "$work/absent.toml"
+bad train "$work/recipe.toml" --data "$work/data"
+bad train "$work/recipe.toml" --data "$work/data" --out "$work/run"
+bad inspect "$work/absent"
+bad diff "$work/run"
+bad diff "$work/run" "$work/absent"
+bad score "$work/run"
+bad score "$work/run" --tokens 1
+bad score "$work/run" --tokens 1,512
+bad score "$work/run" --tokens 1,x
+bad generate "$work/run"
+bad generate "$work/run" --prompt a --max-tokens 0
+bad generate "$work/run" --prompt a --temperature -1
+bad generate "$work/run" --prompt a --top-p 2
+bad generate "$work/run" --file "$work/text.jsonl" --max-tokens 1
+bad check "$work/absent"
+bad bench --preset huge
+bad --threads 0 info
+NURI_CPU=sse bad selftest
+NURI_THREADS=none bad selftest
+
+# --help: of each verb and its parts, exit code 0; an option with a number says its default (or is required, or a list).
+code 0 --version
+code 0 --help
+mapfile -t verbs < <(awk '/^Subcommands:/ { on = 1; next } on && NF { print $1 }' "$work/out" | grep -v '^ *$')
+[ "${#verbs[@]}" -ge 14 ] || fail "--help lists ${#verbs[@]} verbs"
+help() {
+  code 0 "$@" --help
+  awk '/^ +-/ { if (line) print line; line = $0; next } substr($0, 1, 20) ~ /^ *$/ && NF { line = line $0; next } { if (line) print line; line = "" }
+       END { if (line) print line }' "$work/out" |
+    grep -E ' (INT|UINT|FLOAT)[: ]' | grep -vE 'default|REQUIRED|separated by commas' >"$work/bare" &&
+    fail "nuri $* --help: without a default: $(cat "$work/bare")"
+  return 0
+}
+for verb in "${verbs[@]}"; do help "$verb"; done
+for part in "tokenizer train" "tokenizer encode" "tokenizer decode" "data build" "data show"; do
+  # shellcheck disable=SC2086
+  help $part
+done
+code 0 generate --help
+grep -q 'longest reply, tokens (default 256)' "$work/out" || fail "generate --help: $(cat "$work/out")"
+code 0 train --help
+grep -q 'length = 256; tokens; ' "$work/out" || fail "train --help names no unit of length"
+for verb in info selftest check score generate diff inspect bench train; do
+  code 0 "$verb" --help
+  grep -q -e --json "$work/out" || fail "$verb takes no --json"
+done
+echo "${#verbs[@]} verbs: JSON, exit codes and help are as promised"
