@@ -300,7 +300,8 @@ struct SquareSumArgs {
   double* sum = nullptr;
 };
 
-/// Everything a chip may implement; null: not yet, the reference of the op runs on the host.
+/// Everything a chip may implement; null: not yet, the reference of the op runs on the host. In a meta run (MetaScope)
+/// products, attention and attention_grad are called too, without data: they count their scratch and return.
 struct KernelTable {
   std::string_view chip;
   void (*pack)(std::span<const PackArgs>) = nullptr;
@@ -335,6 +336,14 @@ void set_kernels(const KernelTable* table);  ///< null: back to the CPU's
 template <class Args>
 void run(void (*kernel)(const Args&), void (*reference)(const Args&), const Args& args) {
   if (!meta_active()) (kernel ? kernel : reference)(args);
+}
+/// The same for kernels that count their scratch in a meta run.
+template <class Args>
+void run_counted(void (*kernel)(const Args&), void (*reference)(const Args&), const Args& args) {
+  if (kernel)
+    kernel(args);
+  else if (!meta_active())
+    reference(args);
 }
 
 }  // namespace nuri

@@ -65,6 +65,14 @@ int64_t memory_allowed() {
   return limit;
 }
 
+Resident resident_bytes() {
+  std::ifstream file("/proc/self/statm");  // pages: in all, resident, of these shared (files)
+  int64_t all = 0, resident = 0, shared = 0;
+  if (!(file >> all >> resident >> shared)) return {};
+  const int64_t page = ::sysconf(_SC_PAGESIZE);
+  return {(resident - shared) * page, shared * page};
+}
+
 int64_t peak_resident_bytes() {
   struct rusage usage;
   return ::getrusage(RUSAGE_SELF, &usage) == 0 ? int64_t(usage.ru_maxrss) * 1024 : 0;

@@ -15,6 +15,13 @@ int64_t machine_memory();
 /// Bytes this process may use: the machine's memory or the smallest limit of its control groups (v1 and v2).
 int64_t memory_allowed();
 
+/// Resident memory of this process now, in bytes.
+struct Resident {
+  int64_t anonymous = 0;  ///< heap and stacks
+  int64_t file = 0;       ///< mapped files: the program, libraries, data; given back when memory is short
+};
+Resident resident_bytes();
+
 /// Largest resident memory of this process so far, in bytes.
 int64_t peak_resident_bytes();
 

@@ -21,5 +21,16 @@ TEST(Machine, PeakMemoryGrowsWithUse) {
   EXPECT_EQ(block.back(), 1);
 }
 
+TEST(Machine, AnonymousMemoryGrowsWithUse) {
+  const Resident before = resident_bytes();
+  EXPECT_GT(before.anonymous, 0);
+  EXPECT_GT(before.file, 0);
+  const std::vector<char> block(96 << 20, 1);
+  const Resident after = resident_bytes();
+  EXPECT_NEAR(static_cast<double>(after.anonymous - before.anonymous), 96 << 20, 16 << 20);
+  EXPECT_LT(after.file - before.file, 16 << 20);
+  EXPECT_EQ(block.back(), 1);
+}
+
 }  // namespace
 }  // namespace nuri

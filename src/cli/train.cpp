@@ -67,6 +67,7 @@ void print_summary(const TrainSummary& s, const Options& o) {
     j["tokens_per_s"] = s.tokens_per_s;
     j["mfu"] = s.mfu > 0 ? OrderedJson(s.mfu) : OrderedJson(nullptr);  // --quiet measures no peak
     j["memory_planned_bytes"] = s.memory_planned;
+    j["memory_anonymous_bytes"] = s.memory_anonymous;
     j["memory_peak_bytes"] = s.memory_peak;
     j["loss"] = s.loss;
     j["validation"] = eval_json(s.eval);
@@ -76,8 +77,9 @@ void print_summary(const TrainSummary& s, const Options& o) {
   }
   fmt::print("{} after {} of {} steps, {} tokens, {:.4g} FLOP, {}\n", s.outcome, s.steps, s.total_steps, s.tokens,
              s.flops, duration_text(s.seconds));
-  fmt::print("{:.0f} tokens/s (median), {}memory planned {}, peak {}\n", s.tokens_per_s,
+  fmt::print("{:.0f} tokens/s (median), {}memory planned {}, measured {} (with mapped files {})\n", s.tokens_per_s,
              s.mfu > 0 ? fmt::format("MFU {:.1f} %, ", 100 * s.mfu) : "", bytes_text(s.memory_planned),
+             bytes_text(s.memory_anonymous),
              bytes_text(s.memory_peak));
   if (s.eval.all.bytes > 0) fmt::print("validation: {:.4f} bits per byte\n", s.eval.all.bits_per_byte());
   fmt::print("weights hash {}; report: {}\n", s.weights_hash, (fs::path(o.out) / "report.html").string());

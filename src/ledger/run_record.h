@@ -30,14 +30,15 @@ struct RunRecord {
   std::string data_manifest;         ///< SHA-256 of the data's manifest
   std::string profile;               ///< of the arithmetic, with version: "x1"
   MachineRecord machine;
-  std::string started, ended;  ///< UTC; ended is empty while running
-  int64_t sessions = 1;        ///< processes that worked on the run: 1 + resumptions
-  int64_t steps = 0;           ///< optimizer steps done
-  int64_t tokens = 0;          ///< seen in training
-  double flops = 0;            ///< by arch/counts.h
-  double seconds = 0;          ///< of all sessions
-  int64_t memory_planned_bytes = 0;
-  int64_t memory_peak_bytes = 0;              ///< resident, measured
+  std::string started, ended;                 ///< UTC; ended is empty while running
+  int64_t sessions = 1;                       ///< processes that worked on the run: 1 + resumptions
+  int64_t steps = 0;                          ///< optimizer steps done
+  int64_t tokens = 0;                         ///< seen in training
+  double flops = 0;                           ///< by arch/counts.h
+  double seconds = 0;                         ///< of all sessions
+  int64_t memory_planned_bytes = 0;           ///< anonymous memory
+  int64_t memory_anonymous_bytes = 0;         ///< the same, measured
+  int64_t memory_peak_bytes = 0;              ///< resident, mapped files included, measured
   std::string outcome = "running";            ///< running, finished, stopped (by a signal), failed
   std::string reason;                         ///< of stopped and failed
   std::map<std::string, double> results;      ///< loss, bits per byte, ...
@@ -65,6 +66,7 @@ struct RunRecord {
     field("flops", self.flops);
     field("seconds", self.seconds);
     field("memory_planned_bytes", self.memory_planned_bytes);
+    field("memory_anonymous_bytes", self.memory_anonymous_bytes);
     field("memory_peak_bytes", self.memory_peak_bytes);
     field("outcome", self.outcome);
     field("reason", self.reason);

@@ -10,6 +10,12 @@
 namespace nuri {
 namespace {
 
+/// p + n; null stays null (no shared part, or a meta run).
+template <class T>
+T* from(T* p, int64_t n) {
+  return p ? p + n : nullptr;
+}
+
 /// Keys of one training batch: contiguous tokens, 64 to a block, sequence after sequence.
 struct Keys {
   const float* k;
@@ -35,9 +41,9 @@ struct Call {
                            .first_position = 0,
                            .blocks = blocks.data() + blocks.size()});
       for (int64_t row = offsets[s]; row < offsets[s + 1]; row += kKeyBlock)
-        blocks.push_back({.k = keys.k + row * args.k_row,
-                          .k_shared = args.d_shared ? keys.k_shared + row * args.shared_row : nullptr,
-                          .v = keys.v + row * args.v_row});
+        blocks.push_back({.k = from(keys.k, row * args.k_row),
+                          .k_shared = from(keys.k_shared, row * args.shared_row),
+                          .v = from(keys.v, row * args.v_row)});
     }
     args.sequences = sequences;
   }
@@ -91,7 +97,8 @@ struct Form {
                  .out_head = d_v,
                  .lse = lse.data<float>()};
     const float* k = kv.data<float>();
-    call.set_sequences(offsets, {.k = k, .k_shared = d_shared ? k_rope.data<float>() : nullptr, .v = k + value_at()});
+    call.set_sequences(offsets,
+                       {.k = k, .k_shared = d_shared ? k_rope.data<float>() : nullptr, .v = from(k, value_at())});
   }
 
   void backward(Tape& tape, const Tensor& out, const Tensor& lse) const {
@@ -99,19 +106,17 @@ struct Form {
     if (!dout.defined()) return;
     Tensor dq = Tensor::empty(q.shape()), dkv = Tensor::empty(kv.shape()), dk_rope;
     if (d_shared) dk_rope = Tensor::empty(k_rope.shape());
-    if (!meta_active()) {
-      Call call;
-      fill(call, out, lse);
-      float* dk = dkv.data<float>();
-      run(kernels().attention_grad, reference::attention_grad,
-          AttentionGradArgs{.forward = call.args,
-                            .v_is_k = absorbed(),
-                            .dout = dout.data<float>(),
-                            .dq = dq.data<float>(),
-                            .dk = dk,
-                            .dk_shared = d_shared ? dk_rope.data<float>() : nullptr,
-                            .dv = absorbed() ? nullptr : dk + value_at()});
-    }
+    Call call;
+    fill(call, out, lse);
+    float* dk = dkv.data<float>();
+    run_counted(kernels().attention_grad, reference::attention_grad,
+                AttentionGradArgs{.forward = call.args,
+                                  .v_is_k = absorbed(),
+                                  .dout = dout.data<float>(),
+                                  .dq = dq.data<float>(),
+                                  .dk = dk,
+                                  .dk_shared = d_shared ? dk_rope.data<float>() : nullptr,
+                                  .dv = absorbed() ? nullptr : from(dk, value_at())});
     tape.add_grad(q, dq);
     tape.add_grad(kv, dkv);
     if (d_shared) tape.add_grad(k_rope, dk_rope);
@@ -128,12 +133,10 @@ Tensor attend(Form form, float* max_score) {
   const Tensor lse = Tensor::empty({n_tokens, form.n_heads});
   Tensor row_max;
   if (max_score) row_max = Tensor::empty({n_tokens, form.n_heads}, DType::f32, Owner::scratch);
-  if (!meta_active()) {
-    Call call;
-    form.fill(call, out, lse);
-    if (max_score) call.args.row_max = row_max.data<float>();
-    attention_paged(call.args);
-  }
+  Call call;
+  form.fill(call, out, lse);
+  if (max_score) call.args.row_max = row_max.data<float>();
+  attention_paged(call.args);
   if (max_score) *max_score = largest(row_max);
   const char* op = form.op;
   if (Tape* tape = Tape::current())
@@ -193,7 +196,7 @@ void attention_paged(const AttentionArgs& args) {
                     (sequence.n_queries == 0 || sequence.blocks),
                 "sequence at row {}: {} queries from position {}", sequence.first_row, sequence.n_queries,
                 sequence.first_position);
-  run(kernels().attention, reference::attention, args);
+  run_counted(kernels().attention, reference::attention, args);
 }
 
 }  // namespace nuri

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstdlib>
 #include <mutex>
@@ -35,7 +36,12 @@ constexpr size_t kOwnBytes = kChunkBytes / 2;
 
 struct Book {
   std::array<MemoryUse, kOwners> by_owner{};
-  MemoryUse total;
+  MemoryUse total, held;
+  std::unordered_map<size_t, int64_t> free;  // blocks by size, of a dry run
+  void hold(int64_t bytes) {
+    held.now += bytes;
+    if (held.now > held.peak) held.peak = held.now;
+  }
   void add(int64_t bytes, Owner owner) {
     MemoryUse& use = by_owner[static_cast<size_t>(owner)];
     use.now += bytes;
@@ -59,6 +65,8 @@ Pool& pool() {
 
 thread_local int t_meta = 0;
 thread_local Book t_meta_book;
+thread_local uint64_t t_meta_scope = 0;
+std::atomic<uint64_t> g_meta_scopes{0};
 
 /// Sizes are few, so that a step whose rows are cut elsewhere than the last one's finds the blocks of the last one: 16
 /// for each power of two, whole huge pages from 32 MB on.
@@ -123,17 +131,27 @@ MemoryUse memory_total() {
   return current_book().total;
 }
 
+MemoryUse memory_held() {
+  std::lock_guard<std::mutex> lock(pool().mutex);
+  return current_book().held;
+}
+
 void reset_memory_peaks() {
   std::lock_guard<std::mutex> lock(pool().mutex);
   Book& book = current_book();
   for (MemoryUse& use : book.by_owner) use.peak = use.now;
   book.total.peak = book.total.now;
+  book.held.peak = book.held.now;
 }
 
 void* allocate(size_t bytes, Owner owner) {
   const size_t size = rounded(bytes);
   if (t_meta) {
     t_meta_book.add(static_cast<int64_t>(size), owner);
+    if (int64_t& free = t_meta_book.free[size]; free > 0)
+      --free;
+    else
+      t_meta_book.hold(static_cast<int64_t>(size));
     return nullptr;
   }
   if (size == 0) return nullptr;
@@ -146,6 +164,7 @@ void* allocate(size_t bytes, Owner owner) {
     found->second.pop_back();
   } else {
     block = size >= kOwnBytes ? take(size) : carve(p, size);
+    if (block) p.book.hold(static_cast<int64_t>(size));
   }
   NURI_CHECK(
       block,
@@ -158,7 +177,9 @@ void* allocate(size_t bytes, Owner owner) {
 void release(void* data, size_t bytes, Owner owner) {
   const size_t size = rounded(bytes);
   if (!data) {
-    if (t_meta) t_meta_book.add(-static_cast<int64_t>(size), owner);
+    if (!t_meta) return;
+    t_meta_book.add(-static_cast<int64_t>(size), owner);
+    ++t_meta_book.free[size];
     return;
   }
   Pool& p = pool();
@@ -173,14 +194,18 @@ void trim_memory() {
   for (auto& [size, blocks] : p.free_blocks) {
     if (size < kOwnBytes) continue;
     for (void* block : blocks) std::free(block);
+    p.book.hold(-static_cast<int64_t>(size * blocks.size()));
     blocks.clear();
   }
 }
 
 MetaScope::MetaScope() {
-  if (t_meta++ == 0) t_meta_book = Book{};
+  if (t_meta++ > 0) return;
+  t_meta_book = Book{};
+  t_meta_scope = ++g_meta_scopes;
 }
 MetaScope::~MetaScope() { --t_meta; }
 bool meta_active() { return t_meta > 0; }
+uint64_t meta_scope() { return t_meta > 0 ? t_meta_scope : 0; }
 
 }  // namespace nuri

@@ -21,6 +21,8 @@ struct MemoryUse {
 std::array<MemoryUse, static_cast<size_t>(Owner::count)> memory_use();
 /// Bytes held by all owners together: now, and the largest sum since the last reset.
 MemoryUse memory_total();
+/// Bytes taken from the system: what owners hold, and free blocks that are kept for reuse.
+MemoryUse memory_held();
 void reset_memory_peaks();
 
 /// 64-byte aligned memory in huge pages, cached by size (rounded up by a 16th at most): a step of about the same shapes
@@ -32,7 +34,8 @@ void release(void* data, size_t bytes, Owner owner);
 void trim_memory();
 
 /// While alive, on this thread: tensors have sizes but no data, kernels do nothing, and the counters count in a book of
-/// their own (as if each byte had been taken). This is how the memory of a step is computed by running its code.
+/// their own (as if each byte had been taken, and each freed block kept). This is how the memory of a step is computed
+/// by running its code.
 class MetaScope {
  public:
   MetaScope();
@@ -41,5 +44,7 @@ class MetaScope {
   MetaScope& operator=(const MetaScope&) = delete;
 };
 bool meta_active();
+/// The number of the scope that is active, a new one each time; 0 outside. For scratch that outlives a call.
+uint64_t meta_scope();
 
 }  // namespace nuri

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/threads.h"
+#include "infer/kv_pool.h"
 #include "train/step.h"
 
 namespace nuri {
@@ -24,10 +26,9 @@ int64_t least_bytes(const DeepseekV3Config& config, const Recipe& recipe) {
   return static_cast<int64_t>(0.5 * (activations(2) - activations(1)) / static_cast<double>(probe.length) * tokens);
 }
 
-}  // namespace
-
-MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe) {
-  const MetaScope meta;
+/// What a run does with memory: two steps (the second finds the packed weights of the first), validation in whole and
+/// in left-over micro-batches, and the cache of the samples.
+void rehearse(const DeepseekV3Config& config, const Recipe& recipe) {
   DeepseekV3::Options options;
   options.dtype = recipe.precision_kind() == Precision::bf16 ? DType::bf16 : DType::f32;
   options.trainable = true;
@@ -39,22 +40,54 @@ MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe) {
   const int64_t rows = recipe.grad_shards * std::min(recipe.batch_rows / recipe.grad_shards, 2 * recipe.rows_at_once());
   const size_t size = static_cast<size_t>(rows * (recipe.length + 1));
   const std::vector<int32_t> tokens(size, 0), documents(size, 0);
-  StepResult result = step.gradients(tokens, documents, rows);
-  step.apply(result, 0, 1);
+  for (int64_t s = 1; s <= 2; ++s) {
+    StepResult result = step.gradients(tokens, documents, rows);
+    step.apply(result, 0, s);
+  }
+  const int64_t at_once = std::min(recipe.rows_at_once(), recipe.batch_rows);
+  for (int64_t n : {at_once, std::max<int64_t>(1, at_once - 1)}) {
+    const std::span<const int32_t> ids = std::span(tokens).first(static_cast<size_t>(n * (recipe.length + 1)));
+    (void)model.token_nll(make_train_batch(ids, ids, n, recipe.length, recipe.document_mask));
+  }
+  if (recipe.sample_prompts.empty()) return;
+  const int64_t prompts = 1 + std::count(recipe.sample_prompts.begin(), recipe.sample_prompts.end(), '|');
+  const int64_t longest = static_cast<int64_t>(recipe.sample_prompts.size()) + 1 + recipe.sample_tokens;
+  const int64_t pages = prompts * (longest / kKeyBlock + 1);
+  (void)Tensor::empty({pages * KvPool::page_bytes(config, options.form, options.dtype)}, DType::u8, Owner::kv_cache);
+}
+
+}  // namespace
+
+int64_t batch_bytes(const Recipe& recipe) { return recipe.batch_rows * (recipe.length + 1) * 8; }
+
+MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe) {
   MemoryPlan plan;
+  const Resident resident = resident_bytes();
+  plan.mapped = resident.file;
+  plan.program = std::max<int64_t>(0, resident.anonymous - memory_held().now) + batch_bytes(recipe) + kBufferBytes;
+  plan.stacks = thread_count() * kStackBytes;
+  const MetaScope meta;
+  rehearse(config, recipe);
   const auto use = memory_use();
   for (size_t i = 0; i < use.size(); ++i) plan.bytes[i] = use[i].peak;
-  plan.total = memory_total().peak + kProcessBytes;
+  plan.kept = memory_held().peak - memory_total().peak;
+  plan.total = memory_held().peak + plan.stacks + plan.program;
   return plan;
 }
 
 std::string plan_text(const MemoryPlan& plan) {
   std::string out;
+  auto line = [&](std::string_view what, int64_t bytes) {
+    out += fmt::format("  {:<20} {:>12}\n", what, bytes_text(bytes));
+  };
   for (size_t i = 0; i < plan.bytes.size(); ++i)
-    if (plan.bytes[i] > 0)
-      out += fmt::format("  {:<16} {:>12}\n", owner_name(static_cast<Owner>(i)), bytes_text(plan.bytes[i]));
-  return out + fmt::format("  {:<16} {:>12}\n  {:<16} {:>12}\n", "process", bytes_text(kProcessBytes), "in all (peak)",
-                           bytes_text(plan.total));
+    if (plan.bytes[i] > 0) line(owner_name(static_cast<Owner>(i)), plan.bytes[i]);
+  line("kept for reuse", plan.kept);
+  line("thread stacks", plan.stacks);
+  line("program", plan.program);
+  line("in all (peak)", plan.total);
+  line("mapped files besides", plan.mapped);
+  return out;
 }
 
 int64_t parse_bytes(const std::string& text) {

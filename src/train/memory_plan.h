@@ -1,4 +1,5 @@
-// The memory of a run, by owner, computed before the first step by running one step without data (MetaScope).
+// The memory of a run, by owner, computed before the first step by running steps and a validation without data
+// (MetaScope).
 #pragma once
 
 #include <array>
@@ -13,13 +14,24 @@
 namespace nuri {
 
 struct MemoryPlan {
-  std::array<int64_t, static_cast<size_t>(Owner::count)> bytes{};  ///< largest of each owner during a step
-  int64_t total = 0;  ///< largest sum of all at one time, with kProcessBytes
-};
-/// What the program itself takes: code, libraries, tokenizer, buffers of files.
-inline constexpr int64_t kProcessBytes = 64 << 20;
+  std::array<int64_t, static_cast<size_t>(Owner::count)> bytes{};  ///< largest of each owner
+  int64_t kept = 0;     ///< free blocks kept for reuse: what is taken from the system beyond the largest sum in use
+  int64_t stacks = 0;   ///< of the threads, kStackBytes each
+  int64_t program = 0;  ///< heap of the program: what it holds when the plan is made, and kBufferBytes
+  int64_t total = 0;    ///< anonymous memory of the run: tensors and scratch, stacks, program
+  int64_t mapped = 0;   ///< program, libraries and data in mapped files; not in total, the system takes them back
 
+  int64_t tensors() const { return total - stacks - program; }
+};
+/// What a thread touches of its stack, at most.
+inline constexpr int64_t kStackBytes = 256 << 10;
+/// Buffers of files, the log and the report at the end.
+inline constexpr int64_t kBufferBytes = 24 << 20;
+
+/// REQUIRES: batch_bytes(recipe) are there.
 MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe);
+/// Ids of the rows of one step and their documents: what the plan itself takes.
+int64_t batch_bytes(const Recipe& recipe);
 
 /// A table of the plan, one line per owner.
 std::string plan_text(const MemoryPlan& plan);

@@ -142,8 +142,9 @@ std::string report_html(const std::string& name, const RunLog& log, const RunRec
       {{"tokens", "토큰"}, std::to_string(record.tokens)},
       {{"FLOPs", "연산량 (FLOP)"}, fmt::format("{:.4g}", record.flops)},
       {{"time", "시간"}, duration_text(record.seconds)},
-      {{"memory planned / peak", "메모리 계획 / 최대"},
-       bytes_text(record.memory_planned_bytes) + " / " + bytes_text(record.memory_peak_bytes)},
+      {{"memory planned / measured / with mapped files", "메모리 계획 / 측정 / 매핑된 파일 포함"},
+       bytes_text(record.memory_planned_bytes) + " / " + bytes_text(record.memory_anonymous_bytes) + " / " +
+           bytes_text(record.memory_peak_bytes)},
       {{"machine", "장비"},
        fmt::format("{}, {} threads, {}", record.machine.cpu, record.machine.threads, record.machine.level)},
       {{"arithmetic profile", "연산 프로파일"}, record.profile},

@@ -126,7 +126,7 @@ TEST(MemoryPlan, CountsWhatAStepReallyTakes) {
   const MemoryPlan plan = plan_memory(c, recipe);
   trim_memory();
   reset_memory_peaks();
-  const int64_t before = memory_total().now;
+  const int64_t before = memory_held().now;
   DeepseekV3 model(c, {.dtype = DType::bf16, .trainable = true});
   model.initialise(1);
   AdamW optimizer(model.parameters(), recipe.adamw_options());
@@ -136,9 +136,13 @@ TEST(MemoryPlan, CountsWhatAStepReallyTakes) {
     StepResult r = step.gradients(ids, ids, kRows);
     step.apply(r, 1e-3, s);
   }
-  const double measured = static_cast<double>(memory_total().peak - before);
-  const double planned = static_cast<double>(plan.total - kProcessBytes);
-  EXPECT_NEAR(measured / planned, 1.0, 0.08) << plan_text(plan);
+  const double measured = static_cast<double>(memory_held().peak - before);
+  // The plan validates besides and assumes an even load of the experts.
+  EXPECT_LE(measured, static_cast<double>(plan.tensors())) << plan_text(plan);
+  EXPECT_GE(measured, 0.93 * static_cast<double>(plan.tensors())) << plan_text(plan);
+  EXPECT_GT(plan.bytes[static_cast<size_t>(Owner::scratch)], 0);
+  EXPECT_GE(plan.program, kBufferBytes);
+  EXPECT_EQ(plan.stacks, thread_count() * kStackBytes);
 }
 
 TEST(MemoryPlan, RefusesAndSaysWhatFits) {

@@ -84,6 +84,10 @@ class Run {
 
   void plan() {
     const int64_t limit = std::min(options_.memory_limit.value_or(INT64_MAX), memory_allowed());
+    NURI_CHECK(batch_bytes(recipe_) <= limit,
+               "batch_rows = {} of length = {}: the ids of one step alone need {} of memory, {} are allowed; use fewer "
+               "or shorter rows",
+               recipe_.batch_rows, recipe_.length, bytes_text(batch_bytes(recipe_)), bytes_text(limit));
     const MemoryPlan plan = require_memory(limit, options_.recipe.model, recipe_);
     summary_.memory_planned = plan.total;
     if (!options_.quiet) {
@@ -193,6 +197,7 @@ class Run {
       const bool asked = SignalScope::take_save_asked();
       if (last || stop || asked || every(recipe_.save_every)) save(last);
       if (asked) write_report(options_.out);
+      note_memory();
       if (stop) {
         summary_.outcome = "stopped";
         break;
@@ -201,6 +206,11 @@ class Run {
     live.end();
     summary_.seconds = seconds_now() - begin;
     if (summary_.outcome.empty()) summary_.outcome = "finished";
+  }
+
+  void note_memory() {
+    summary_.memory_anonymous = std::max(summary_.memory_anonymous, resident_bytes().anonymous);
+    record_->record().memory_anonymous_bytes = summary_.memory_anonymous;
   }
 
   bool every(int64_t n) const { return n > 0 && state_.step % n == 0; }
@@ -215,9 +225,9 @@ class Run {
     const std::string first =
         first_not_finite(*model_, [&] { (void)step_->gradients(batch.tokens, batch.documents, recipe_.batch_rows); });
     fail(
-        "step {}: the loss is {}; the first value that is not finite comes out of {}. Nothing was updated: lower lr or "
+        "step {}: the {} is {}; the first value that is not finite comes out of {}. Nothing was updated: lower lr or "
         "raise warmup_steps, or resume from an earlier checkpoint",
-        state_.step + 1, result.total, first.empty() ? "the loss itself" : first);
+        state_.step + 1, what, value, first.empty() ? fmt::format("the {} itself", what) : first);
   }
 
   void validate(uint64_t max_rows) {
@@ -286,6 +296,7 @@ class Run {
     summary_.total_steps = total_steps_;
     summary_.tokens = state_.tokens;
     summary_.memory_peak = peak_resident_bytes();
+    note_memory();
     if (summary_.eval.all.bytes == 0 && summary_.outcome == "finished") validate(0);
     summary_.weights_hash = weights_hash(*model_);
     RunRecord& r = record_->record();

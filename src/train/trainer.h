@@ -13,6 +13,7 @@
 #include "eval/evaluate.h"
 #include "ledger/run_record.h"
 #include "train/memory_plan.h"
+#include "train/metrics.h"
 #include "train/recipe.h"
 
 namespace nuri {
@@ -34,10 +35,12 @@ struct TrainSummary {
   double flops = 0, seconds = 0;  ///< of this process
   double tokens_per_s = 0;        ///< median over the steps of this process
   double mfu = 0;                 ///< of the same; 0 where the peak is not known
-  int64_t memory_planned = 0, memory_peak = 0;
-  double loss = 0;           ///< of the last step
-  EvalResult eval;           ///< of all validation rows, at the end of a finished run
-  std::string weights_hash;  ///< of the final weights (see weights_hash())
+  int64_t memory_planned = 0;     ///< anonymous memory, MemoryPlan::total
+  int64_t memory_anonymous = 0;   ///< the same, measured after each step
+  int64_t memory_peak = 0;        ///< resident, mapped files included, measured
+  double loss = 0;                ///< of the last step
+  EvalResult eval;                ///< of all validation rows, at the end of a finished run
+  std::string weights_hash;       ///< of the final weights (see weights_hash())
 };
 
 /// Errors: those of recipe, data, memory, disk; another process in OUT; a finished run; a run there without --resume;
@@ -47,10 +50,10 @@ TrainSummary train(const TrainOptions& options);
 /// 64-bit FNV-1a over names and bytes of all tensors a model directory holds, in name order: equal on every machine.
 std::string weights_hash(DeepseekV3& model);
 
-/// Rewrites OUT/report.html from the log of a run, running or not.
-void write_report(const std::filesystem::path& out);
-
 /// The report of a run as one page; `name` stands in its title.
 std::string report_html(const std::string& name, const RunLog& log, const RunRecord& record,
                         const std::optional<DeepseekV3Config>& config);
+/// Rewrites OUT/report.html from the log of a run, running or not.
+void write_report(const std::filesystem::path& out);
+
 }  // namespace nuri

@@ -79,6 +79,7 @@ class Forward {
     cut(sizes, unused);
     const Scratch rooms(sizes.used() * static_cast<size_t>(thread_count()));
     const Scratch partials(static_cast<size_t>(partial_floats_) * sizeof(float));
+    if (meta_active()) return;
     auto room_here = [&] {
       Cutter cutter(rooms.data() + sizes.used() * static_cast<size_t>(thread_index()));
       Room room;

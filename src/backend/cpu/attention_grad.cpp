@@ -83,6 +83,7 @@ class Backward {
     cut(sizes, unused);
     const Scratch rooms(sizes.used() * static_cast<size_t>(thread_count()));
     const Scratch deltas(static_cast<size_t>(last_row_ * args_.n_heads) * sizeof(float));
+    if (meta_active()) return;
     delta_ = reinterpret_cast<float*>(deltas.data());
     make_deltas();
     parallel_for(static_cast<int64_t>(tasks_.size()), [&](int64_t i) {

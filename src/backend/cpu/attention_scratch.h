@@ -1,6 +1,7 @@
 // Memory and packing shared by the drivers of attention.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -10,10 +11,13 @@
 
 namespace nuri::cpu {
 
-/// Scratch of one call, given back (into the cache of tensor/memory.h) at its end.
+/// Scratch of one call, given back (into the cache of tensor/memory.h) at its end. Sizes follow the lengths of the
+/// sequences; small ones are rounded up to a power of two, so that the cache keeps blocks of few sizes.
 class Scratch {
  public:
-  explicit Scratch(size_t bytes) : bytes_(bytes), data_(static_cast<char*>(allocate(bytes, Owner::scratch))) {}
+  explicit Scratch(size_t bytes)
+      : bytes_(bytes > 0 && bytes < (size_t(1) << 21) ? std::bit_ceil(bytes) : bytes),
+        data_(static_cast<char*>(allocate(bytes_, Owner::scratch))) {}
   ~Scratch() { release(data_, bytes_, Owner::scratch); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;

@@ -28,27 +28,32 @@ const ProductKernels& level_kernels() {
   return pick(portable::product_kernels, avx2::product_kernels, avx512::product_kernels, avx512_bf16::product_kernels);
 }
 
-/// Memory of one thread's products, kept between calls and grown when too small.
+/// Memory of one thread's products, kept between calls and grown when too small; a dry run counts what would be kept.
 class Scratch {
  public:
   Scratch() = default;
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() { release(data_, bytes_, Owner::scratch); }
+  ~Scratch() { release(real_.data, real_.bytes, Owner::scratch); }
   uint32_t* take(size_t bytes) {
-    if (bytes > bytes_) {
-      release(data_, bytes_, Owner::scratch);
-      data_ = nullptr;
-      bytes_ = 0;
-      data_ = allocate(bytes, Owner::scratch);
-      bytes_ = bytes;
+    Block& block = meta_active() ? meta_ : real_;
+    if (block.scope != meta_scope()) block = {};
+    if (bytes > block.bytes) {
+      release(block.data, block.bytes, Owner::scratch);
+      block = {};
+      bytes += bytes / 8;  // the load of experts differs from step to step
+      block = {allocate(bytes, Owner::scratch), bytes, meta_scope()};
     }
-    return static_cast<uint32_t*>(data_);
+    return static_cast<uint32_t*>(block.data);
   }
 
  private:
-  void* data_ = nullptr;
-  size_t bytes_ = 0;
+  struct Block {
+    void* data = nullptr;
+    size_t bytes = 0;
+    uint64_t scope = 0;  // of the dry run; the real block has 0
+  };
+  Block real_, meta_;
 };
 
 /// How one product runs: where its packed operands lie and how C is cut.
@@ -235,11 +240,8 @@ void products(std::span<const ProductArgs> items) {
     space.plans.push_back(make_plan(item, kernels, scratch_words));
     cost += cost_of(item);
   }
-  if (meta_active()) {  // a dry run counts the scratch that the real one will hold
-    release(allocate(static_cast<size_t>(scratch_words) * 4, Owner::scratch), static_cast<size_t>(scratch_words) * 4,
-            Owner::scratch);
-    return;
-  }
+  uint32_t* scratch = space.scratch.take(static_cast<size_t>(scratch_words) * 4);
+  if (meta_active()) return;
   const int64_t grain = std::max(kLeastTask, cost / (kTasksPerThread * thread_count()));
   for (size_t i = 0; i < space.plans.size(); ++i) {
     Plan& plan = space.plans[i];
@@ -254,7 +256,6 @@ void products(std::span<const ProductArgs> items) {
     add_tiles(space.tiles, plan, index, grain);
   }
 
-  uint32_t* scratch = space.scratch.take(static_cast<size_t>(scratch_words) * 4);
   const auto pack_task = [&](int64_t t) {
     const PackTask& task = space.packing[static_cast<size_t>(t)];
     pack_part(space.plans[static_cast<size_t>(task.item)], task, scratch, kernels);
