@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "arch/counts.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "cli/chat.h"
 #include "cli/demo_text.h"
 #include "cli/documents.h"
@@ -28,7 +31,7 @@ namespace {
 struct Options {
   std::string packages, out = "demo", recipe = "recipes/nano/recipe.toml";
   std::vector<std::string> text, settings;
-  bool quick = false, no_chat = false;
+  bool quick = false, no_chat = false, json = false;
   double minutes = 0;
 };
 
@@ -133,6 +136,16 @@ int64_t fit_steps(ResolvedRecipe recipe, const fs::path& shards, double minutes)
   return std::max<int64_t>(20, static_cast<int64_t>(minutes * 60 / per_step));
 }
 
+int64_t read_steps(const fs::path& file) {
+  const std::string text = read_file(file, 64);
+  int64_t steps = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), steps);
+  NURI_CHECK(error == std::errc() && *end == '\n' && steps > 0,
+             "{}: a number of steps and a line end are needed; remove the file and the run beside it to begin again",
+             file.string());
+  return steps;
+}
+
 TrainSummary run_training(const Options& o, const fs::path& shards, const fs::path& run_dir) {
   stage(4, "training", "학습");
   ResolvedRecipe recipe = load_recipe(o.recipe, o.settings);
@@ -152,7 +165,7 @@ TrainSummary run_training(const Options& o, const fs::path& shards, const fs::pa
       recipe.recipe.steps = o.minutes > 0 || slow ? fitting : usual;
       write_file_atomic(plan, std::to_string(recipe.recipe.steps) + "\n");
     }
-    recipe.recipe.steps = std::stoll(read_file(plan, 64));
+    recipe.recipe.steps = read_steps(plan);
     recipe.origin["steps"] = "the demo's";
   }
   TrainOptions t;
@@ -166,7 +179,7 @@ TrainSummary run_training(const Options& o, const fs::path& shards, const fs::pa
   return train(t);
 }
 
-void print_yardstick(const fs::path& shards, const TrainSummary& s) {
+OrderedJson print_yardstick(const fs::path& shards, const TrainSummary& s) {
   stage(5, "report", "보고서");
   const data::Dataset dataset = data::Dataset::open(shards);
   const data::NgramScore ngram = data::score_ngrams(dataset);
@@ -186,9 +199,24 @@ void print_yardstick(const fs::path& shards, const TrainSummary& s) {
   for (const auto& [name, b] : s.eval.by_source) fmt::print("    {:<14} {:.4f}\n", name, b.bits_per_byte());
   fmt::print("  {} tokens, {:.4g} FLOP, {}, {:.0f} tokens/s, MFU {:.1f} % of the measured peak\n", s.tokens, s.flops,
              duration_text(s.seconds), s.tokens_per_s, 100 * s.mfu);
-  fmt::print("  memory planned {}, measured peak {}\n", bytes_text(s.memory_planned), bytes_text(s.memory_peak));
+  fmt::print("  memory planned {}, measured {} (with mapped files {})\n", bytes_text(s.memory_planned),
+             bytes_text(s.memory_anonymous), bytes_text(s.memory_peak));
   fmt::print("  hash of the final weights: {} (equal on every x86-64 CPU for the same number of steps)\n",
              s.weights_hash);
+  return {{"bits_per_byte", bits},
+          {"unigram_bits_per_byte", ngram.unigram},
+          {"trigram_bits_per_byte", ngram.trigram},
+          {"overlap_13_grams", grams ? static_cast<double>(shared) / static_cast<double>(grams) : 0.0},
+          {"steps", s.steps},
+          {"tokens", s.tokens},
+          {"flops", s.flops},
+          {"seconds", s.seconds},
+          {"tokens_per_s", s.tokens_per_s},
+          {"mfu", s.mfu},
+          {"memory_planned_bytes", s.memory_planned},
+          {"memory_anonymous_bytes", s.memory_anonymous},
+          {"memory_peak_bytes", s.memory_peak},
+          {"weights_hash", s.weights_hash}};
 }
 
 int talk(const Options& o, const fs::path& run_dir) {
@@ -200,7 +228,7 @@ int talk(const Options& o, const fs::path& run_dir) {
   SamplerOptions sampler;
   sampler.temperature = 0;
   Conversation conversation(*loaded.model, tokenizer, sampler, 96);
-  if (!o.no_chat && isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1) return chat_loop(conversation);
+  if (!o.no_chat && !o.json && isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1) return chat_loop(conversation);
   for (uint64_t i = 0; i < 4; ++i) {
     const data::Fact fact = data::make_fact(1, 20 * i + i % 2);
     conversation.clear();
@@ -212,7 +240,26 @@ int talk(const Options& o, const fs::path& run_dir) {
   return kExitOk;
 }
 
-int run(const Options& o) {
+/// While alive, what is printed to standard output goes to standard error.
+class AsideScope {
+ public:
+  explicit AsideScope(bool on) : kept_(on ? ::dup(STDOUT_FILENO) : -1) { point(on ? STDERR_FILENO : -1); }
+  ~AsideScope() {
+    point(kept_);
+    if (kept_ >= 0) ::close(kept_);
+  }
+  AsideScope(const AsideScope&) = delete;
+  AsideScope& operator=(const AsideScope&) = delete;
+
+ private:
+  static void point(int fd) {
+    std::fflush(stdout);
+    if (fd >= 0) ::dup2(fd, STDOUT_FILENO);
+  }
+  int kept_;
+};
+
+int run_stages(const Options& o, OrderedJson& result) {
   const double begin = seconds_now();
   fs::create_directories(o.out);
   const ResolvedRecipe recipe = load_recipe(o.recipe, o.settings);
@@ -223,18 +270,34 @@ int run(const Options& o) {
   if (fs::exists(run_dir / "config.json") && read_run_record(run_dir / "run.json").outcome == "finished") {
     stage(4, "training", "학습");
     fmt::print("  {} is finished (remove it to train again)\n", run_dir.string());
+    const RunRecord record = read_run_record(run_dir / "run.json");
+    for (const auto& [name, value] : record.results) result[name] = value;
+    result["weights_hash"] = record.hashes.contains("weights") ? record.hashes.at("weights") : "";
   } else {
     const TrainSummary s = run_training(o, shards, run_dir);
     if (s.outcome == "stopped") {
       fmt::print("stopped and saved; run the same command again to continue\n");
       return kExitInterrupted;
     }
-    print_yardstick(shards, s);
+    result = print_yardstick(shards, s);
   }
   fmt::print("  report: {}\n  model:  {} (nuri chat {})\n", (run_dir / "report.html").string(), run_dir.string(),
              run_dir.string());
   fmt::print("  all stages so far: {}\n", duration_text(seconds_now() - begin));
+  result["report"] = (run_dir / "report.html").string();
+  result["model"] = run_dir.string();
   return talk(o, run_dir);
+}
+
+int run(const Options& o) {
+  OrderedJson result;
+  int code = kExitOk;
+  {
+    const AsideScope aside(o.json);
+    code = run_stages(o, result);
+  }
+  if (o.json && code == kExitOk) fmt::print("{}", json_text(result));
+  return code;
 }
 
 }  // namespace
@@ -252,6 +315,7 @@ Action add_demo(CLI::App& app) {
                  "fewer where they would take over 8.3 minutes with AVX-512, 13.3 without, 2 with --quick)")
       ->check(CLI::Range(0.0, 100000.0));
   app.add_flag("--quick", o->quick, "a few minutes in all: to see every stage, not a good model");
+  app.add_flag("--json", o->json, "print the closing figures as JSON; the stages report on standard error");
   app.add_flag("--no-chat", o->no_chat, "samples instead of a conversation");
   return [o] { return run(*o); };
 }
