@@ -39,18 +39,19 @@ void copy_of(const std::filesystem::path& from, const std::filesystem::path& to)
     std::filesystem::copy_file(entry.path(), to / entry.path().filename());
 }
 
-TEST(Parity, WeightsThatAreNoNumbersFailEveryLoss) {
+TEST(Parity, LossesThatAreNoNumbersFail) {
   NURI_SHARED_OR_SKIP(shared);
   const test::TempDir dir;
   copy_of(shared / "golden" / "deepseek_v3_plain", dir.path());
   const std::filesystem::path weights = dir.path() / "model.safetensors";
   const uint64_t offset = SafetensorsFile(weights).at("model.norm.weight").offset;
   std::string bytes = read_file(weights);
-  bytes.replace(offset, 4, "\x00\x00\xC0\x7F", 4);
+  bytes.replace(offset, 4, "\xFF\xFF\x7F\x7F", 4);  // the largest number: logits overflow
   write_file_atomic(weights, bytes);
-  for (const ParityRow& row : check_parity(dir.path()).rows)
-    if (row.what.find("loss") != std::string::npos || row.what.find("gradient norms") != std::string::npos)
-      EXPECT_FALSE(row.passed()) << row.what;
+  for (const ParityRow& row : check_parity(dir.path()).rows) {
+    if (row.what.find("loss") == std::string::npos && row.what.find("gradient norms") == std::string::npos) continue;
+    EXPECT_FALSE(row.passed()) << row.what;
+  }
 }
 
 TEST(Parity, ReadsWhatPythonWritesForNumbersThatAreNotFinite) {

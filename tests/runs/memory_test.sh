@@ -30,6 +30,6 @@ refused() {
   grep -q "$pattern" "$work/err" || fail "$what: $(cat "$work/err")"
   [ ! -e "$work/refused" ] || fail "$what: a run was begun"
 }
-refused "less than planned" 'this run needs .* micro_rows=' --memory "$((planned * 2 / 3))" --set batch_rows=64
+refused "less than 64 rows take" 'this run needs .* micro_rows=' --memory "$((planned * 3 / 2))" --set batch_rows=64
 refused "far too little" 'not even one row' --memory 10M
 refused "rows without end" 'ids of one step alone' --set batch_rows=1048576 --set length=16777216
