@@ -150,7 +150,8 @@ std::string report_html(const std::string& name, const RunLog& log, const RunRec
       {{"arithmetic profile", "연산 프로파일"}, record.profile},
       {{"commit", "커밋"}, record.commit}};
   for (const auto& [name, value] : record.results) facts.push_back(result_fact(name, value));
-  for (const auto& [name, value] : record.hashes) facts.push_back({{"hash of " + name, name + " 해시"}, value});
+  for (const auto& [name, value] : record.hashes)
+    facts.push_back({{"hash of " + name, (name == "weights" ? "가중치" : name) + " 해시"}, value});
   page.add_key_values(facts);
   if (!log.steps.empty()) {
     const auto& steps = log.steps;
