@@ -32,4 +32,4 @@ refused() {
 }
 refused "less than 64 rows take" 'this run needs .* micro_rows=' --memory "$((planned * 3 / 2))" --set batch_rows=64
 refused "far too little" 'not even one row' --memory 10M
-refused "rows without end" 'ids of one step alone' --set batch_rows=1048576 --set length=16777216
+refused "rows without end" 'a step holds at most' --set batch_rows=1048576 --set length=16777216
