@@ -139,8 +139,9 @@ int default_threads() {
 
 Pool& pool() {
   static Pool* instance = [] {
-    auto* p = new Pool;  // lives until the process ends: workers may outlast static destructors
-    p->resize(default_threads());
+    const int n = default_threads();  // may refuse what the environment asks for
+    auto* p = new Pool;               // lives until the process ends: workers may outlast static destructors
+    p->resize(n);
     return p;
   }();
   return *instance;
