@@ -79,8 +79,7 @@ void print_summary(const TrainSummary& s, const Options& o) {
              s.flops, duration_text(s.seconds));
   fmt::print("{:.0f} tokens/s (median), {}memory planned {}, measured {} (with mapped files {})\n", s.tokens_per_s,
              s.mfu > 0 ? fmt::format("MFU {:.1f} %, ", 100 * s.mfu) : "", bytes_text(s.memory_planned),
-             bytes_text(s.memory_anonymous),
-             bytes_text(s.memory_peak));
+             bytes_text(s.memory_anonymous), bytes_text(s.memory_peak));
   if (s.eval.all.bytes > 0) fmt::print("validation: {:.4f} bits per byte\n", s.eval.all.bits_per_byte());
   fmt::print("weights hash {}; report: {}\n", s.weights_hash, (fs::path(o.out) / "report.html").string());
 }

@@ -81,7 +81,48 @@ void apply(ResolvedRecipe& out, const toml::table& table, const std::string& whe
   }
 }
 
+/// Bytes of the line break at `at`, 0 where there is none: all that the library takes for one.
+size_t line_break(std::string_view text, size_t at) {
+  for (const std::string_view line_end : {"\n", "\r", "\v", "\f", "\xC2\x85", "\xE2\x80\xA8", "\xE2\x80\xA9"})
+    if (text.substr(at).starts_with(line_end)) return line_end.size();
+  return 0;
+}
+
+/// A recipe is lines of key = value. Other letters, brackets and strings of several lines are refused before the
+/// library sees them: some malformed headers and letters outside of strings end the program there.
+void expect_flat(std::string_view text, const std::string& where) {
+  size_t line = 1;
+  char quote = 0;  // of the string we are in; '#': a comment
+  for (size_t i = text.starts_with("\xEF\xBB\xBF") ? 3 : 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (const size_t n = line_break(text, i)) {
+      line += c == '\n';
+      quote = 0;
+      i += n - 1;
+    } else if (quote == '#') {
+      continue;
+    } else if (quote) {
+      if (c == '\\' && quote == '"' && i + 1 < text.size() && line_break(text, i + 1) == 0)
+        ++i;
+      else if (c == quote)
+        quote = 0;
+    } else {
+      const bool several = text.substr(i).starts_with("\"\"\"") || text.substr(i).starts_with("'''");
+      NURI_CHECK(
+          c != '[' && !several,
+          "{}: line {}: found {}; a recipe is lines of key = value, without tables, lists and strings of several "
+          "lines",
+          where, line, several ? "three quotes" : "'['");
+      NURI_CHECK(c == '\t' || (c >= 0x20 && c < 0x7F),
+                 "{}: line {}: found byte {:#04x} outside of quotes and comments; keys and numbers are plain ASCII",
+                 where, line, static_cast<unsigned char>(c));
+      if (c == '"' || c == '\'' || c == '#') quote = c;
+    }
+  }
+}
+
 toml::table parse_toml(std::string_view text, const std::string& where) {
+  expect_flat(text, where);
   try {
     return toml::parse(text, where);
   } catch (const toml::parse_error& e) {

@@ -38,10 +38,10 @@ struct AttendTile {
   const uint32_t* values = nullptr;  ///< panels of V [keys, d_v]
   int64_t value_words = 0, value_panels = 0;
   PackMatrix values_there;  ///< instead of panels: V where it lies, BF16, or FP32 of an FP32 run; data null: panels
-  bool first = false;  ///< first block of the segment: m, l, o are written
-  float* m = nullptr;  ///< [rows]
-  float* l = nullptr;  ///< [rows]
-  float* o = nullptr;  ///< [rows, o_stride], value_panels * 16 columns used
+  bool first = false;       ///< first block of the segment: m, l, o are written
+  float* m = nullptr;       ///< [rows]
+  float* l = nullptr;       ///< [rows]
+  float* o = nullptr;       ///< [rows, o_stride], value_panels * 16 columns used
   int64_t o_stride = 0;
 };
 
