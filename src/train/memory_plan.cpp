@@ -20,7 +20,7 @@ int64_t least_bytes(const DeepseekV3Config& config, const Recipe& recipe) {
   probe.length = std::min(recipe.length, kProbeTokens);
   const auto activations = [&](int64_t rows) {
     probe.batch_rows = rows;
-    return static_cast<double>(plan_memory(config, probe).bytes[static_cast<size_t>(Owner::activations)]);
+    return static_cast<double>(plan_memory(config, probe, {}).bytes[static_cast<size_t>(Owner::activations)]);
   };
   const double tokens = static_cast<double>(recipe.rows_of_a_forward()) * static_cast<double>(recipe.length);
   return static_cast<int64_t>(0.5 * (activations(2) - activations(1)) / static_cast<double>(probe.length) * tokens);
@@ -60,11 +60,16 @@ void rehearse(const DeepseekV3Config& config, const Recipe& recipe) {
 
 int64_t batch_bytes(const Recipe& recipe) { return recipe.batch_rows * (recipe.length + 1) * 8; }
 
-MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe) {
+Resident program_resident() {
+  Resident now = resident_bytes();
+  now.anonymous = std::max<int64_t>(0, now.anonymous - memory_held().now);
+  return now;
+}
+
+MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe, const Resident& program) {
   MemoryPlan plan;
-  const Resident resident = resident_bytes();
-  plan.mapped = resident.file;
-  plan.program = std::max<int64_t>(0, resident.anonymous - memory_held().now) + batch_bytes(recipe) + kBufferBytes;
+  plan.mapped = program.file;
+  plan.program = program.anonymous + batch_bytes(recipe) + kBufferBytes;
   plan.stacks = thread_count() * kStackBytes;
   const MetaScope meta;
   rehearse(config, recipe);
@@ -118,7 +123,8 @@ std::string bytes_text(int64_t bytes) {
   return fmt::format("{} B", bytes);
 }
 
-MemoryPlan require_memory(int64_t limit, const DeepseekV3Config& config, const Recipe& recipe) {
+MemoryPlan require_memory(int64_t limit, const DeepseekV3Config& config, const Recipe& recipe,
+                          const Resident& program) {
   // Fewer rows of one forward need less memory and change no bit: where the recipe's do not fit, the most that do are
   // looked for.
   int64_t needed = 0;
@@ -132,7 +138,7 @@ MemoryPlan require_memory(int64_t limit, const DeepseekV3Config& config, const R
       if (as_asked) needed = least;
       continue;
     }
-    const MemoryPlan plan = plan_memory(config, tried);
+    const MemoryPlan plan = plan_memory(config, tried, program);
     if (as_asked) {
       if (plan.total <= limit) return plan;
       needed = plan.total;

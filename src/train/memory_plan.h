@@ -28,8 +28,13 @@ inline constexpr int64_t kStackBytes = 256 << 10;
 /// Buffers of files, the log and the report at the end.
 inline constexpr int64_t kBufferBytes = 24 << 20;
 
+/// What is resident now, without the tensors: what the program and its libraries hold.
+Resident program_resident();
+
+/// `program` is read once where several plans are compared: it differs from one moment to the next.
 /// REQUIRES: batch_bytes(recipe) are there.
-MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe);
+MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe,
+                       const Resident& program = program_resident());
 /// Ids of the rows of one step and their documents: what the plan itself takes.
 int64_t batch_bytes(const Recipe& recipe);
 
@@ -42,6 +47,7 @@ std::string bytes_text(int64_t bytes);  ///< "1.53 GiB"
 
 /// The plan of a run that needs at most `limit`. Error: it needs more, with what would fit: fewer rows at once, if that
 /// helps, and how many.
-MemoryPlan require_memory(int64_t limit, const DeepseekV3Config& config, const Recipe& recipe);
+MemoryPlan require_memory(int64_t limit, const DeepseekV3Config& config, const Recipe& recipe,
+                          const Resident& program = program_resident());
 
 }  // namespace nuri

@@ -147,18 +147,30 @@ TEST(MemoryPlan, CountsWhatAStepReallyTakes) {
 
 TEST(MemoryPlan, RefusesAndSaysWhatFits) {
   Recipe recipe;
-  recipe.batch_rows = 512;  // much more than the program itself, which grows as it runs
+  recipe.batch_rows = 64;
   recipe.length = 64;
-  const MemoryPlan plan = plan_memory(config(), recipe);
+  const Resident program{.anonymous = int64_t{1} << 20, .file = int64_t{1} << 20};
+  const MemoryPlan plan = plan_memory(config(), recipe, program);
   recipe.micro_rows = 1;
-  const MemoryPlan least = plan_memory(config(), recipe);
+  const MemoryPlan least = plan_memory(config(), recipe, program);
   recipe.micro_rows = 0;
   EXPECT_LT(least.total, plan.total);
-  const int64_t enough = plan.total + (int64_t{64} << 20);
-  EXPECT_LE(require_memory(enough, config(), recipe).total, enough);
-  const auto refusal = [&](int64_t limit) { return test::error_of([&] { require_memory(limit, config(), recipe); }); };
-  EXPECT_NE(refusal((plan.total + least.total) / 2).find("micro_rows="), std::string::npos);
-  EXPECT_NE(refusal(1 << 20).find("not even one row"), std::string::npos);
+  const auto refusal = [&](int64_t limit) {
+    return test::error_of([&] { require_memory(limit, config(), recipe, program); });
+  };
+  EXPECT_EQ(require_memory(plan.total, config(), recipe, program).total, plan.total);
+  EXPECT_NE(refusal(plan.total - 1).find("micro_rows="), std::string::npos);
+  EXPECT_NE(refusal(least.total).find("micro_rows=1 "), std::string::npos);
+  EXPECT_NE(refusal(least.total - 1).find("not even one row"), std::string::npos);
+}
+
+TEST(MemoryPlan, KnowsWhatTheProgramHolds) {
+  trim_memory();
+  const Resident before = program_resident();
+  const std::vector<char> held(size_t{32} << 20, 1);
+  EXPECT_GE(program_resident().anonymous - before.anonymous, int64_t{31} << 20);
+  const Tensor tensor = Tensor::zeros({int64_t{64} << 20}, DType::u8);
+  EXPECT_LT(program_resident().anonymous - before.anonymous, int64_t{64} << 20);
 }
 
 TEST(MemoryPlan, RefusesHugeStepsWithoutCountingThemOut) {
