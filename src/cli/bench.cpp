@@ -157,21 +157,19 @@ int run(Options o) {
 
 }  // namespace
 
-Action add_bench(CLI::App& app) {
+Action add_bench(Arguments args) {
   auto o = std::make_shared<Options>();
-  app.add_option("WHAT", o->what, "ops, step (default), decode or text")
-      ->check(CLI::IsMember({"ops", "step", "decode", "text"}));
-  app.add_option("--preset", o->bench.preset, "nano (default), micro or small; read from recipes/")
-      ->check(CLI::IsMember({"nano", "micro", "small"}));
-  app.add_option("--precision", o->bench.precision, "bf16 (default) or f32")->check(CLI::IsMember({"bf16", "f32"}));
-  app.add_option("--rows", o->bench.rows, "rows of a step (default: nano 8, micro 4, small 4)");
-  app.add_option("--length", o->bench.length, "tokens of a row (default: nano 256, micro 512, small 1024)");
-  app.add_option("--seconds", o->bench.seconds, "per measurement (default 0.3; a step takes at least 5)");
-  app.add_flag("--no-mtp", o->no_mtp, "leave the MTP module out of the step");
-  app.add_option("--text", o->text, "text for `bench text`: PATH or PATH::key=value (may be repeated)")
-      ->allow_extra_args(false);
-  app.add_option("--vocab-size", o->vocab_size, "ids of `bench text` (default 32000)");
-  app.add_flag("--json", o->json, "print JSON");
+  args.option("WHAT", o->what, "ops, step (default), decode or text").one_of({"ops", "step", "decode", "text"});
+  args.option("--preset", o->bench.preset, "nano (default), micro or small; read from recipes/")
+      .one_of({"nano", "micro", "small"});
+  args.option("--precision", o->bench.precision, "bf16 (default) or f32").one_of({"bf16", "f32"});
+  args.option("--rows", o->bench.rows, "rows of a step (default: nano 8, micro 4, small 4)");
+  args.option("--length", o->bench.length, "tokens of a row (default: nano 256, micro 512, small 1024)");
+  args.option("--seconds", o->bench.seconds, "per measurement (default 0.3; a step takes at least 5)");
+  args.flag("--no-mtp", o->no_mtp, "leave the MTP module out of the step");
+  args.option("--text", o->text, "text for `bench text`: PATH or PATH::key=value (may be repeated)").one_value_each();
+  args.option("--vocab-size", o->vocab_size, "ids of `bench text` (default 32000)");
+  args.flag("--json", o->json, "print JSON");
   return [o] { return run(*o); };
 }
 

@@ -108,13 +108,13 @@ struct Options {
 
 }  // namespace
 
-Action add_chat(CLI::App& app) {
+Action add_chat(Arguments args) {
   auto o = std::make_shared<Options>();
-  o->model.add(app);
-  o->sampling.add(app);
-  app.add_option("--system", o->system, "system text before the conversation");
-  app.add_option("--max-tokens", o->max_tokens, "longest answer, tokens (default 512)")->check(CLI::Range(1, 1 << 30));
-  app.footer("Without a terminal, each line of standard input is a question.");
+  o->model.add(args);
+  o->sampling.add(args);
+  args.option("--system", o->system, "system text before the conversation");
+  args.option("--max-tokens", o->max_tokens, "longest answer, tokens (default 512)").between(1, 1 << 30);
+  args.footer("Without a terminal, each line of standard input is a question.");
   return [o] {
     const std::unique_ptr<DeepseekV3> model = o->model.load();
     const Tokenizer tokenizer = Tokenizer::load(o->model.directory);

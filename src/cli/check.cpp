@@ -40,12 +40,12 @@ int print_table(const ParityReport& report) {
 
 }  // namespace
 
-Action add_check(CLI::App& app) {
+Action add_check(Arguments args) {
   auto directory = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  app.add_option("DIR", *directory, "directory with config.json, weights and golden files")->required();
-  app.add_flag("--json", *json, "print JSON");
-  app.footer("Exit code 0: all within bounds; 1: a bound is passed.\nexample: nuri check golden/deepseek_v3");
+  args.option("DIR", *directory, "directory with config.json, weights and golden files").required();
+  args.flag("--json", *json, "print JSON");
+  args.footer("Exit code 0: all within bounds; 1: a bound is passed.\nexample: nuri check golden/deepseek_v3");
   return [directory, json] {
     const ParityReport report = check_parity(*directory);
     return *json ? print_json(report) : print_table(report);

@@ -95,31 +95,31 @@ int show(const Show& o) {
 
 }  // namespace
 
-Action add_data(CLI::App& app) {
-  app.require_subcommand(1);
+Action add_data(Arguments args) {
+  args.need_verb();
   auto action = std::make_shared<Action>();
   auto b = std::make_shared<Build>();
-  CLI::App* build_app = app.add_subcommand("build", "clean text, split it, write token shards and a manifest");
-  build_app
-      ->add_option("SOURCE", b->sources,
-                   "PATH or PATH::key=value,... with keys name, weight, licence, field, language (ko, en, other), "
-                   "hangul_lines, markers; PATH: file, directory or pattern of .txt .md .html .jsonl, plain, .gz, .zst")
-      ->required();
-  build_app->add_option("--tokenizer", b->tokenizer, "directory with tokenizer.json")->required();
-  build_app->add_option("--out", b->out, "directory of the shards")->required();
-  build_app->add_option("--validation", b->validation, "share of documents held out by hash (default 0.01)")
-      ->check(CLI::Range(0.0, 0.5));
-  build_app->add_flag("--overwrite", b->overwrite, "replace a complete data directory");
-  build_app->add_flag("--json", b->json, "print the manifest");
-  build_app->final_callback([=] { *action = [b] { return build(*b); }; });
+  Arguments build_args = args.verb("build", "clean text, split it, write token shards and a manifest");
+  build_args
+      .option("SOURCE", b->sources,
+              "PATH or PATH::key=value,... with keys name, weight, licence, field, language (ko, en, other), "
+              "hangul_lines, markers; PATH: file, directory or pattern of .txt .md .html .jsonl, plain, .gz, .zst")
+      .required();
+  build_args.option("--tokenizer", b->tokenizer, "directory with tokenizer.json").required();
+  build_args.option("--out", b->out, "directory of the shards").required();
+  build_args.option("--validation", b->validation, "share of documents held out by hash (default 0.01)")
+      .between(0.0, 0.5);
+  build_args.flag("--overwrite", b->overwrite, "replace a complete data directory");
+  build_args.flag("--json", b->json, "print the manifest");
+  build_args.then([=] { *action = [b] { return build(*b); }; });
 
   auto s = std::make_shared<Show>();
-  CLI::App* show_app = app.add_subcommand("show", "the documents (source, line) that a training step saw");
-  show_app->add_option("--run", s->run, "directory of the run")->required();
-  show_app->add_option("--step", s->step, "optimizer step, from 1 (default 1)");
-  show_app->add_option("--data", s->data, "directory of shards (default: the one the run names)");
-  show_app->add_flag("--json", s->json, "print JSON");
-  show_app->final_callback([=] { *action = [s] { return show(*s); }; });
+  Arguments show_args = args.verb("show", "the documents (source, line) that a training step saw");
+  show_args.option("--run", s->run, "directory of the run").required();
+  show_args.option("--step", s->step, "optimizer step, from 1 (default 1)");
+  show_args.option("--data", s->data, "directory of shards (default: the one the run names)");
+  show_args.flag("--json", s->json, "print JSON");
+  show_args.then([=] { *action = [s] { return show(*s); }; });
   return [action] { return (*action)(); };
 }
 

@@ -302,21 +302,21 @@ int run(const Options& o) {
 
 }  // namespace
 
-Action add_demo(CLI::App& app) {
+Action add_demo(Arguments args) {
   auto o = std::make_shared<Options>();
-  app.add_option("--packages", o->packages, "directory with unpacked Debian manuals (./run demo fetches them)");
-  app.add_option("--text", o->text, "your own text instead: PATH or PATH::key=value,... (may be repeated)")
-      ->allow_extra_args(false);
-  app.add_option("--out", o->out, "directory for everything (default demo)");
-  app.add_option("--recipe", o->recipe, "recipe (default recipes/nano/recipe.toml)");
-  app.add_option("--set", o->settings, "key=value over the recipe's (may be repeated)")->allow_extra_args(false);
-  app.add_option("--minutes", o->minutes,
-                 "minutes of training, as many steps as fit (default: 3000 steps, or 240 with --quick, and "
-                 "fewer where they would take over 8.3 minutes with AVX-512, 13.3 without, 2 with --quick)")
-      ->check(CLI::Range(0.0, 100000.0));
-  app.add_flag("--quick", o->quick, "a few minutes in all: to see every stage, not a good model");
-  app.add_flag("--json", o->json, "print the closing figures as JSON; the stages report on standard error");
-  app.add_flag("--no-chat", o->no_chat, "samples instead of a conversation");
+  args.option("--packages", o->packages, "directory with unpacked Debian manuals (./run demo fetches them)");
+  args.option("--text", o->text, "your own text instead: PATH or PATH::key=value,... (may be repeated)")
+      .one_value_each();
+  args.option("--out", o->out, "directory for everything (default demo)");
+  args.option("--recipe", o->recipe, "recipe (default recipes/nano/recipe.toml)");
+  args.option("--set", o->settings, "key=value over the recipe's (may be repeated)").one_value_each();
+  args.option("--minutes", o->minutes,
+              "minutes of training, as many steps as fit (default: 3000 steps, or 240 with --quick, and "
+              "fewer where they would take over 8.3 minutes with AVX-512, 13.3 without, 2 with --quick)")
+      .between(0.0, 100000.0);
+  args.flag("--quick", o->quick, "a few minutes in all: to see every stage, not a good model");
+  args.flag("--json", o->json, "print the closing figures as JSON; the stages report on standard error");
+  args.flag("--no-chat", o->no_chat, "samples instead of a conversation");
   return [o] { return run(*o); };
 }
 

@@ -77,14 +77,14 @@ void print_json(const ModelDiff& diff, const std::vector<std::string>& configs) 
 
 }  // namespace
 
-Action add_diff(CLI::App& app) {
+Action add_diff(Arguments args) {
   auto a = std::make_shared<std::string>(), b = std::make_shared<std::string>();
   auto all = std::make_shared<bool>(false), json = std::make_shared<bool>(false);
-  app.add_option("A", *a, "model directory or .safetensors file")->required();
-  app.add_option("B", *b, "model directory or .safetensors file")->required();
-  app.add_flag("--all", *all, "print every differing tensor, not the first and the largest difference only");
-  app.add_flag("--json", *json, "print JSON");
-  app.footer("Exit code 0: equal bits; 1: different.\nexample: nuri diff run-a run-b");
+  args.option("A", *a, "model directory or .safetensors file").required();
+  args.option("B", *b, "model directory or .safetensors file").required();
+  args.flag("--all", *all, "print every differing tensor, not the first and the largest difference only");
+  args.flag("--json", *json, "print JSON");
+  args.footer("Exit code 0: equal bits; 1: different.\nexample: nuri diff run-a run-b");
   return [=] {
     const ModelDiff diff = diff_weights(ModelFiles(*a), ModelFiles(*b));
     const std::vector<std::string> configs = config_lines(*a, *b);

@@ -75,19 +75,18 @@ int run(const Options& o) {
 
 }  // namespace
 
-Action add_generate(CLI::App& app) {
+Action add_generate(Arguments args) {
   auto o = std::make_shared<Options>();
-  o->model.add(app);
-  app.add_option("--prompt", o->prompts, "text to continue (may be repeated)")->allow_extra_args(false);
-  app.add_option("--file", o->file, "JSONL with a field prompt; one JSON line per reply");
-  app.add_option("--max-tokens", o->max_tokens, "longest reply, tokens (default 256)")->check(CLI::Range(1, 1 << 30));
-  o->sampling.add(app);
-  app.add_option("--stop", o->stops, "end the reply before this text (may be repeated)")->allow_extra_args(false);
-  app.add_option("--batch", o->batch, "sequences decoded together (default 16); no bit depends on it")
-      ->check(CLI::Range(1, 4096));
-  app.add_option("--cache-tokens", o->cache_tokens, "tokens of key-value cache in all; 0: as needed (default)");
-  app.add_flag("--json", o->json, "print a JSON line per reply");
-  app.footer(
+  o->model.add(args);
+  args.option("--prompt", o->prompts, "text to continue (may be repeated)").one_value_each();
+  args.option("--file", o->file, "JSONL with a field prompt; one JSON line per reply");
+  args.option("--max-tokens", o->max_tokens, "longest reply, tokens (default 256)").between(1, 1 << 30);
+  o->sampling.add(args);
+  args.option("--stop", o->stops, "end the reply before this text (may be repeated)").one_value_each();
+  args.option("--batch", o->batch, "sequences decoded together (default 16); no bit depends on it").between(1, 4096);
+  args.option("--cache-tokens", o->cache_tokens, "tokens of key-value cache in all; 0: as needed (default)");
+  args.flag("--json", o->json, "print a JSON line per reply");
+  args.footer(
       "A begin token is put before each prompt; special tokens written in a prompt count as such.\n"
       "example: nuri generate runs/nano --prompt '데비안은' --max-tokens 64 --temperature 0.7 --seed 1");
   return [o] { return run(*o); };

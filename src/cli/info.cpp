@@ -66,11 +66,11 @@ int print_info(bool json, double seconds) {
 
 }  // namespace
 
-Action add_info(CLI::App& app) {
+Action add_info(Arguments args) {
   auto json = std::make_shared<bool>(false);
   auto seconds = std::make_shared<double>(2);
-  app.add_flag("--json", *json, "print JSON");
-  app.add_option("--seconds", *seconds, "time for measuring the peaks (default 2)")->check(CLI::Range(0.1, 60.0));
+  args.flag("--json", *json, "print JSON");
+  args.option("--seconds", *seconds, "time for measuring the peaks (default 2)").between(0.1, 60.0);
   return [=] { return print_info(*json, *seconds); };
 }
 

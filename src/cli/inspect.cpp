@@ -171,15 +171,15 @@ void print_text(const OrderedJson& report) {
 
 }  // namespace
 
-Action add_inspect(CLI::App& app) {
+Action add_inspect(Arguments args) {
   auto directory = std::make_shared<std::string>();
   auto tensors = std::make_shared<bool>(false), hash = std::make_shared<bool>(false),
        json = std::make_shared<bool>(false);
-  app.add_option("MODEL", *directory, "model directory; config.json alone is enough")->required();
-  app.add_flag("--tensors", *tensors, "list every tensor with shape, role and type");
-  app.add_flag("--hash", *hash, "SHA-256 over all tensors, whatever files they lie in");
-  app.add_flag("--json", *json, "print JSON");
-  app.footer("example: nuri inspect recipes/v3");
+  args.option("MODEL", *directory, "model directory; config.json alone is enough").required();
+  args.flag("--tensors", *tensors, "list every tensor with shape, role and type");
+  args.flag("--hash", *hash, "SHA-256 over all tensors, whatever files they lie in");
+  args.flag("--json", *json, "print JSON");
+  args.footer("example: nuri inspect recipes/v3");
   return [=] {
     const OrderedJson report = inspect(*directory, *tensors, *hash);
     if (*json) {

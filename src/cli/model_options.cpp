@@ -4,12 +4,12 @@
 
 namespace nuri {
 
-void ModelOptions::add(CLI::App& app) {
-  app.add_option("MODEL", directory, "model directory (config.json, *.safetensors, tokenizer.json)")->required();
-  app.add_option("--precision", precision, "bf16 or f32 (default: what config.json says the weights are)")
-      ->check(CLI::IsMember({"bf16", "f32"}));
-  app.add_option("--mla-form", form, "expanded (default) or absorbed (smaller cache; other last bits)")
-      ->check(CLI::IsMember({"expanded", "absorbed"}));
+void ModelOptions::add(Arguments args) {
+  args.option("MODEL", directory, "model directory (config.json, *.safetensors, tokenizer.json)").required();
+  args.option("--precision", precision, "bf16 or f32 (default: what config.json says the weights are)")
+      .one_of({"bf16", "f32"});
+  args.option("--mla-form", form, "expanded (default) or absorbed (smaller cache; other last bits)")
+      .one_of({"expanded", "absorbed"});
 }
 
 std::unique_ptr<DeepseekV3> ModelOptions::load() const {
@@ -21,12 +21,12 @@ std::unique_ptr<DeepseekV3> ModelOptions::load() const {
   return std::move(loaded.model);
 }
 
-void SamplingOptions::add(CLI::App& app) {
-  app.add_option("--temperature", temperature, "0: greedy (default 0.7)");
-  app.add_option("--top-k", top_k, "keep the k likeliest tokens; 0: all (default)");
-  app.add_option("--top-p", top_p, "keep the likeliest tokens up to this probability; 1: all (default)");
-  app.add_option("--min-p", min_p, "keep tokens at least this likely relative to the likeliest; 0: all (default)");
-  app.add_option("--seed", seed, "of the draws (default 0)");
+void SamplingOptions::add(Arguments args) {
+  args.option("--temperature", temperature, "0: greedy (default 0.7)");
+  args.option("--top-k", top_k, "keep the k likeliest tokens; 0: all (default)");
+  args.option("--top-p", top_p, "keep the likeliest tokens up to this probability; 1: all (default)");
+  args.option("--min-p", min_p, "keep tokens at least this likely relative to the likeliest; 0: all (default)");
+  args.option("--seed", seed, "of the draws (default 0)");
 }
 
 SamplerOptions SamplingOptions::sampler() const {

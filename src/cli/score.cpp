@@ -19,13 +19,12 @@ namespace {
 struct Options {
   ModelOptions model;
   std::string tokens, text, file;  // may be given and empty
-  const CLI::Option *tokens_option = nullptr, *text_option = nullptr, *file_option = nullptr;
+  Argument tokens_given, text_given, file_given;
   bool json = false;
 };
 
 int run(const Options& o) {
-  const bool by_tokens = !o.tokens_option->empty(), by_text = !o.text_option->empty(),
-             by_file = !o.file_option->empty();
+  const bool by_tokens = o.tokens_given.given(), by_text = o.text_given.given(), by_file = o.file_given.given();
   const int given = by_tokens + by_text + by_file;
   NURI_CHECK(given == 1, "give exactly one of --tokens, --text and --file");
   const std::unique_ptr<DeepseekV3> model = o.model.load();
@@ -64,14 +63,14 @@ int run(const Options& o) {
 
 }  // namespace
 
-Action add_score(CLI::App& app) {
+Action add_score(Arguments args) {
   auto o = std::make_shared<Options>();
-  o->model.add(app);
-  o->tokens_option = app.add_option("--tokens", o->tokens,
-                                    "ids separated by commas or blanks; the first is given, the others are scored");
-  o->text_option = app.add_option("--text", o->text, "text; a begin token is put before it");
-  o->file_option = app.add_option("--file", o->file, "file with such a text");
-  app.add_flag("--json", o->json, "print JSON, with hexadecimal floats too");
+  o->model.add(args);
+  o->tokens_given = args.option("--tokens", o->tokens,
+                                "ids separated by commas or blanks; the first is given, the others are scored");
+  o->text_given = args.option("--text", o->text, "text; a begin token is put before it");
+  o->file_given = args.option("--file", o->file, "file with such a text");
+  args.flag("--json", o->json, "print JSON, with hexadecimal floats too");
   return [o] { return run(*o); };
 }
 

@@ -54,14 +54,14 @@ int run(const Options& o) {
 
 }  // namespace
 
-Action add_selftest(CLI::App& app) {
+Action add_selftest(Arguments args) {
   auto o = std::make_shared<Options>();
-  app.add_option("--prefix", o->prefix, "only entries whose name begins so");
-  app.add_flag("--ops", o->ops_only, "functions and kernels only, no model");
-  app.add_flag("--verbose", o->verbose, "print every hash");
-  app.add_flag("--json", o->json, "print JSON");
-  app.add_option("--write", o->write, "put the hashes of this run into this file (tests/bits/x1.txt)");
-  app.footer("Exit code 1: a hash differs.");
+  args.option("--prefix", o->prefix, "only entries whose name begins so");
+  args.flag("--ops", o->ops_only, "functions and kernels only, no model");
+  args.flag("--verbose", o->verbose, "print every hash");
+  args.flag("--json", o->json, "print JSON");
+  args.option("--write", o->write, "put the hashes of this run into this file (tests/bits/x1.txt)");
+  args.footer("Exit code 1: a hash differs.");
   return [o] { return run(*o); };
 }
 

@@ -87,46 +87,44 @@ int decode(const std::string& dir, const std::string& file, bool skip_special) {
 
 }  // namespace
 
-Action add_tokenizer(CLI::App& app) {
-  app.require_subcommand(1);
+Action add_tokenizer(Arguments args) {
+  args.need_verb();
   auto action = std::make_shared<Action>();
 
   auto t = std::make_shared<Train>();
-  CLI::App* train_app = app.add_subcommand("train", "byte-level BPE with DeepSeek's special tokens and chat template");
-  train_app->add_option("TEXT", t->sources, "files, directories or patterns (.txt .md .html .jsonl, .gz, .zst)")
-      ->required();
-  train_app->add_option("--vocab-size", t->vocab_size,
-                        "ids in all: 256 bytes, special tokens and what is learned (default 32000)");
-  train_app->add_option("--out", t->out, "directory for tokenizer.json and tokenizer_config.json")->required();
-  train_app->add_option("--pattern", t->pattern, "pre-split: deepseek_v3 (default) or gpt2")
-      ->check(CLI::IsMember({"deepseek_v3", "gpt2"}));
-  train_app->add_flag("--json", t->json, "print JSON");
-  train_app->final_callback([=] { *action = [t] { return train(*t); }; });
+  Arguments train_args = args.verb("train", "byte-level BPE with DeepSeek's special tokens and chat template");
+  train_args.option("TEXT", t->sources, "files, directories or patterns (.txt .md .html .jsonl, .gz, .zst)").required();
+  train_args.option("--vocab-size", t->vocab_size,
+                    "ids in all: 256 bytes, special tokens and what is learned (default 32000)");
+  train_args.option("--out", t->out, "directory for tokenizer.json and tokenizer_config.json").required();
+  train_args.option("--pattern", t->pattern, "pre-split: deepseek_v3 (default) or gpt2")
+      .one_of({"deepseek_v3", "gpt2"});
+  train_args.flag("--json", t->json, "print JSON");
+  train_args.then([=] { *action = [t] { return train(*t); }; });
 
   auto dir = std::make_shared<std::string>();
   auto file = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
   auto skip = std::make_shared<bool>(false);
-  CLI::App* encode_app = app.add_subcommand("encode", "text of a file to ids, separated by blanks");
-  encode_app->add_option("DIR", *dir, "directory with tokenizer.json")->required();
-  encode_app->add_option("FILE", *file, "UTF-8 text")->required();
-  encode_app->add_flag("--json", *json, "print a JSON array");
-  encode_app->final_callback([=] { *action = [=] { return encode(*dir, *file, *json); }; });
-  CLI::App* decode_app = app.add_subcommand("decode", "ids of a file to text");
-  decode_app->add_option("DIR", *dir, "directory with tokenizer.json")->required();
-  decode_app->add_option("FILE", *file, "ids separated by blanks; as encode prints them, with --json or without")
-      ->required();
-  decode_app->add_flag("--skip-special", *skip, "leave special tokens out");
-  decode_app->final_callback([=] { *action = [=] { return decode(*dir, *file, *skip); }; });
+  Arguments encode_args = args.verb("encode", "text of a file to ids, separated by blanks");
+  encode_args.option("DIR", *dir, "directory with tokenizer.json").required();
+  encode_args.option("FILE", *file, "UTF-8 text").required();
+  encode_args.flag("--json", *json, "print a JSON array");
+  encode_args.then([=] { *action = [=] { return encode(*dir, *file, *json); }; });
+  Arguments decode_args = args.verb("decode", "ids of a file to text");
+  decode_args.option("DIR", *dir, "directory with tokenizer.json").required();
+  decode_args.option("FILE", *file, "ids separated by blanks; as encode prints them, with --json or without")
+      .required();
+  decode_args.flag("--skip-special", *skip, "leave special tokens out");
+  decode_args.then([=] { *action = [=] { return decode(*dir, *file, *skip); }; });
   auto closed = std::make_shared<bool>(false);
-  CLI::App* chat_app = app.add_subcommand("chat", "ids of a conversation, as `nuri chat` gives them to the model");
-  chat_app->add_option("DIR", *dir, "directory with tokenizer.json and the template in tokenizer_config.json")
-      ->required();
-  chat_app->add_option("FILE", *file, R"(JSON array of {"role", "content"}; roles: system, user, assistant, tool)")
-      ->required();
-  chat_app->add_flag("--closed", *closed, "without the markers after which the model answers");
-  chat_app->add_flag("--json", *json, "print a JSON array");
-  chat_app->final_callback([=] { *action = [=] { return chat(*dir, *file, *closed, *json); }; });
+  Arguments chat_args = args.verb("chat", "ids of a conversation, as `nuri chat` gives them to the model");
+  chat_args.option("DIR", *dir, "directory with tokenizer.json and the template in tokenizer_config.json").required();
+  chat_args.option("FILE", *file, R"(JSON array of {"role", "content"}; roles: system, user, assistant, tool)")
+      .required();
+  chat_args.flag("--closed", *closed, "without the markers after which the model answers");
+  chat_args.flag("--json", *json, "print a JSON array");
+  chat_args.then([=] { *action = [=] { return chat(*dir, *file, *closed, *json); }; });
   return [action] { return (*action)(); };
 }
 

@@ -109,27 +109,27 @@ int run(const Options& o) {
 
 }  // namespace
 
-Action add_train(CLI::App& app) {
+Action add_train(Arguments args) {
   auto o = std::make_shared<Options>();
-  app.add_option("RECIPE", o->recipe, "recipe (TOML)")->required();
-  app.add_option("--data", o->data, "directory of shards");
-  app.add_option("--out", o->out, "directory of the run; a model directory at the end");
-  app.add_option("--set", o->settings, "key=value, over the recipe's (may be repeated)")->allow_extra_args(false);
-  app.add_flag("--resume", o->resume, "continue the run in --out to the same bits");
-  app.add_option("--memory", o->memory, "refuse to start if the plan needs more (16G; default: what is allowed)");
-  app.add_flag("--print-config", o->print_config, "print the resolved recipe with units and origins, and stop");
-  app.add_flag("--json", o->json, "print the summary as JSON");
-  app.add_flag("--quiet", o->quiet, "no progress");
-  app.footer(
+  args.option("RECIPE", o->recipe, "recipe (TOML)").required();
+  args.option("--data", o->data, "directory of shards");
+  args.option("--out", o->out, "directory of the run; a model directory at the end");
+  args.option("--set", o->settings, "key=value, over the recipe's (may be repeated)").one_value_each();
+  args.flag("--resume", o->resume, "continue the run in --out to the same bits");
+  args.option("--memory", o->memory, "refuse to start if the plan needs more (16G; default: what is allowed)");
+  args.flag("--print-config", o->print_config, "print the resolved recipe with units and origins, and stop");
+  args.flag("--json", o->json, "print the summary as JSON");
+  args.flag("--quiet", o->quiet, "no progress");
+  args.footer(
       "Ctrl-C finishes the step, saves and says how to continue (exit code 130); twice: at once.\n"
       "SIGUSR1 saves, writes the report and goes on.\n\n" +
       keys_help());
   return [o] { return run(*o); };
 }
 
-Action add_report(CLI::App& app) {
+Action add_report(Arguments args) {
   auto run_dir = std::make_shared<std::string>();
-  app.add_option("RUN", *run_dir, "directory of a run, going on or ended")->required();
+  args.option("RUN", *run_dir, "directory of a run, going on or ended").required();
   return [run_dir] {
     write_report(*run_dir);
     fmt::print("{}\n", (fs::path(*run_dir) / "report.html").string());

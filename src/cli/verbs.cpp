@@ -6,7 +6,6 @@
 #include <filesystem>
 
 #include "base/error.h"
-#include "base/nearest.h"
 #include "base/threads.h"
 #include "nuri_commit.h"
 
@@ -32,31 +31,6 @@ constexpr Verb kVerbs[] = {
 
 std::vector<std::string> g_command_line;
 
-/// What to say where the first word that is no option, at either level, names no verb; "" where all do.
-std::string unknown_verb(const CLI::App& app, int argc, char** argv) {
-  const CLI::App* at = &app;
-  std::string path;
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    if (word == "--threads") ++i;  // and its value
-    if (word.starts_with("-")) continue;
-    std::vector<std::string> names;
-    const CLI::App* next = nullptr;
-    for (const CLI::App* sub : at->get_subcommands([](const CLI::App*) { return true; })) {
-      names.push_back(sub->get_name());
-      if (sub->get_name() == word) next = sub;
-    }
-    if (names.empty()) return {};
-    const std::vector<std::string_view> views(names.begin(), names.end());
-    if (!next)
-      return fmt::format("unknown verb \"{}{}\"{}; allowed are {}", path, word, did_you_mean(word, views),
-                         fmt::join(names, ", "));
-    path += word + " ";
-    at = next;
-  }
-  return {};
-}
-
 }  // namespace
 
 std::span<const Verb> verbs() { return kVerbs; }
@@ -67,34 +41,27 @@ int run_program(int argc, char** argv) {
   std::setlocale(LC_ALL, "C");
   g_command_line.assign(argv, argv + argc);
 
-  CLI::App app{"nuri: raw text in, a served reasoning model out"};
-  app.set_version_flag("--version", std::string("nuri 0.1.0, commit ") + NURI_COMMIT);
-  app.require_subcommand(1);
-  app.footer(
+  CommandLine line("nuri: raw text in, a served reasoning model out", "nuri 0.1.0, commit " NURI_COMMIT);
+  Arguments args = line.arguments();
+  args.need_verb();
+  args.footer(
       "Exit codes: 0 done; 1 a comparison or check did not hold; 2 bad input or usage; 3 internal error;\n"
       "130 stopped by a signal after saving.");
   int threads = 0;
-  app.add_option("--threads", threads, "threads to use (default: the cores this process may use, or NURI_THREADS)")
-      ->check(CLI::Range(1, 1024));
+  args.option("--threads", threads, "threads to use (default: the cores this process may use, or NURI_THREADS)")
+      .between(1, 1024);
   Action action;
   for (const Verb& verb : kVerbs) {
-    CLI::App* sub = app.add_subcommand(std::string(verb.name), std::string(verb.summary));
-    sub->fallthrough();
-    Action run = verb.add(*sub);
-    sub->final_callback([&action, run] {
+    Arguments of_verb = args.verb(std::string(verb.name), std::string(verb.summary));
+    of_verb.pass_upwards();
+    Action run = verb.add(of_verb);
+    of_verb.then([&action, run] {
       if (!action) action = run;
     });
   }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error), kExitOk;  // help and version
-    const std::string found = unknown_verb(app, argc, argv);
-    if (!found.empty()) {
-      std::fprintf(stderr, "nuri: %s\n", found.c_str());
-    } else {
-      std::fprintf(stderr, "nuri: %s; see --help\n", error.what());
-    }
+  if (const auto ended = line.parse(argc, argv)) {
+    if (ended->empty()) return kExitOk;
+    std::fprintf(stderr, "nuri: %s\n", ended->c_str());
     return kExitUsage;
   }
   try {
