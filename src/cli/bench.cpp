@@ -65,8 +65,9 @@ struct Options {
   bool json = false, no_mtp = false;
 };
 
-OrderedJson machine_json() {
-  OrderedJson j;
+/// After the measurements: what the machine can do, measured before and after them.
+void report_machine(const Options& o, OrderedJson& j) {
+  measure_machine_again();
   j["cpu"] = this_machine("").cpu;
   j["level"] = active_level_text();
   j["threads"] = thread_count();
@@ -75,25 +76,29 @@ OrderedJson machine_json() {
   j["peak_bf16_gflops"] = machine_peaks().bf16_gflops;
   j["peak_gflops"] = machine_peaks().bf16_gflops;  // of the default precision; a step in FP32 puts its own
   j["read_gbps"] = machine_peaks().read_gbps;
-  return j;
+  if (!o.json)
+    fmt::print("{}, {} threads, level {}, commit {}; peak FP32 {:.1f}, BF16 {:.1f} GFLOP/s, read {:.1f} GB/s\n",
+               j["cpu"].get<std::string>(), thread_count(), active_level_text(), NURI_COMMIT,
+               machine_peaks().fp32_gflops, machine_peaks().bf16_gflops, machine_peaks().read_gbps);
 }
 
 void run_ops(const Options& o, OrderedJson& j) {
-  j["rows"] = OrderedJson::array();
-  for (const BenchRow& r : bench_ops(o.bench)) {
-    j["rows"].push_back({{"what", r.what},
-                         {"kernel", r.kernel},
-                         {"ms", 1e3 * r.seconds},
-                         {"gflops", r.gflops},
-                         {"of_peak", r.of_peak}});
+  const std::vector<BenchRow> rows = bench_ops(o.bench);
+  report_machine(o, j);
+  for (const BenchRow& r : rows) {
+    const double of_peak = r.gflops / product_peak(machine_peaks(), r.bf16);
+    j["rows"].push_back(
+        {{"what", r.what}, {"kernel", r.kernel}, {"ms", 1e3 * r.seconds}, {"gflops", r.gflops}, {"of_peak", of_peak}});
     if (!o.json)
       fmt::print("{:<48} {:<18} {:>9.3f} ms {:>8.1f} GFLOP/s {:>6.1f} %\n", r.what, r.kernel, 1e3 * r.seconds, r.gflops,
-                 100 * r.of_peak);
+                 100 * of_peak);
   }
 }
 
 void run_step(const Options& o, OrderedJson& j) {
   const StepBench s = bench_step(o.bench);
+  report_machine(o, j);
+  const double peak = product_peak(machine_peaks(), o.bench.precision != "f32"), mfu = s.flops / s.seconds / 1e9 / peak;
   j["preset"] = o.bench.preset;
   j["precision"] = o.bench.precision;
   j["mtp"] = o.bench.with_mtp;
@@ -102,32 +107,36 @@ void run_step(const Options& o, OrderedJson& j) {
   j["step_ms"] = 1e3 * s.seconds;
   j["tokens_per_s"] = s.tokens_per_s;
   j["flops"] = s.flops;
-  j["mfu"] = s.mfu;
-  j["peak_gflops"] = product_peak(machine_peaks(), o.bench.precision != "f32");
+  j["mfu"] = mfu;
+  j["peak_gflops"] = peak;
   if (!o.json)
     fmt::print("{} {} x {}, {}, MTP {}: {:.1f} ms a step, {:.0f} tokens/s, {:.1f} % of {:.1f} GFLOP/s\n",
                o.bench.preset, s.rows, s.length, o.bench.precision, o.bench.with_mtp ? "on" : "off", 1e3 * s.seconds,
-               s.tokens_per_s, 100 * s.mfu, product_peak(machine_peaks(), o.bench.precision != "f32"));
+               s.tokens_per_s, 100 * mfu, peak);
 }
 
 void run_decode(const Options& o, OrderedJson& j) {
+  const std::vector<DecodeBench> contexts = bench_decode(o.bench);
+  report_machine(o, j);
   j["preset"] = o.bench.preset;
-  for (const DecodeBench& d : bench_decode(o.bench)) {
+  for (const DecodeBench& d : contexts) {
+    const double of_read = d.bytes_per_token * d.tokens_per_s / 1e9 / machine_peaks().read_gbps;
     j["decode"].push_back({{"context", d.context},
                            {"tokens_per_s", d.tokens_per_s},
                            {"bytes_per_token", d.bytes_per_token},
-                           {"of_read", d.of_read}});
+                           {"of_read", of_read}});
     if (!o.json)
       fmt::print("{} batch 1, context {}: {:.1f} tokens/s, {:.1f} MB a token, {:.1f} % of {:.1f} GB/s\n",
-                 o.bench.preset, d.context, d.tokens_per_s, d.bytes_per_token / 1e6, 100 * d.of_read,
+                 o.bench.preset, d.context, d.tokens_per_s, d.bytes_per_token / 1e6, 100 * of_read,
                  machine_peaks().read_gbps);
   }
-  if (!j["decode"].empty()) j["tokens_per_s"] = j["decode"][0]["tokens_per_s"];
+  if (!contexts.empty()) j["tokens_per_s"] = contexts[0].tokens_per_s;
 }
 
 void run_text(const Options& o, OrderedJson& j) {
   NURI_CHECK(!o.text.empty(), "bench text needs --text PATH (may be repeated): the text to measure on");
   const TextBench t = bench_text(o.text, o.vocab_size);
+  report_machine(o, j);
   j["megabytes"] = t.megabytes;
   j["train_seconds"] = t.train_seconds;
   j["train_mb_per_s"] = t.train_mb_per_s;
@@ -142,11 +151,8 @@ void run_text(const Options& o, OrderedJson& j) {
 
 int run(Options o) {
   o.bench.with_mtp = !o.no_mtp;
-  OrderedJson j = machine_json();
-  if (!o.json)
-    fmt::print("{}, {} threads, level {}, commit {}; peak FP32 {:.1f}, BF16 {:.1f} GFLOP/s, read {:.1f} GB/s\n",
-               j["cpu"].get<std::string>(), thread_count(), active_level_text(), NURI_COMMIT,
-               machine_peaks().fp32_gflops, machine_peaks().bf16_gflops, machine_peaks().read_gbps);
+  OrderedJson j;
+  machine_peaks();
   if (o.what == "ops") run_ops(o, j);
   if (o.what == "step") run_step(o, j);
   if (o.what == "decode") run_decode(o, j);

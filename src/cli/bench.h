@@ -12,9 +12,8 @@ struct BenchRow {
   std::string what;    ///< "grouped gate_up forward, nano"
   std::string kernel;  ///< table and level that ran: "cpu/avx512_bf16"
   double seconds = 0;  ///< median of one run
-  double gflops = 0;   ///< 0: not counted in operations
-  double gbps = 0;     ///< 0: not counted in bytes
-  double of_peak = 0;  ///< share of the peak of the same run (operations or bytes)
+  double gflops = 0;
+  bool bf16 = false;  ///< whose peak it is a share of
 };
 
 struct BenchOptions {
@@ -29,16 +28,16 @@ struct BenchOptions {
 double median_seconds(const std::function<void()>& call, double budget);
 
 std::vector<BenchRow> bench_ops(const BenchOptions& options);
-/// One training step: tokens per second, FLOP utilisation.
+/// One training step: tokens and operations per second.
 struct StepBench {
-  double seconds = 0, tokens_per_s = 0, flops = 0, mfu = 0;
+  double seconds = 0, tokens_per_s = 0, flops = 0;
   int64_t rows = 0, length = 0;
 };
 StepBench bench_step(const BenchOptions& options);
-/// One-token decoding at a context: tokens per second, bytes that must be read, share of the read bandwidth.
+/// One-token decoding at a context: tokens per second, bytes that must be read.
 struct DecodeBench {
   int64_t context = 0;
-  double tokens_per_s = 0, bytes_per_token = 0, of_read = 0;
+  double tokens_per_s = 0, bytes_per_token = 0;
 };
 std::vector<DecodeBench> bench_decode(const BenchOptions& options);
 struct TextBench {

@@ -51,10 +51,9 @@ class OpsBench {
 
  private:
   void add(std::string what, double seconds, double flops) {
-    const double gflops = flops / seconds / 1e9;
     rows_.push_back({what + ", " + std::string(precision_name(precision_)),
                      std::string(kernels().products ? kernels().chip : "reference") + "/" + active_level_text(),
-                     seconds, gflops, 0, gflops / product_peak(machine_peaks(), precision_ == Precision::bf16)});
+                     seconds, flops / seconds / 1e9, precision_ == Precision::bf16});
   }
 
   void product(int64_t m, int64_t n, int64_t k) {

@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/philox.h"
 #include "cli/bench.h"
-#include "cli/machine.h"
 #include "infer/generate.h"
 #include "train/metrics.h"
 #include "train/step.h"
@@ -49,7 +48,6 @@ StepBench bench_step(const BenchOptions& o) {
   DeepseekV3Config counted = config;
   if (!o.with_mtp) counted.n_mtp_layers = 0;
   out.flops = training_flops(counted, std::vector<int64_t>(static_cast<size_t>(out.rows), out.length));
-  out.mfu = out.flops / out.seconds / 1e9 / product_peak(machine_peaks(), dtype_of(o) == DType::bf16);
   return out;
 }
 
@@ -95,7 +93,6 @@ std::vector<DecodeBench> bench_decode(const BenchOptions& o) {
     const double cache_values = static_cast<double>(
         context * config.n_layers * (Mla::cache_width(config, MlaForm::expanded) + config.qk_rope_head_dim));
     d.bytes_per_token = bytes * (static_cast<double>(active_matrix_parameters(config, false)) + cache_values);
-    d.of_read = d.bytes_per_token / seconds / 1e9 / machine_peaks().read_gbps;
     out.push_back(d);
   }
   return out;
