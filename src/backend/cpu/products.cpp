@@ -1,28 +1,20 @@
 // Matrix products on the CPU: the same driver for every level. One call runs many independent products as at most two
-// parallel regions: activations are packed (rounded, gathered, turned) once each, then tiles of C are claimed by the
-// threads. A tile runs over all of k in blocks that reload C, so that neither tile nor thread shows in the bits.
+// parallel regions: activations are packed (rounded, gathered, turned) once each, here or in the only task that needs
+// them, and tiles of C are claimed by the threads. A tile runs over all of k in blocks that reload C, so that neither
+// tile nor thread shows in the bits.
 #include "backend/cpu/products.h"
 
-#include <algorithm>
 #include <cstring>
-#include <vector>
 
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/levels.h"
-#include "base/error.h"
+#include "backend/cpu/products_plan.h"
 #include "base/threads.h"
 
 namespace nuri::cpu {
 namespace {
 
-// Cost of a task in multiply-adds: below kLeastTask handing it out would show (some microseconds); with enough work
-// each thread gets about kTasksPerThread, so that the last one does not keep the others waiting.
-constexpr int64_t kLeastTask = 256 * 1024;
-constexpr int64_t kTasksPerThread = 8;
-constexpr int64_t kTaskRows = 168, kTaskColumns = 256;  // at most: A and B of one pass stay in L2
-constexpr int64_t kMemoryRows = 16;                     // reading B costs about as much as multiplying this many rows
-constexpr int64_t kPackElements = 32 * 1024;            // of one packing task, about
-constexpr int64_t kLeastPack = 32 * 1024;               // elements; less is packed by the caller alone
+constexpr int64_t kLeastPack = 32 * 1024;  // elements; less is packed by the caller alone
 
 const ProductKernels& level_kernels() {
   return pick(portable::product_kernels, avx2::product_kernels, avx512::product_kernels, avx512_bf16::product_kernels);
@@ -56,37 +48,11 @@ class Scratch {
   Block real_, meta_;
 };
 
-/// How one product runs: where its packed operands lie and how C is cut.
-struct Plan {
-  const ProductArgs* item = nullptr;
-  PackSource a_source, b_source;
-  Words a_words = Words::floats, b_words = Words::floats;
-  bool pairs = false;     // B holds pairs of BF16, else a float a word
-  int64_t words = 0;      // of B along k
-  bool a_turned = false;  // A in panels
-  int64_t a_stride = 0;   // words between packed rows, or panels, of A
-  int64_t a_offset = 0;   // words into the scratch
-  int64_t b_offset = -1;  // words into the scratch; -1: B is used where it lies
-  const uint32_t* b = nullptr;
-  int64_t panel_stride = 0;
-  int64_t tile_rows = 0, task_rows = 0, task_columns = 0;
-};
-
-struct Tile {
-  int32_t plan;
-  int64_t row, column;
-};
-struct PackTask {
-  int32_t item;
-  bool is_b;
-  PackPart part;
-};
-
 /// Kept between calls, so that the steady state allocates nothing.
 struct Workspace {
-  std::vector<Plan> plans;
+  std::vector<ProductPlan> plans;
   std::vector<PackTask> packing;
-  std::vector<Tile> tiles;
+  std::vector<ProductTask> tasks;
   Scratch scratch;
 };
 Workspace& workspace() {
@@ -94,105 +60,19 @@ Workspace& workspace() {
   return space;
 }
 
-int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t round_up(int64_t a, int64_t b) { return divide_up(a, b) * b; }
-
-PackSource source_of(const Operand& operand, bool outer_is_row, int64_t k) {
-  NURI_ASSERT(operand.dtype == DType::f32 || operand.dtype == DType::bf16, "products read f32 and bf16");
-  return {.data = operand.data,
-          .bf16 = operand.dtype == DType::bf16,
-          .stride = operand.stride,
-          .rows = operand.rows,
-          .k_contiguous = outer_is_row != operand.transposed,
-          .k = k};
+/// Packs a part of A.
+void pack_a(const ProductPlan& plan, const PackSource& source, const PackPart& part, uint32_t* out, int64_t stride,
+            const ProductKernels& kernels) {
+  if (plan.a_turned)
+    kernels.pack_panels(source, plan.a_words, false, part, out, stride);
+  else
+    kernels.pack_rows(source, plan.a_words, part, out, stride);
 }
 
-/// Words of memory for k elements of a row or panel column; rounded floats are written two at a time.
-int64_t words_held(Words words, int64_t k) {
-  return words == Words::pairs ? (k + 1) / 2 : words == Words::rounded ? round_up(k, 2) : k;
-}
-
-/// B lies packed, but an odd k ends inside it: the last pair's second half is another row's, not the padding.
-bool ends_inside_pair(const ProductArgs& item) {
-  return item.packed && item.precision == Precision::bf16 && (item.k & 1) && item.packed_k + item.k < item.packed->k;
-}
-
-Plan make_plan(const ProductArgs& item, const ProductKernels& kernels, int64_t& scratch_words) {
-  const bool bf16 = item.precision == Precision::bf16;
-  Plan plan;
-  plan.item = &item;
-  // A B that is packed for this product alone is made of what the level multiplies: pairs would be taken apart again.
-  plan.pairs = bf16 && (kernels.pairs || item.packed);
-  plan.words = plan.pairs ? (item.k + 1) / 2 : item.k;
-  plan.a_words = !bf16 ? Words::floats : kernels.pairs ? Words::pairs : Words::rounded;
-  plan.b_words = !bf16 ? Words::floats : plan.pairs ? Words::pairs : Words::rounded;
-  plan.a_source = source_of(item.a, true, item.k);
-  const int64_t a_row = words_held(plan.a_words, item.k);
-  plan.a_turned = !plan.a_source.k_contiguous;
-  // Rows: an odd number of cache lines, so that those of a tile fall into different sets of the cache.
-  plan.a_stride = plan.a_turned ? a_row * kPanelColumns : (divide_up(a_row, 16) | 1) * 16;
-  plan.a_offset = scratch_words;
-  scratch_words += (plan.a_turned ? divide_up(item.m, kPanelColumns) : item.m) * plan.a_stride;
-  plan.panel_stride = words_held(plan.b_words, item.k) * kPanelColumns;
-  if (item.packed) {
-    const PackedMatrix& packed = *item.packed;
-    NURI_ASSERT(packed.precision == item.precision && item.packed_column % kPanelColumns == 0 &&
-                item.packed_k % (bf16 ? 2 : 1) == 0);
-    NURI_ASSERT(item.packed_column + item.n <= packed.n && item.packed_k + item.k <= packed.k);
-    const int64_t depth = bf16 ? (packed.k + 1) / 2 : packed.k;
-    plan.b = static_cast<const uint32_t*>(packed.data) +
-             (item.packed_column / kPanelColumns * depth + item.packed_k / (bf16 ? 2 : 1)) * kPanelColumns;
-    if (!ends_inside_pair(item)) plan.panel_stride = depth * kPanelColumns;
-  }
-  plan.b_source = item.packed ? PackSource{.k_contiguous = true, .k = item.k} : source_of(item.b, false, item.k);
-  if (!item.packed || ends_inside_pair(item)) {
-    plan.b_offset = scratch_words;
-    scratch_words += divide_up(item.n, kPanelColumns) * plan.panel_stride;
-  }
-  plan.tile_rows = plan.a_turned ? kPanelColumns  // else all tiles of about the same height
-                                 : divide_up(item.m, divide_up(item.m, kernels.max_tile_rows));
-  return plan;
-}
-
-int64_t cost_of(const ProductArgs& item) { return (item.m + kMemoryRows) * item.n * item.k; }
-
-/// Cuts C into tasks of about `grain` multiply-adds, columns outside, so that threads share the panels they read.
-void add_tiles(std::vector<Tile>& tiles, Plan& plan, int32_t index, int64_t grain) {
-  const ProductArgs& item = *plan.item;
-  const int64_t max_rows = std::max<int64_t>(plan.tile_rows, kTaskRows / plan.tile_rows * plan.tile_rows);
-  plan.task_rows = std::min(round_up(divide_up(item.m, divide_up(item.m, max_rows)), plan.tile_rows), max_rows);
-  plan.task_columns = std::min(kTaskColumns, round_up(item.n, kPanelColumns));
-  const auto cost = [&] { return (std::min(plan.task_rows, item.m) + kMemoryRows) * plan.task_columns * item.k; };
-  while (cost() > grain && plan.task_rows > 4 * plan.tile_rows)
-    plan.task_rows = round_up(divide_up(plan.task_rows, 2), plan.tile_rows);
-  while (cost() > grain && plan.task_columns > 64)
-    plan.task_columns = round_up(divide_up(plan.task_columns, 2), 4 * kPanelColumns);
-  for (int64_t column = 0; column < item.n; column += plan.task_columns)
-    for (int64_t row = 0; row < item.m; row += plan.task_rows) tiles.push_back({index, row, column});
-}
-
-/// Cuts the packing of an operand [outer, k] into tasks. Memory rows are read whole, or in long runs.
-void add_packing(std::vector<PackTask>& tasks, int32_t item, bool is_b, const PackSource& source, int64_t outer) {
-  int64_t outer_step, k_step = std::max<int64_t>(source.k, 1);
-  if (source.k_contiguous) {
-    outer_step = std::clamp<int64_t>(round_up(kPackElements / k_step, kPanelColumns), kPanelColumns, 256);
-  } else {
-    outer_step = std::min<int64_t>(round_up(outer, kPanelColumns), 512);
-    k_step = round_up(kPackElements / outer_step, kPackAlign);
-  }
-  for (int64_t k = 0; k < source.k; k += k_step)
-    for (int64_t o = 0; o < outer; o += outer_step)
-      tasks.push_back({item, is_b, {o, std::min(outer_step, outer - o), k, std::min(k_step, source.k - k)}});
-}
-
-void pack_part(const Plan& plan, const PackTask& task, uint32_t* scratch, const ProductKernels& kernels) {
+void pack_part(const ProductPlan& plan, const PackTask& task, uint32_t* scratch, const ProductKernels& kernels) {
   const ProductArgs& item = *plan.item;
   if (!task.is_b) {
-    uint32_t* out = scratch + plan.a_offset;
-    if (plan.a_turned)
-      kernels.pack_panels(plan.a_source, plan.a_words, false, task.part, out, plan.a_stride);
-    else
-      kernels.pack_rows(plan.a_source, plan.a_words, task.part, out, plan.a_stride);
+    pack_a(plan, plan.a_source, task.part, scratch + plan.a_offset, plan.a_stride(item.k), kernels);
     return;
   }
   uint32_t* out = scratch + plan.b_offset;
@@ -209,23 +89,64 @@ void pack_part(const Plan& plan, const PackTask& task, uint32_t* scratch, const 
   }
 }
 
-void multiply_part(const Plan& plan, const Tile& task, const uint32_t* scratch, const ProductKernels& kernels) {
+/// Packed operands of a task, from its first row, column and k on.
+struct PackedOperands {
+  const uint32_t* a;
+  int64_t a_stride;
+  const uint32_t* b;
+  int64_t panel_stride;
+};
+
+/// The products of a task over `k_count` of k, added to C where `onto_c`.
+void multiply(const ProductPlan& plan, const ProductTask& task, const PackedOperands& packed, int64_t k_count,
+              bool onto_c, const ProductKernels& kernels) {
   const ProductArgs& item = *plan.item;
-  const uint32_t* b = plan.b_offset >= 0 ? scratch + plan.b_offset : plan.b;
-  kernels.multiply(
-      {.pairs = plan.pairs,
-       .rows = std::min(plan.task_rows, item.m - task.row),
-       .columns = std::min(plan.task_columns, item.n - task.column),
-       .words = plan.words,
-       .tile_rows = plan.tile_rows,
-       .a_turned = plan.a_turned,
-       .a = scratch + plan.a_offset + (plan.a_turned ? task.row / kPanelColumns : task.row) * plan.a_stride,
-       .a_stride = plan.a_stride,
-       .b = b + task.column / kPanelColumns * plan.panel_stride,
-       .panel_stride = plan.panel_stride,
-       .c = item.c + task.row * item.c_stride + task.column,
-       .c_stride = item.c_stride,
-       .accumulate = item.accumulate});
+  kernels.multiply({.pairs = plan.pairs,
+                    .rows = std::min(plan.task_rows, item.m - task.row),
+                    .columns = std::min(plan.task_columns, item.n - task.column),
+                    .words = plan.words(k_count),
+                    .tile_rows = plan.tile_rows,
+                    .a_turned = plan.a_turned,
+                    .a = packed.a,
+                    .a_stride = packed.a_stride,
+                    .b = packed.b,
+                    .panel_stride = packed.panel_stride,
+                    .c = item.c + task.row * item.c_stride + task.column,
+                    .c_stride = item.c_stride,
+                    .accumulate = onto_c});
+}
+
+void run_task(const ProductPlan& plan, const ProductTask& task, const uint32_t* scratch,
+              const ProductKernels& kernels) {
+  const ProductArgs& item = *plan.item;
+  const int64_t a_stride = plan.a_stride(item.k);
+  const uint32_t* a = scratch + plan.a_offset + (plan.a_turned ? task.row / kPanelColumns : task.row) * a_stride;
+  const uint32_t* b = plan.packs_b ? scratch + plan.b_offset : plan.b;
+  multiply(plan, task, {a, a_stride, b + task.column / kPanelColumns * plan.panel_stride, plan.panel_stride}, item.k,
+           item.accumulate, kernels);
+}
+
+/// Packs and multiplies plan.fused_k of k at a time.
+void run_fused_task(const ProductPlan& plan, const ProductTask& task, uint32_t* scratch,
+                    const ProductKernels& kernels) {
+  const ProductArgs& item = *plan.item;
+  const int64_t rows = std::min(plan.task_rows, item.m - task.row);
+  const int64_t columns = std::min(plan.task_columns, item.n - task.column);
+  uint32_t* const own_b = scratch + plan.a_size(rows, plan.fused_k);
+  for (int64_t k = 0; k < item.k; k += plan.fused_k) {
+    const int64_t k_count = std::min(plan.fused_k, item.k - k);
+    const PackPart all_of_a{0, rows, 0, k_count}, all_of_b{0, columns, 0, k_count};
+    PackedOperands packed{scratch, plan.a_stride(k_count), own_b, plan.b_panel(k_count)};
+    pack_a(plan, slice(plan.a_source, task.row, k, k_count), all_of_a, scratch, packed.a_stride, kernels);
+    if (plan.packs_b) {
+      const PackSource source = slice(plan.b_source, task.column, k, k_count);
+      kernels.pack_panels(source, plan.b_words, true, all_of_b, own_b, packed.panel_stride);
+    } else {
+      packed.b = plan.b + task.column / kPanelColumns * plan.panel_stride + plan.words(k) * kPanelColumns;
+      packed.panel_stride = plan.panel_stride;
+    }
+    multiply(plan, task, packed, k_count, item.accumulate || k > 0, kernels);
+  }
 }
 
 void products(std::span<const ProductArgs> items) {
@@ -233,41 +154,52 @@ void products(std::span<const ProductArgs> items) {
   Workspace& space = workspace();
   space.plans.clear();
   space.packing.clear();
-  space.tiles.clear();
-  int64_t scratch_words = 0, cost = 0, pack_elements = 0;
+  space.tasks.clear();
+  int64_t cost = 0, shared_words = 0, own_words = 0, pack_elements = 0;
+  for (const ProductArgs& item : items)
+    if (item.m > 0 && item.n > 0) cost += cost_of(item);
   for (const ProductArgs& item : items) {
     if (item.m <= 0 || item.n <= 0) continue;
-    space.plans.push_back(make_plan(item, kernels, scratch_words));
-    cost += cost_of(item);
-  }
-  uint32_t* scratch = space.scratch.take(static_cast<size_t>(scratch_words) * 4);
-  if (meta_active()) return;
-  const int64_t grain = std::max(kLeastTask, cost / (kTasksPerThread * thread_count()));
-  for (size_t i = 0; i < space.plans.size(); ++i) {
-    Plan& plan = space.plans[i];
-    const ProductArgs& item = *plan.item;
-    const int32_t index = static_cast<int32_t>(i);
+    const auto index = static_cast<int32_t>(space.plans.size());
+    ProductPlan& plan = space.plans.emplace_back(make_plan(item, kernels, cost, thread_count()));
+    add_tasks(space.tasks, plan, index);
+    if (plan.fused_k > 0) {
+      const int64_t rows = std::min(plan.task_rows, item.m);
+      own_words = std::max(own_words, plan.a_size(rows, plan.fused_k) + plan.b_size(item.n, plan.fused_k));
+      continue;
+    }
+    plan.a_offset = shared_words;
+    plan.b_offset = plan.a_offset + plan.a_size(item.m, item.k);
+    shared_words = plan.b_offset + plan.b_size(item.n, item.k);
     add_packing(space.packing, index, false, plan.a_source, item.m);
     pack_elements += item.m * item.k;
-    if (plan.b_offset >= 0) {
+    if (plan.packs_b) {
       add_packing(space.packing, index, true, plan.b_source, item.n);
       pack_elements += item.n * item.k;
     }
-    add_tiles(space.tiles, plan, index, grain);
   }
+  own_words = round_up(own_words, 16);
+  const int64_t words = own_words * thread_count() + shared_words;
+  uint32_t* const own = space.scratch.take(static_cast<size_t>(words) * 4);
+  if (meta_active()) return;
+  uint32_t* const shared = own + own_words * thread_count();
 
   const auto pack_task = [&](int64_t t) {
     const PackTask& task = space.packing[static_cast<size_t>(t)];
-    pack_part(space.plans[static_cast<size_t>(task.item)], task, scratch, kernels);
+    pack_part(space.plans[static_cast<size_t>(task.item)], task, shared, kernels);
   };
   const auto n_packing = static_cast<int64_t>(space.packing.size());
   if (pack_elements < kLeastPack)
     for (int64_t t = 0; t < n_packing; ++t) pack_task(t);
   else
     parallel_for(n_packing, pack_task);
-  parallel_for(static_cast<int64_t>(space.tiles.size()), [&](int64_t t) {
-    const Tile& task = space.tiles[static_cast<size_t>(t)];
-    multiply_part(space.plans[static_cast<size_t>(task.plan)], task, scratch, kernels);
+  parallel_for(static_cast<int64_t>(space.tasks.size()), [&](int64_t t) {
+    const ProductTask& task = space.tasks[static_cast<size_t>(t)];
+    const ProductPlan& plan = space.plans[static_cast<size_t>(task.plan)];
+    if (plan.fused_k > 0)
+      run_fused_task(plan, task, own + own_words * thread_index(), kernels);
+    else
+      run_task(plan, task, shared, kernels);
   });
 }
 

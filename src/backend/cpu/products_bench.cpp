@@ -153,46 +153,52 @@ void dense(benchmark::State& state, Precision precision, int64_t m, int64_t n, i
 enum class Pass { forward, input_gradient, weight_gradient };
 
 /// Experts of `in` -> `out` features; tokens choose `active` of `experts`; the gate and up product gathers its rows.
+/// cold: enough copies of everything that each call finds its operands in memory, not in a cache.
 void grouped(benchmark::State& state, Precision precision, Pass pass, int64_t tokens, int64_t experts, int64_t active,
-             int64_t in, int64_t out, bool gather) {
+             int64_t in, int64_t out, bool gather, bool cold) {
   const int64_t slots = tokens * active;
   const int64_t k = pass == Pass::forward ? in : out, n = pass == Pass::forward ? out : in;
   const auto bytes = static_cast<int64_t>(packed_bytes(precision, k, n));
-  Memory x(slots * in), y(slots * out), w(experts * bytes / 4), dw(experts * in * out);
+  const int64_t copies = cold ? (int64_t(128) << 20) / (slots * (in + out) * 4) + 2 : 1;
+  Memory x(copies * slots * in), y(copies * slots * out), w(experts * bytes / 4), dw(experts * in * out);
   std::vector<int32_t> rows(static_cast<size_t>(slots));
   std::vector<PackedMatrix> packed(static_cast<size_t>(experts));
-  std::vector<ProductArgs> items;
+  std::vector<std::vector<ProductArgs>> rotation(static_cast<size_t>(copies));
   for (int64_t e = 0, first = 0; e < experts; ++e) {
     // Loads differ by up to a third, as in training; slots of an expert hold ascending tokens.
     const int64_t mean = slots / experts, count = e + 1 == experts ? slots - first : mean + mean * (e % 5 - 2) / 6;
     for (int64_t i = 0; i < count; ++i)
       rows[static_cast<size_t>(first + i)] = static_cast<int32_t>((i * tokens) / count);
     packed[static_cast<size_t>(e)] = {precision, k, n, reinterpret_cast<char*>(w.data) + e * bytes};
-    const Operand x_rows{
-        .data = x.data + (gather ? 0 : first * in), .stride = in, .rows = gather ? rows.data() + first : nullptr};
-    ProductArgs p;
-    p.precision = precision;
-    p.m = count, p.n = n, p.k = k;
-    p.packed = &packed[static_cast<size_t>(e)];
-    if (pass == Pass::forward) {
-      p.a = x_rows;
-      p.c = y.data + first * out, p.c_stride = out;
-    } else {
-      p.a = {.data = y.data + first * out, .stride = out};
-      p.c = x.data + first * in, p.c_stride = in;
+    for (int64_t copy = 0; copy < copies; ++copy) {
+      float* const xs = x.data + copy * slots * in;
+      float* const ys = y.data + copy * slots * out;
+      const Operand x_rows{
+          .data = xs + (gather ? 0 : first * in), .stride = in, .rows = gather ? rows.data() + first : nullptr};
+      ProductArgs p;
+      p.precision = precision;
+      p.m = count, p.n = n, p.k = k;
+      p.packed = &packed[static_cast<size_t>(e)];
+      if (pass == Pass::forward) {
+        p.a = x_rows;
+        p.c = ys + first * out, p.c_stride = out;
+      } else {
+        p.a = {.data = ys + first * out, .stride = out};
+        p.c = xs + first * in, p.c_stride = in;
+      }
+      if (pass == Pass::weight_gradient) {
+        p.m = out, p.n = in, p.k = count;
+        p.a.transposed = true;
+        p.packed = nullptr;
+        p.b = x_rows;
+        p.c = dw.data + e * in * out, p.c_stride = in;
+        p.accumulate = true;
+      }
+      rotation[static_cast<size_t>(copy)].push_back(p);
     }
-    if (pass == Pass::weight_gradient) {
-      p.m = out, p.n = in, p.k = count;
-      p.a.transposed = true;
-      p.packed = nullptr;
-      p.b = x_rows;
-      p.c = dw.data + e * in * out, p.c_stride = in;
-      p.accumulate = true;
-    }
-    items.push_back(p);
     first += count;
   }
-  measure(state, {items}, precision);
+  measure(state, rotation, precision);
 }
 
 void pack_weights(benchmark::State& state, Precision precision, bool transposed) {
@@ -233,11 +239,15 @@ void pack_weights(benchmark::State& state, Precision precision, bool transposed)
       for (Pass pass : {Pass::forward, Pass::input_gradient, Pass::weight_gradient}) {
         const char* passes[] = {"forward", "dx", "dw"};
         const std::string end = fmt::format("{}/{}", t.name, passes[static_cast<int>(pass)]);
-        add(fmt::format("products/{}/gate_up/{}", type, end), [=](benchmark::State& s) {
-          grouped(s, precision, pass, t.tokens, t.experts, t.active, t.d, 2 * t.f, true);
-        });
-        add(fmt::format("products/{}/down/{}", type, end),
-            [=](benchmark::State& s) { grouped(s, precision, pass, t.tokens, t.experts, t.active, t.f, t.d, false); });
+        for (bool cold : {false, true}) {
+          const char* where = cold ? "_cold" : "";
+          add(fmt::format("products/{}/gate_up{}/{}", type, where, end), [=](benchmark::State& s) {
+            grouped(s, precision, pass, t.tokens, t.experts, t.active, t.d, 2 * t.f, true, cold);
+          });
+          add(fmt::format("products/{}/down{}/{}", type, where, end), [=](benchmark::State& s) {
+            grouped(s, precision, pass, t.tokens, t.experts, t.active, t.f, t.d, false, cold);
+          });
+        }
       }
     for (bool transposed : {true, false})
       add(fmt::format("products/{}/pack_weights/{}", type, transposed ? "forward" : "backward"),

@@ -282,6 +282,30 @@ TEST_P(Products, RaggedBatchesWithEmptyItems) {
   }
 }
 
+TEST_P(Products, TasksThatPackForThemselves) {  // experts' weight gradients, and rows longer than one part of k
+  for (Precision precision : {Precision::f32, Precision::bf16}) {
+    std::vector<std::unique_ptr<Problem>> problems;
+    uint64_t seed = 40;
+    for (int64_t k : {0, 1, 31, 33, 1201, 64, 17, 1300, 65, 96, 1025, 5, 127, 1201, 7, 1250})
+      problems.push_back(std::make_unique<Problem>(Case{.m = 65,
+                                                        .n = 31 + k % 2,
+                                                        .k = k,
+                                                        .precision = precision,
+                                                        .a_transposed = true,
+                                                        .packed = false,
+                                                        .b_transposed = false,
+                                                        .b_gathered = k % 3 == 1,
+                                                        .accumulate = true},
+                                                   ++seed));
+    for (int64_t m : {9, 33, 57})
+      problems.push_back(std::make_unique<Problem>(
+          Case{.m = m, .n = 17, .k = 2501, .precision = precision, .a_transposed = m == 33, .a_gathered = m == 57},
+          ++seed));
+    run(problems);
+    if (HasFailure()) return;
+  }
+}
+
 TEST_P(Products, RowsDoNotDependOnTheirNumber) {
   for (Precision precision : {Precision::f32, Precision::bf16}) {
     Problem whole({.m = 70, .n = 80, .k = 131, .precision = precision, .a_transposed = false}, 21);
