@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# bench_torch.sh PYTHON SCRIPT CONFIG PRESET ROWS LENGTH: tokens per second of a training step of `nuri bench step --no-mtp`
+# beside those of a PyTorch script, alternating, three times each; medians, as JSON with CPU and commit. Several ways of
+# running the peer are tried once and the fastest is compared.
+#   PYTHON  one with torch and transformers
+#   SCRIPT  takes CONFIG --batch N --length N --experts E --dtype D [--compile] --seconds S and prints JSON with tokens_per_s
+#   CONFIG  the preset's config.json for that script; PRESET: nano, micro or small, the same model here
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
+source tools/setup.sh
+[ $# -eq 6 ] || wrong_use "bench_torch: found $# arguments instead of PYTHON SCRIPT CONFIG PRESET ROWS LENGTH"
+python=$1 script=$2 config=$3 preset=$4 rows=$5 length=$6
+rounds=3
+
+# peer SECONDS EXPERTS DTYPE [--compile]: its tokens per second, 0 where it does not run that way.
+peer() {
+  local seconds=$1 experts=$2 dtype=$3
+  shift 3
+  "$python" "$script" "$config" --batch "$rows" --length "$length" --experts "$experts" --dtype "$dtype" "$@" \
+    --seconds "$seconds" 2>/dev/null | jq -s '.[-1].tokens_per_s // 0'
+}
+ours() { build/nuri bench step --preset "$preset" --rows "$rows" --length "$length" --no-mtp --json; }
+median() { jq -s 'sort[length / 2 | floor]'; }
+
+best=0 variant=
+tried='{}'
+for experts in eager grouped_mm; do
+  for dtype in float32 bfloat16; do
+    for compile in '' --compile; do
+      rate=$(peer 5 "$experts" "$dtype" $compile)
+      say "$experts $dtype $compile: $rate tokens/s" >&2
+      tried=$(jq --arg what "$experts $dtype${compile:+ compiled}" --argjson rate "$rate" '.[$what] = $rate' <<<"$tried")
+      if jq -en --argjson a "$rate" --argjson b "$best" '$a > $b' >/dev/null; then
+        best=$rate
+        variant="$experts $dtype $compile"
+      fi
+    done
+  done
+done
+[ -n "$variant" ] || die "bench_torch: $script runs in no way; try it alone to see why"
+theirs='' nuri=''
+for _ in $(seq "$rounds"); do
+  # shellcheck disable=SC2086  # the words of a variant are arguments
+  theirs+=" $(peer 10 $variant)"
+  bench=$(ours)
+  nuri+=" $(jq .tokens_per_s <<<"$bench")"
+done
+jq -S --arg preset "$preset" --arg variant "$variant" --argjson tried "$tried" \
+  --argjson theirs "$(median <<<"$theirs")" --argjson nuri "$(median <<<"$nuri")" \
+  '{cpu, level, commit, threads, preset: $preset, peer: ($variant | rtrimstr(" ")), peer_tokens_per_s: $theirs, peer_tried: $tried,
+    tokens_per_s: $nuri, ratio: ($nuri / $theirs)}' <<<"$bench"
