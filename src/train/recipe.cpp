@@ -89,15 +89,17 @@ size_t line_break(std::string_view text, size_t at) {
 }
 
 /// A recipe is lines of key = value. Other letters, brackets and strings of several lines are refused before the
-/// library sees them: some malformed headers and letters outside of strings end the program there.
+/// library sees them: some malformed headers and letters outside of strings end the program there. A quote inside a
+/// number opens no string for the library, so what follows it would pass here as one.
 void expect_flat(std::string_view text, const std::string& where) {
   size_t line = 1;
-  char quote = 0;  // of the string we are in; '#': a comment
+  char quote = 0;   // of the string we are in; '#': a comment
+  char before = 0;  // what stands before in the line, outside of strings and but for blanks; 0: nothing
   for (size_t i = text.starts_with("\xEF\xBB\xBF") ? 3 : 0; i < text.size(); ++i) {
     const char c = text[i];
     if (const size_t n = line_break(text, i)) {
       line += c == '\n';
-      quote = 0;
+      quote = before = 0;
       i += n - 1;
     } else if (quote == '#') {
       continue;
@@ -116,7 +118,11 @@ void expect_flat(std::string_view text, const std::string& where) {
       NURI_CHECK(c == '\t' || (c >= 0x20 && c < 0x7F),
                  "{}: line {}: found byte {:#04x} outside of quotes and comments; keys and numbers are plain ASCII",
                  where, line, static_cast<unsigned char>(c));
-      if (c == '"' || c == '\'' || c == '#') quote = c;
+      const bool opens = c == '"' || c == '\'';
+      NURI_CHECK(!opens || before == 0 || before == '=',
+                 "{}: line {}: found {} inside a value; a string is quoted as a whole", where, line, c);
+      if (opens || c == '#') quote = c;
+      if (c != ' ' && c != '\t') before = c;
     }
   }
 }
