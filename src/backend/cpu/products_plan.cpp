@@ -21,12 +21,12 @@ int64_t words_held(Words words, int64_t k) {
   return words == Words::pairs ? (k + 1) / 2 : words == Words::rounded ? round_up(k, 2) : k;
 }
 
-/// Cuts C into tasks of about `grain` multiply-adds.
-void cut(ProductPlan& plan, int64_t grain) {
+/// Cuts C into tasks of about `grain` multiply-adds and at most `widest` columns.
+void cut(ProductPlan& plan, int64_t grain, int64_t widest) {
   const ProductArgs& item = *plan.item;
   const int64_t max_rows = std::max<int64_t>(plan.tile_rows, kTaskRows / plan.tile_rows * plan.tile_rows);
   plan.task_rows = std::min(round_up(divide_up(item.m, divide_up(item.m, max_rows)), plan.tile_rows), max_rows);
-  plan.task_columns = std::min(kTaskColumns, round_up(item.n, kPanelColumns));
+  plan.task_columns = std::min(widest, round_up(item.n, kPanelColumns));
   const auto cost = [&] { return (std::min(plan.task_rows, item.m) + kMemoryRows) * plan.task_columns * item.k; };
   while (cost() > grain && plan.task_rows > 4 * plan.tile_rows)
     plan.task_rows = round_up(divide_up(plan.task_rows, 2), plan.tile_rows);
@@ -118,7 +118,9 @@ ProductPlan make_plan(const ProductArgs& item, const ProductKernels& kernels, in
   plan.packs_b = !item.packed || ends_inside_pair(item);
   plan.tile_rows = plan.a_turned ? kPanelColumns  // else all tiles of about the same height
                                  : divide_up(item.m, divide_up(item.m, kernels.max_tile_rows));
-  cut(plan, std::max(kLeastTask, total_cost / (kTasksPerThread * threads)));
+  const int64_t grain = std::max(kLeastTask, total_cost / (kTasksPerThread * threads));
+  cut(plan, grain, kFusedSide);  // as wide as the product, so that no other task needs the rows of A
+  if (plan.task_columns < item.n) cut(plan, grain, kTaskColumns);
   fuse(plan, total_cost, threads);
   return plan;
 }
