@@ -67,7 +67,7 @@ struct Options {
 
 /// After the measurements: what the machine can do, measured before and after them.
 void report_machine(const Options& o, OrderedJson& j) {
-  measure_machine_again();
+  measure_machine_again(o.what == "decode");
   j["cpu"] = this_machine("").cpu;
   j["level"] = active_level_text();
   j["threads"] = thread_count();
