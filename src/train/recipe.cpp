@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -88,18 +89,19 @@ size_t line_break(std::string_view text, size_t at) {
   return 0;
 }
 
-/// A recipe is lines of key = value. Other letters, brackets and strings of several lines are refused before the
-/// library sees them: some malformed headers and letters outside of strings end the program there. A quote inside a
-/// number opens no string for the library, so what follows it would pass here as one.
+/// A recipe is lines of key = value. All else is refused before the library sees it: some malformed headers, values and
+/// letters outside of strings end the program there.
 void expect_flat(std::string_view text, const std::string& where) {
   size_t line = 1;
   char quote = 0;   // of the string we are in; '#': a comment
   char before = 0;  // what stands before in the line, outside of strings and but for blanks; 0: nothing
+  bool equals = false, exponent = false;  // a '=' and the sign of an exponent stand before in the line
   for (size_t i = text.starts_with("\xEF\xBB\xBF") ? 3 : 0; i < text.size(); ++i) {
     const char c = text[i];
     if (const size_t n = line_break(text, i)) {
       line += c == '\n';
       quote = before = 0;
+      equals = exponent = false;
       i += n - 1;
     } else if (quote == '#') {
       continue;
@@ -109,20 +111,27 @@ void expect_flat(std::string_view text, const std::string& where) {
       else if (c == quote)
         quote = 0;
     } else {
+      const bool opens = c == '"' || c == '\'', blank = c == ' ' || c == '\t';
       const bool several = text.substr(i).starts_with("\"\"\"") || text.substr(i).starts_with("'''");
+      const bool word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                        std::string_view("_-+.").find(c) != std::string_view::npos;
       NURI_CHECK(
-          c != '[' && !several,
-          "{}: line {}: found {}; a recipe is lines of key = value, without tables, lists and strings of several "
-          "lines",
-          where, line, several ? "three quotes" : "'['");
-      NURI_CHECK(c == '\t' || (c >= 0x20 && c < 0x7F),
-                 "{}: line {}: found byte {:#04x} outside of quotes and comments; keys and numbers are plain ASCII",
-                 where, line, static_cast<unsigned char>(c));
-      const bool opens = c == '"' || c == '\'';
+          !several && (word || blank || opens || c == '#' || (c == '=' && !equals)),
+          "{}: line {}: found {} outside of quotes and comments; a recipe is lines of key = value: a number, true, "
+          "false or a quoted string of one line, without tables and lists",
+          where, line,
+          several                ? std::string("three quotes")
+          : c == '='             ? "a second '='"
+          : c > 0x20 && c < 0x7F ? fmt::format("'{}'", c)
+                                 : fmt::format("byte {:#04x}", static_cast<unsigned char>(c)));
       NURI_CHECK(!opens || before == 0 || before == '=',
                  "{}: line {}: found {} inside a value; a string is quoted as a whole", where, line, c);
+      if (equals && (c == '-' || c == '+') && before != '=')  // the library takes some for dates and reads on
+        NURI_CHECK((before == 'e' || before == 'E') && !std::exchange(exponent, true),
+                   "{}: line {}: found '{}' inside a value; numbers look like -1, 0.5 or 3e-4", where, line, c);
       if (opens || c == '#') quote = c;
-      if (c != ' ' && c != '\t') before = c;
+      equals = equals || c == '=';
+      if (!blank) before = c;
     }
   }
 }
