@@ -10,8 +10,8 @@ namespace nuri {
 /// Measured peaks of this process's level and threads, in about `seconds`; measured at the first call. Reads and copies
 /// go over 4 GiB, given back afterwards.
 const cpu::Peaks& machine_peaks(double seconds = 0.6);
-/// Measures again and keeps the better ones, of products alone unless `bandwidth` matters: other guests of a machine take
-/// their share for seconds, and a share of a peak that was measured meanwhile would be too high.
+/// Measures again and keeps the better ones, of products alone unless `bandwidth` matters: other guests of a machine
+/// take their share for seconds, and a share of a peak that was measured meanwhile would be too high.
 void measure_machine_again(bool bandwidth);
 /// The peaks of products only, in no memory worth naming: what a training run needs for its utilisation.
 const cpu::Peaks& compute_peaks();
