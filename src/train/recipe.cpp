@@ -6,12 +6,12 @@
 #include <charconv>
 #include <cmath>
 #include <set>
-#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/nearest.h"
 #include "text/utf8.h"
+#include "train/recipe_lines.h"
 
 namespace nuri {
 namespace {
@@ -82,60 +82,6 @@ void apply(ResolvedRecipe& out, const toml::table& table, const std::string& whe
   }
 }
 
-/// Bytes of the line break at `at`, 0 where there is none: all that the library takes for one.
-size_t line_break(std::string_view text, size_t at) {
-  for (const std::string_view line_end : {"\n", "\r", "\v", "\f", "\xC2\x85", "\xE2\x80\xA8", "\xE2\x80\xA9"})
-    if (text.substr(at).starts_with(line_end)) return line_end.size();
-  return 0;
-}
-
-/// A recipe is lines of key = value. All else is refused before the library sees it: some malformed headers, values and
-/// letters outside of strings end the program there.
-void expect_flat(std::string_view text, const std::string& where) {
-  size_t line = 1;
-  char quote = 0;   // of the string we are in; '#': a comment
-  char before = 0;  // what stands before in the line, outside of strings and but for blanks; 0: nothing
-  bool equals = false, exponent = false;  // a '=' and the sign of an exponent stand before in the line
-  for (size_t i = text.starts_with("\xEF\xBB\xBF") ? 3 : 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (const size_t n = line_break(text, i)) {
-      line += c == '\n';
-      quote = before = 0;
-      equals = exponent = false;
-      i += n - 1;
-    } else if (quote == '#') {
-      continue;
-    } else if (quote) {
-      if (c == '\\' && quote == '"' && i + 1 < text.size() && line_break(text, i + 1) == 0)
-        ++i;
-      else if (c == quote)
-        quote = 0;
-    } else {
-      const bool opens = c == '"' || c == '\'', blank = c == ' ' || c == '\t';
-      const bool several = text.substr(i).starts_with("\"\"\"") || text.substr(i).starts_with("'''");
-      const bool word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                        std::string_view("_-+.").find(c) != std::string_view::npos;
-      NURI_CHECK(
-          !several && (word || blank || opens || c == '#' || (c == '=' && !equals)),
-          "{}: line {}: found {} outside of quotes and comments; a recipe is lines of key = value: a number, true, "
-          "false or a quoted string of one line, without tables and lists",
-          where, line,
-          several                ? std::string("three quotes")
-          : c == '='             ? "a second '='"
-          : c > 0x20 && c < 0x7F ? fmt::format("'{}'", c)
-                                 : fmt::format("byte {:#04x}", static_cast<unsigned char>(c)));
-      NURI_CHECK(!opens || before == 0 || before == '=',
-                 "{}: line {}: found {} inside a value; a string is quoted as a whole", where, line, c);
-      if (equals && (c == '-' || c == '+') && before != '=')  // the library takes some for dates and reads on
-        NURI_CHECK((before == 'e' || before == 'E') && !std::exchange(exponent, true),
-                   "{}: line {}: found '{}' inside a value; numbers look like -1, 0.5 or 3e-4", where, line, c);
-      if (opens || c == '#') quote = c;
-      equals = equals || c == '=';
-      if (!blank) before = c;
-    }
-  }
-}
-
 toml::table parse_toml(std::string_view text, const std::string& where) {
   expect_flat(text, where);
   try {
@@ -147,9 +93,13 @@ toml::table parse_toml(std::string_view text, const std::string& where) {
 
 std::string value_text(const std::string& v) {
   std::string quoted = "\"";
-  for (char c : v) {
+  for (size_t i = 0; i < v.size(); ++i) {
+    const char c = v[i];
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\')
+    if (const OddBreak* odd = odd_break(v.substr(i, 3))) {
+      quoted += odd->escaped;
+      i += odd->text.size() - 1;
+    } else if (c == '"' || c == '\\')
       quoted += std::string("\\") + c;
     else if (c == '\n')
       quoted += "\\n";
@@ -174,6 +124,8 @@ std::string comment_text(const std::string& origin) {
   append_utf8_lossy(origin, text);
   std::replace_if(
       text.begin(), text.end(), [](char c) { return (c >= 0 && c < 0x20) || c == 0x7F; }, ' ');
+  for (size_t i = 0; i < text.size(); ++i)
+    if (const OddBreak* odd = odd_break(text.substr(i, 3))) text.replace(i, odd->text.size(), 1, ' ');
   return text;
 }
 

@@ -66,6 +66,7 @@ TEST_F(RecipeFile, ErrorsNameTheKeyAndTheRemedy) {
   EXPECT_NE(error(ok + "steps = 99'99y\xD0\xB2\n").find("quoted as a whole"), std::string::npos);
   EXPECT_NE(error(ok + "steps = 2020-01-01 # a date\n").find("inside a value"), std::string::npos);
   EXPECT_NE(error(ok + "lr = 123e-5e-78 #\n").find("inside a value"), std::string::npos);
+  EXPECT_NE(error(ok + "\" 가\xC2\x85= \" \xCA\xB1x\"\n").find("write \\u0085"), std::string::npos);
   EXPECT_NE(error(ok + "lr = 7(=--=9-== 7#\n").find("line 2: found '('"), std::string::npos);
   EXPECT_NE(error("lr = 1e-3\n").find("config is missing"), std::string::npos);
   EXPECT_NE(error("config = \"absent.json\"\n").find("absent.json"), std::string::npos);
@@ -77,12 +78,12 @@ TEST_F(RecipeFile, ErrorsNameTheKeyAndTheRemedy) {
 
 TEST_F(RecipeFile, AnyTextSurvivesPrinting) {
   // Control characters in a value, and in the origin that becomes a comment.
-  const std::string prompts = "tab\tline\nreturn\r\x01\x7F \\\" 가";
+  const std::string prompts = "tab\tline\nreturn\r\r\n\v\f\x01\x7F \\\" 가 \xC2\x85 \xE2\x80\xA8\xE2\x80\xA9";
   const ResolvedRecipe r = load("config = \"config.json\"\n", {"sample_prompts=" + prompts});
   EXPECT_EQ(r.recipe.sample_prompts, prompts);
   EXPECT_EQ(load(recipe_text(r)).recipe.sample_prompts, prompts);
   ResolvedRecipe odd = r;
-  odd.origin["lr"] = "a path\n\xFF.toml";
+  odd.origin["lr"] = "a path\n\xFF\xC2\x85 = \xE2\x80\xA8.toml";
   EXPECT_EQ(load(recipe_text(odd)).recipe.lr, r.recipe.lr);
 }
 
