@@ -16,8 +16,10 @@ rounds=3
 peer() {
   local seconds=$1 experts=$2 dtype=$3
   shift 3
-  "$python" "$script" "$config" --batch "$rows" --length "$length" --experts "$experts" --dtype "$dtype" "$@" \
-    --seconds "$seconds" 2>/dev/null | jq -s '.[-1].tokens_per_s // 0'
+  {
+    "$python" "$script" "$config" --batch "$rows" --length "$length" --experts "$experts" --dtype "$dtype" "$@" \
+      --seconds "$seconds" 2>/dev/null || true
+  } | jq -s '.[-1].tokens_per_s // 0'
 }
 ours() { build/nuri bench step --preset "$preset" --rows "$rows" --length "$length" --no-mtp --json; }
 median() { jq -s 'sort[length / 2 | floor]'; }
