@@ -11,7 +11,7 @@ namespace nuri {
 struct BenchRow {
   std::string what;    ///< "grouped gate_up forward, nano"
   std::string kernel;  ///< table and level that ran: "cpu/avx512_bf16"
-  double seconds = 0;  ///< median of one run
+  double seconds = 0;  ///< median of the rounds' medians
   double gflops = 0;
   bool bf16 = false;  ///< whose peak it is a share of
 };
@@ -24,6 +24,8 @@ struct BenchOptions {
   int64_t rows = 0, length = 0;  ///< of a training step; 0: the preset's figures
 };
 
+/// Median; the middle one's upper neighbour of an even number.
+double median(std::vector<double> values);
 /// Median seconds of one call, after one warm-up call.
 double median_seconds(const std::function<void()>& call, double budget);
 
@@ -34,10 +36,11 @@ struct StepBench {
   int64_t rows = 0, length = 0;
 };
 StepBench bench_step(const BenchOptions& options);
-/// One-token decoding at a context: tokens per second, bytes that must be read.
+/// One-token decoding at a context: tokens per second, bytes that must be read, and the share of the read bandwidth
+/// measured before and after: medians of rounds.
 struct DecodeBench {
   int64_t context = 0;
-  double tokens_per_s = 0, bytes_per_token = 0;
+  double tokens_per_s = 0, bytes_per_token = 0, of_read = 0;
 };
 std::vector<DecodeBench> bench_decode(const BenchOptions& options);
 struct TextBench {

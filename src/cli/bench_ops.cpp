@@ -21,8 +21,13 @@ double median_seconds(const std::function<void()>& call, double budget) {
     call();
     times.push_back(seconds_now() - start);
   }
-  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
-  return times[times.size() / 2];
+  return median(std::move(times));
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
 }
 
 namespace {
@@ -38,7 +43,21 @@ class OpsBench {
  public:
   explicit OpsBench(const BenchOptions& options) : options_(options) {}
 
+  /// Three rounds through all rows, so that what disturbs the machine for some seconds disturbs few of a row's.
   std::vector<BenchRow> run() {
+    for (int round = 0; round < 3; ++round) {
+      next_ = 0;
+      run_once();
+    }
+    for (size_t i = 0; i < rows_.size(); ++i) {
+      rows_[i].seconds = median(seconds_[i]);
+      rows_[i].gflops = flops_[i] / rows_[i].seconds / 1e9;
+    }
+    return std::move(rows_);
+  }
+
+ private:
+  void run_once() {
     for (Precision p : {Precision::f32, Precision::bf16}) {
       precision_ = p;
       for (auto [m, n, k] : {std::array<int64_t, 3>{512, 512, 512}, {1024, 1024, 1024}, {2048, 1024, 2816}})
@@ -46,14 +65,17 @@ class OpsBench {
       for (int64_t m : {1, 4, 16, 32}) product(m, 4096, 4096);
       for (const char* preset : {"nano", "micro", "small"}) experts(preset);
     }
-    return std::move(rows_);
   }
 
- private:
   void add(std::string what, double seconds, double flops) {
-    rows_.push_back({what + ", " + std::string(precision_name(precision_)),
-                     std::string(kernels().products ? kernels().chip : "reference") + "/" + active_level_text(),
-                     seconds, flops / seconds / 1e9, precision_ == Precision::bf16});
+    if (next_ == rows_.size()) {
+      rows_.push_back({what + ", " + std::string(precision_name(precision_)),
+                       std::string(kernels().products ? kernels().chip : "reference") + "/" + active_level_text(), 0, 0,
+                       precision_ == Precision::bf16});
+      seconds_.emplace_back();
+      flops_.push_back(flops);
+    }
+    seconds_[next_++].push_back(seconds);
   }
 
   void product(int64_t m, int64_t n, int64_t k) {
@@ -128,6 +150,9 @@ class OpsBench {
   BenchOptions options_;
   Precision precision_ = Precision::f32;
   std::vector<BenchRow> rows_;
+  std::vector<std::vector<double>> seconds_;  // of each row, by round
+  std::vector<double> flops_;
+  size_t next_ = 0;  // row of this round
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/philox.h"
 #include "cli/bench.h"
+#include "cli/machine.h"
 #include "infer/generate.h"
 #include "train/metrics.h"
 #include "train/step.h"
@@ -70,30 +71,49 @@ std::vector<DecodeBench> bench_decode(const BenchOptions& o) {
     w.invalidate();
   });
   const double bytes = dtype_of(o) == DType::bf16 ? 2 : 4;
-  std::vector<DecodeBench> out;
-  for (int64_t context : {128, 2048}) {
-    if (context + 64 > config.max_seq_len) continue;
-    KvPool pool(config, MlaForm::expanded, dtype_of(o), context / kKeyBlock + 3);
-    KvSequence cache(pool);
-    std::vector<CacheStep> fill{{&cache, random_ids(context, config.vocab_size, 1)}};
-    (void)forward_cached(model, pool, fill);
-    std::vector<double> times;
-    for (int64_t i = 0; i < 48; ++i) {
-      std::vector<CacheStep> steps{{&cache, random_ids(1, config.vocab_size, static_cast<uint64_t>(10 + i))}};
-      const double begin = seconds_now();
-      (void)model.logits_of(forward_cached(model, pool, steps));
-      if (i >= 4) times.push_back(seconds_now() - begin);
-    }
-    std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
-    DecodeBench d;
-    d.context = context;
-    const double seconds = times[times.size() / 2];
-    d.tokens_per_s = 1 / seconds;
+  struct Context {
+    DecodeBench result;
+    std::unique_ptr<KvPool> pool;
+    std::unique_ptr<KvSequence> cache;
+    std::vector<double> rates, shares;  // by round
+  };
+  std::vector<Context> contexts;
+  for (int64_t n : {128, 2048}) {
+    if (n + 128 > config.max_seq_len) continue;
+    Context c;
+    c.result.context = n;
+    c.pool = std::make_unique<KvPool>(config, MlaForm::expanded, dtype_of(o), n / kKeyBlock + 4);
+    c.cache = std::make_unique<KvSequence>(*c.pool);
+    std::vector<CacheStep> fill{{c.cache.get(), random_ids(n, config.vocab_size, 1)}};
+    (void)forward_cached(model, *c.pool, fill);
     // Expanded cache: keys without position and values of every head, and the shared rotated key.
     const double cache_values = static_cast<double>(
-        context * config.n_layers * (Mla::cache_width(config, MlaForm::expanded) + config.qk_rope_head_dim));
-    d.bytes_per_token = bytes * (static_cast<double>(active_matrix_parameters(config, false)) + cache_values);
-    out.push_back(d);
+        n * config.n_layers * (Mla::cache_width(config, MlaForm::expanded) + config.qk_rope_head_dim));
+    c.result.bytes_per_token = bytes * (static_cast<double>(active_matrix_parameters(config, false)) + cache_values);
+    contexts.push_back(std::move(c));
+  }
+  double read_before = read_bandwidth_now();
+  for (uint64_t round = 0; round < 3; ++round) {
+    for (Context& c : contexts) {
+      std::vector<double> times;
+      for (uint64_t i = 0; i < 28; ++i) {
+        std::vector<CacheStep> steps{{c.cache.get(), random_ids(1, config.vocab_size, 10 + 100 * round + i)}};
+        const double begin = seconds_now();
+        (void)model.logits_of(forward_cached(model, *c.pool, steps));
+        if (i >= 4) times.push_back(seconds_now() - begin);
+      }
+      c.rates.push_back(1 / median(std::move(times)));
+    }
+    const double read_after = read_bandwidth_now();
+    for (Context& c : contexts)
+      c.shares.push_back(c.rates.back() * c.result.bytes_per_token / 1e9 / std::max(read_before, read_after));
+    read_before = read_after;
+  }
+  std::vector<DecodeBench> out;
+  for (Context& c : contexts) {
+    c.result.tokens_per_s = median(c.rates);
+    c.result.of_read = median(c.shares);
+    out.push_back(c.result);
   }
   return out;
 }

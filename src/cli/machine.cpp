@@ -8,6 +8,7 @@ namespace nuri {
 
 namespace {
 
+constexpr double kSeconds = 0.6;
 constexpr int64_t kSmallBuffer = int64_t{16} << 20;  // where bandwidth does not matter
 
 cpu::Peaks& kept_peaks(double seconds) {
@@ -19,15 +20,18 @@ cpu::Peaks& kept_peaks(double seconds) {
 
 const cpu::Peaks& machine_peaks(double seconds) { return kept_peaks(seconds); }
 
-void measure_machine_again(bool bandwidth) {
-  constexpr double kSeconds = 0.6;
+void measure_products_again() {
+  const cpu::Peaks now = cpu::measure_peaks(kSeconds, kSmallBuffer);
   cpu::Peaks& kept = kept_peaks(kSeconds);
-  const cpu::Peaks now = bandwidth ? cpu::measure_peaks(kSeconds) : cpu::measure_peaks(kSeconds, kSmallBuffer);
   kept.fp32_gflops = std::max(kept.fp32_gflops, now.fp32_gflops);
   kept.bf16_gflops = std::max(kept.bf16_gflops, now.bf16_gflops);
-  if (!bandwidth) return;
-  kept.read_gbps = std::max(kept.read_gbps, now.read_gbps);
-  kept.copy_gbps = std::max(kept.copy_gbps, now.copy_gbps);
+}
+
+double read_bandwidth_now() {
+  const double now = cpu::measure_peaks(kSeconds).read_gbps;
+  cpu::Peaks& kept = kept_peaks(kSeconds);
+  kept.read_gbps = std::max(kept.read_gbps, now);
+  return now;
 }
 
 const cpu::Peaks& compute_peaks() {

@@ -10,9 +10,11 @@ namespace nuri {
 /// Measured peaks of this process's level and threads, in about `seconds`; measured at the first call. Reads and copies
 /// go over 4 GiB, given back afterwards.
 const cpu::Peaks& machine_peaks(double seconds = 0.6);
-/// Measures again and keeps the better ones, of products alone unless `bandwidth` matters: other guests of a machine
-/// take their share for seconds, and a share of a peak that was measured meanwhile would be too high.
-void measure_machine_again(bool bandwidth);
+/// Measures the peaks of products again and keeps the better ones: other guests of a machine take their share for
+/// seconds, and a share of a peak that was measured meanwhile would be too high.
+void measure_products_again();
+/// 1e9 bytes read per second, measured now; a better one than machine_peaks() knows replaces that.
+double read_bandwidth_now();
 /// The peaks of products only, in no memory worth naming: what a training run needs for its utilisation.
 const cpu::Peaks& compute_peaks();
 /// Peak of the products of a precision, GFLOP/s.
