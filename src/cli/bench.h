@@ -11,7 +11,7 @@ namespace nuri {
 struct BenchRow {
   std::string what;    ///< "grouped gate_up forward, nano"
   std::string kernel;  ///< table and level that ran: "cpu/avx512_bf16"
-  double seconds = 0;  ///< median of the rounds' medians
+  double seconds = 0;  ///< of one run; median of rounds, as the rate is
   double gflops = 0;
   bool bf16 = false;  ///< whose peak it is a share of
 };

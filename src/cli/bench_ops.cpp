@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/philox.h"
 #include "cli/bench.h"
+#include "cli/documents.h"
 #include "cli/machine.h"
 #include "ops/combine.h"
 #include "ops/linear.h"
@@ -45,19 +46,27 @@ class OpsBench {
 
   /// Three rounds through all rows, so that what disturbs the machine for some seconds disturbs few of a row's.
   std::vector<BenchRow> run() {
-    for (int round = 0; round < 3; ++round) {
-      next_ = 0;
-      run_once();
+    constexpr size_t kRounds = 3;
+    std::vector<std::vector<BenchRow>> rounds;
+    while (rounds.size() < kRounds) {
+      round_ = fmt::format("round {} of {}", rounds.size() + 1, kRounds);
+      rounds.push_back(run_once());
     }
-    for (size_t i = 0; i < rows_.size(); ++i) {
-      rows_[i].seconds = median(seconds_[i]);
-      rows_[i].gflops = flops_[i] / rows_[i].seconds / 1e9;
+    progress_.end();
+    std::vector<BenchRow> rows = rounds[0];
+    for (size_t i = 0; i < rows.size(); ++i) {
+      std::vector<double> seconds, gflops;
+      for (const std::vector<BenchRow>& round : rounds)
+        seconds.push_back(round[i].seconds), gflops.push_back(round[i].gflops);
+      rows[i].seconds = median(std::move(seconds));
+      rows[i].gflops = median(std::move(gflops));
     }
-    return std::move(rows_);
+    return rows;
   }
 
  private:
-  void run_once() {
+  std::vector<BenchRow> run_once() {
+    rows_.clear();
     for (Precision p : {Precision::f32, Precision::bf16}) {
       precision_ = p;
       for (auto [m, n, k] : {std::array<int64_t, 3>{512, 512, 512}, {1024, 1024, 1024}, {2048, 1024, 2816}})
@@ -65,17 +74,14 @@ class OpsBench {
       for (int64_t m : {1, 4, 16, 32}) product(m, 4096, 4096);
       for (const char* preset : {"nano", "micro", "small"}) experts(preset);
     }
+    return rows_;
   }
 
   void add(std::string what, double seconds, double flops) {
-    if (next_ == rows_.size()) {
-      rows_.push_back({what + ", " + std::string(precision_name(precision_)),
-                       std::string(kernels().products ? kernels().chip : "reference") + "/" + active_level_text(), 0, 0,
-                       precision_ == Precision::bf16});
-      seconds_.emplace_back();
-      flops_.push_back(flops);
-    }
-    seconds_[next_++].push_back(seconds);
+    progress_.show(fmt::format("{}: {}", round_, what));
+    rows_.push_back({what + ", " + std::string(precision_name(precision_)),
+                     std::string(kernels().products ? kernels().chip : "reference") + "/" + active_level_text(),
+                     seconds, flops / seconds / 1e9, precision_ == Precision::bf16});
   }
 
   void product(int64_t m, int64_t n, int64_t k) {
@@ -149,10 +155,9 @@ class OpsBench {
 
   BenchOptions options_;
   Precision precision_ = Precision::f32;
-  std::vector<BenchRow> rows_;
-  std::vector<std::vector<double>> seconds_;  // of each row, by round
-  std::vector<double> flops_;
-  size_t next_ = 0;  // row of this round
+  std::vector<BenchRow> rows_;  // of this round
+  std::string round_;
+  ProgressPrinter progress_;
 };
 
 }  // namespace

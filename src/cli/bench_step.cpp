@@ -92,7 +92,7 @@ std::vector<DecodeBench> bench_decode(const BenchOptions& o) {
     c.result.bytes_per_token = bytes * (static_cast<double>(active_matrix_parameters(config, false)) + cache_values);
     contexts.push_back(std::move(c));
   }
-  double read_before = read_bandwidth_now();
+  double read_before = machine_peaks().read_gbps;
   for (uint64_t round = 0; round < 3; ++round) {
     for (Context& c : contexts) {
       std::vector<double> times;
