@@ -96,7 +96,7 @@ std::string value_text(const std::string& v) {
   for (size_t i = 0; i < v.size(); ++i) {
     const char c = v[i];
     const auto byte = static_cast<unsigned char>(c);
-    if (const OddBreak* odd = odd_break(v.substr(i, 3))) {
+    if (const OddBreak* odd = odd_break(std::string_view(v).substr(i))) {
       quoted += odd->escaped;
       i += odd->text.size() - 1;
     } else if (c == '"' || c == '\\')
@@ -125,7 +125,7 @@ std::string comment_text(const std::string& origin) {
   std::replace_if(
       text.begin(), text.end(), [](char c) { return (c >= 0 && c < 0x20) || c == 0x7F; }, ' ');
   for (size_t i = 0; i < text.size(); ++i)
-    if (const OddBreak* odd = odd_break(text.substr(i, 3))) text.replace(i, odd->text.size(), 1, ' ');
+    if (const OddBreak* odd = odd_break(std::string_view(text).substr(i))) text.replace(i, odd->text.size(), 1, ' ');
   return text;
 }
 
