@@ -73,9 +73,9 @@ code 0 generate "$work/run" --file "$work/prompts.jsonl" --max-tokens 5 --temper
 [ "$(wc -l <"$work/out")" -eq 3 ] || fail "generate --file: $(wc -l <"$work/out") lines for 3 prompts"
 [ "$(jq -r .prompt "$work/out" | paste -sd/)" = '1 더하기/The sum/문서' ] || fail "generate --file: $(cat "$work/out")"
 [ "$(head -n 1 "$work/out")" = "$(cat "$work/alone")" ] || fail "generate: a file and a prompt differ"
-golden=../shared/golden/deepseek_v3
-[ ! -d $golden ] || json 0 '.passed == true and (.rows | length) > 0 and all(.rows[]; has("what") and has("measured") and
-  has("bound") and .passed) and (.absent | type) == "array" and (.notes | type) == "array"' check $golden --json
+golden=${NURI_SHARED:-../shared}/golden/deepseek_v3
+[ ! -d "$golden" ] || json 0 '.passed == true and (.rows | length) > 0 and all(.rows[]; has("what") and has("measured") and
+  has("bound") and .passed) and (.absent | type) == "array" and (.notes | type) == "array"' check "$golden" --json
 code 0 chat "$work/run" --max-tokens 2
 
 # The machine.
@@ -87,6 +87,8 @@ json 0 '.passed == true and has("level") and .profile == "x1" and (.lines | leng
 json 0 '.passed == true and .lines == []' selftest --prefix no_such_entry --json
 machine='has("cpu") and has("commit") and has("level") and .peak_gflops > 0 and .read_gbps > 0'
 json 0 "$machine and .tokens_per_s > 0 and .mfu > 0 and .step_ms > 0" bench step --rows 1 --length 16 --seconds 0.05 --json
+json 0 "$machine and .tokens_per_s > 0 and (.decode | length) > 0 and
+  all(.decode[]; .context > 0 and .tokens_per_s > 0 and .bytes_per_token > 0 and .of_read > 0)" bench decode --preset nano --json
 
 # Wrong use and bad input: 2, a message that begins with the program's name or the option, nothing on standard output.
 bad() {
