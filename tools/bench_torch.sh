@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # bench_torch.sh PYTHON SCRIPT CONFIG PRESET ROWS LENGTH: tokens per second of a training step of `nuri bench step --no-mtp`
-# beside those of a PyTorch script, alternating, three times each; medians, as JSON with CPU and commit. Several ways of
-# running the peer are tried once and the fastest is compared.
+# beside those of a PyTorch script, alternating, three times each; medians, with CPU and commit, into
+# docs/numbers/LEVEL/torch_PRESET.json, from which tools/update_numbers.sh fills the tables. Several ways of running the
+# peer are tried once and the fastest is compared.
 #   PYTHON  one with torch and transformers
 #   SCRIPT  takes CONFIG --batch N --length N --experts E --dtype D [--compile] --seconds S and prints JSON with tokens_per_s
 #   CONFIG  the preset's config.json for that script; PRESET: nano, micro or small, the same model here
@@ -11,6 +12,7 @@ source tools/setup.sh
 [ $# -eq 6 ] || wrong_use "bench_torch: found $# arguments instead of PYTHON SCRIPT CONFIG PRESET ROWS LENGTH"
 python=$1 script=$2 config=$3 preset=$4 rows=$5 length=$6
 rounds=3
+[ -x build/nuri ] || die "bench_torch: there is no build/nuri yet; ./run build makes it"
 
 # peer SECONDS EXPERTS DTYPE [--compile]: its tokens per second, 0 where it does not run that way.
 peer() {
@@ -47,7 +49,11 @@ for _ in $(seq "$rounds"); do
   bench=$(ours)
   nuri+=" $(jq .tokens_per_s <<<"$bench")"
 done
+file=docs/numbers/$(jq -r '.level | split(" ")[0]' <<<"$bench")/torch_$preset.json
+mkdir -p "$(dirname "$file")"
 jq -S --arg preset "$preset" --arg variant "$variant" --argjson tried "$tried" \
   --argjson theirs "$(median <<<"$theirs")" --argjson nuri "$(median <<<"$nuri")" \
   '{cpu, level, commit, threads, preset: $preset, peer: ($variant | rtrimstr(" ")), peer_tokens_per_s: $theirs, peer_tried: $tried,
-    tokens_per_s: $nuri, ratio: ($nuri / $theirs)}' <<<"$bench"
+    tokens_per_s: $nuri, ratio: ($nuri / $theirs)}' <<<"$bench" >"$file.new"
+mv "$file.new" "$file"
+say "$file: $(jq -c '{peer, peer_tokens_per_s, tokens_per_s, ratio}' "$file")"

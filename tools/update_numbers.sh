@@ -32,14 +32,12 @@ value() {
   local json=$numbers/$1/$2.json
   if [ -f "$json" ]; then jq -r "(try ($3) catch null) // \"-\"" "$json"; else echo "-"; fi
 }
-# machine LEVEL WORDS: CPU and commit of a level's files, for the heading; WORDS where it was not measured
+# machine LEVEL WORDS: CPUs and commits of a level's files, for the heading; WORDS where it was not measured
 machine() {
-  local json
-  for json in "$numbers/$1"/*.json; do
-    [ -f "$json" ] || { echo "$2"; return; }
-    jq -rs '[.. | objects | select(has("cpu") and has("commit"))][0] | "\(.cpu), \(.commit)"' "$json"
-    return
-  done
+  local json=("$numbers/$1"/*.json)
+  [ -f "${json[0]}" ] || { echo "$2"; return; }
+  jq -rs '[.. | objects | select(has("cpu") and has("commit"))] | [map(.cpu) | unique[]] + [map(.commit) | unique[]] | join(", ")' \
+    "${json[@]}"
 }
 trim() { sed 's/^ *//; s/ *$//' <<<"$1"; }
 # table NAME PAGE
