@@ -1,6 +1,9 @@
 #include "autograd/tape.h"
 
+#include <optional>
+
 #include "backend/kernels.h"
+#include "base/profile.h"
 
 namespace nuri {
 namespace {
@@ -38,7 +41,7 @@ void add_into(const Tensor& into, const Tensor& x) {
 Tape* Tape::current() { return t_tape; }
 
 void Tape::record(const char* op, Backward backward) {
-  nodes_.push_back({op, t_watcher ? module_path() : std::string(), std::move(backward)});
+  nodes_.push_back({op, t_watcher || profile::on() ? module_path() : std::string(), std::move(backward)});
 }
 
 Tensor Tape::take_grad(const Tensor& y) {
@@ -66,7 +69,11 @@ void Tape::backward() {
   while (!nodes_.empty()) {
     Node node = std::move(nodes_.back());
     nodes_.pop_back();
-    node.backward(*this);
+    {
+      std::optional<profile::Scope> scope;
+      if (profile::on()) scope.emplace(node.module + (node.module.empty() ? "" : ".") + "gradient of " + node.op, true);
+      node.backward(*this);
+    }
     if (!t_watcher) continue;
     for (const auto& [id, grad] : grads_) t_watcher(("gradient of " + std::string(node.op)).c_str(), node.module, grad);
   }
@@ -85,7 +92,7 @@ bool watching() { return static_cast<bool>(t_watcher); }
 WatchScope::WatchScope(Watcher watcher) { t_watcher = std::move(watcher); }
 WatchScope::~WatchScope() { t_watcher = nullptr; }
 
-ModuleScope::ModuleScope(const std::string& name) { t_modules.push_back(name); }
+ModuleScope::ModuleScope(const std::string& name) : profiled_(name) { t_modules.push_back(name); }
 ModuleScope::~ModuleScope() { t_modules.pop_back(); }
 
 }  // namespace nuri

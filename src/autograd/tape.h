@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/profile.h"
 #include "tensor/tensor.h"
 
 namespace nuri {
@@ -84,6 +85,9 @@ class ModuleScope {
   ~ModuleScope();
   ModuleScope(const ModuleScope&) = delete;
   ModuleScope& operator=(const ModuleScope&) = delete;
+
+ private:
+  profile::Scope profiled_;
 };
 
 }  // namespace nuri

@@ -43,6 +43,7 @@ namespace {
 
 void pack_span(std::span<const PackArgs> items) {
   if (meta_active() || items.empty()) return;
+  const Profiled<std::span<const PackArgs>> span(items, kernels().pack == nullptr);
   if (kernels().pack) {
     kernels().pack(items);
     return;

@@ -11,6 +11,7 @@
 #include <span>
 #include <string_view>
 
+#include "backend/work.h"
 #include "tensor/dtype.h"
 #include "tensor/memory.h"
 
@@ -335,11 +336,14 @@ void set_kernels(const KernelTable* table);  ///< null: back to the CPU's
 /// Runs the chip's kernel, or the reference where the chip has none; does nothing in a meta run.
 template <class Args>
 void run(void (*kernel)(const Args&), void (*reference)(const Args&), const Args& args) {
-  if (!meta_active()) (kernel ? kernel : reference)(args);
+  if (meta_active()) return;
+  const Profiled<Args> span(args, kernel == nullptr);
+  (kernel ? kernel : reference)(args);
 }
 /// The same for kernels that count their scratch in a meta run.
 template <class Args>
 void run_counted(void (*kernel)(const Args&), void (*reference)(const Args&), const Args& args) {
+  const Profiled<Args> span(args, kernel == nullptr);
   if (kernel)
     kernel(args);
   else if (!meta_active())

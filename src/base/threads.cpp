@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/profile.h"
 
 namespace nuri {
 namespace {
@@ -55,6 +56,7 @@ class Pool {
       wake_.notify_all();
     }
     claim();
+    const profile::Doing waiting(profile::Activity::waiting);
     for (int spins = 0; running_.load(std::memory_order_acquire) != 0; ++spins) {
       if (spins < 20000)
         _mm_pause();
@@ -66,6 +68,7 @@ class Pool {
 
  private:
   void claim() {
+    const profile::Doing working(profile::Activity::working);
     t_inside = true;
     for (;;) {
       const int64_t task = next_.fetch_add(1, std::memory_order_relaxed);

@@ -11,6 +11,7 @@
 #include "base/threads.h"
 #include "cli/documents.h"
 #include "cli/machine.h"
+#include "cli/profile_text.h"
 #include "cli/verbs.h"
 #include "ledger/run_record.h"
 #include "nuri_commit.h"
@@ -62,7 +63,7 @@ struct Options {
   BenchOptions bench;
   std::vector<std::string> text;
   int64_t vocab_size = 32000;
-  bool json = false, no_mtp = false;
+  bool json = false, no_mtp = false, table = false;
 };
 
 /// After the measurements: what the machine can do, measured before and after them.
@@ -113,6 +114,12 @@ void run_step(const Options& o, OrderedJson& j) {
     fmt::print("{} {} x {}, {}, MTP {}: {:.1f} ms a step, {:.0f} tokens/s, {:.1f} % of {:.1f} GFLOP/s\n",
                o.bench.preset, s.rows, s.length, o.bench.precision, o.bench.with_mtp ? "on" : "off", 1e3 * s.seconds,
                s.tokens_per_s, 100 * mfu, peak);
+  j["breakdown"] = breakdown_json(breakdown_of(s.recording));
+  if (o.json) return;
+  if (o.table)
+    fmt::print("{}", profile_table(s.recording, machine_peaks(), 60));
+  else
+    fmt::print("{}\n", breakdown_text(breakdown_of(s.recording)));
 }
 
 void run_decode(const Options& o, OrderedJson& j) {
@@ -173,6 +180,7 @@ Action add_bench(Arguments args) {
   args.flag("--no-mtp", o->no_mtp, "leave the MTP module out of the step");
   args.option("--text", o->text, "text for `bench text`: PATH or PATH::key=value (may be repeated)").one_value_each();
   args.option("--vocab-size", o->vocab_size, "ids of `bench text` (default 32000)");
+  args.flag("--table", o->table, "the kernels of a step, not only how its time is shared");
   args.flag("--json", o->json, "print JSON");
   return [o] { return run(*o); };
 }

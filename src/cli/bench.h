@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/profile.h"
+
 namespace nuri {
 
 struct BenchRow {
@@ -34,6 +36,7 @@ std::vector<BenchRow> bench_ops(const BenchOptions& options);
 struct StepBench {
   double seconds = 0, tokens_per_s = 0, flops = 0;
   int64_t rows = 0, length = 0;
+  profile::Recording recording;  ///< of some further steps
 };
 StepBench bench_step(const BenchOptions& options);
 /// One-token decoding at a context: tokens per second, bytes that must be read, and the share of the read bandwidth

@@ -4,6 +4,7 @@
 #include "arch/counts.h"
 #include "base/clock.h"
 #include "base/philox.h"
+#include "base/threads.h"
 #include "cli/bench.h"
 #include "cli/machine.h"
 #include "infer/generate.h"
@@ -20,6 +21,8 @@ std::vector<int32_t> random_ids(int64_t n, int64_t vocab, uint64_t stream) {
     ids.push_back(static_cast<int32_t>(random.below(static_cast<uint64_t>(vocab), static_cast<uint64_t>(i))));
   return ids;
 }
+
+constexpr int kRecordedSteps = 3;
 
 DType dtype_of(const BenchOptions& o) { return o.precision == "f32" ? DType::f32 : DType::bf16; }
 
@@ -38,13 +41,16 @@ StepBench bench_step(const BenchOptions& o) {
   TrainStep step(model, optimizer, options);
   const std::vector<int32_t> documents(static_cast<size_t>(out.rows * (out.length + 1)), 0);
   int64_t n = 0;
-  out.seconds = median_seconds(
-      [&] {
-        const auto tokens = random_ids(out.rows * (out.length + 1), config.vocab_size, static_cast<uint64_t>(++n));
-        StepResult r = step.gradients(tokens, documents, out.rows);
-        step.apply(r, 1e-4, n);
-      },
-      std::max(o.seconds, 5.0));
+  const auto one_step = [&] {
+    profile::step("training step");
+    const auto tokens = random_ids(out.rows * (out.length + 1), config.vocab_size, static_cast<uint64_t>(++n));
+    StepResult r = step.gradients(tokens, documents, out.rows);
+    step.apply(r, 1e-4, n);
+  };
+  out.seconds = median_seconds(one_step, std::max(o.seconds, 5.0));
+  profile::start(thread_count(), 0, 0, [&](profile::Recording recording) { out.recording = std::move(recording); });
+  for (int i = 0; i < kRecordedSteps; ++i) one_step();
+  profile::stop();
   out.tokens_per_s = static_cast<double>(out.rows * out.length) / out.seconds;
   DeepseekV3Config counted = config;
   if (!o.with_mtp) counted.n_mtp_layers = 0;

@@ -26,6 +26,7 @@ constexpr Verb kVerbs[] = {
     {"diff", "compare two sets of weights: first differing tensor, largest difference, equal bits or not", add_diff},
     {"inspect", "configuration, tensors, parameters, bytes, tokenizer and provenance of a model", add_inspect},
     {"bench", "measure kernels, steps, decoding and text on this machine", add_bench},
+    {"profile", "run a verb and record where the time of its steps goes: table and trace", add_profile},
     {"demo", "the whole road: text, tokenizer, shards, training, report, chat", add_demo},
 };
 
@@ -40,7 +41,10 @@ int run_program(int argc, char** argv) {
   const FlushSubnormals flush;
   std::setlocale(LC_ALL, "C");
   g_command_line.assign(argv, argv + argc);
+  return run_line(argc, argv);
+}
 
+int run_line(int argc, char** argv) {
   CommandLine line("nuri: raw text in, a served reasoning model out", "nuri 0.1.0, commit " NURI_COMMIT);
   Arguments args = line.arguments();
   args.need_verb();

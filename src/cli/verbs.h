@@ -39,10 +39,13 @@ Action add_chat(Arguments args);
 Action add_inspect(Arguments args);
 Action add_diff(Arguments args);
 Action add_bench(Arguments args);
+Action add_profile(Arguments args);
 Action add_demo(Arguments args);
 
 /// Parses the command line, runs the verb, turns exceptions into messages and exit codes.
 int run_program(int argc, char** argv);
+/// The same for a line that a verb makes: command_line() stays what was typed.
+int run_line(int argc, char** argv);
 
 /// The arguments as typed, the program first, for run records.
 const std::vector<std::string>& command_line();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 
+#include "base/profile.h"
 #include "ops/rows.h"
 #include "text/stream_decoder.h"
 
@@ -151,6 +152,7 @@ std::vector<Reply> Generator::run(const std::vector<GenerateRequest>& requests, 
       reserved += needs[next++];
     }
     // One forward: a chunk of prompts, or a token for everyone whose prompt is read.
+    profile::step("forward");
     std::vector<CacheStep> steps;
     std::vector<Running*> owners;
     int64_t budget = options_.prefill_chunk;

@@ -55,6 +55,7 @@ template void products<double>(std::span<const ProductArgs>);
 }  // namespace reference
 
 void products(std::span<const ProductArgs> items) {
+  const Profiled<std::span<const ProductArgs>> span(items, kernels().products == nullptr);
   if (kernels().products)
     kernels().products(items);
   else if (!meta_active())

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/profile.h"
 
 namespace nuri {
 namespace {
@@ -159,6 +160,7 @@ void* allocate(size_t bytes, Owner owner) {
   std::lock_guard<std::mutex> lock(p.mutex);
   auto found = p.free_blocks.find(size);
   void* block = nullptr;
+  const int64_t held = p.book.held.now;
   if (found != p.free_blocks.end() && !found->second.empty()) {
     block = found->second.back();
     found->second.pop_back();
@@ -171,6 +173,7 @@ void* allocate(size_t bytes, Owner owner) {
       "the system refuses {} bytes of memory for {}; use a smaller batch or model, or a machine with more memory", size,
       owner_name(owner));
   p.book.add(static_cast<int64_t>(size), owner);
+  profile::allocated(static_cast<int64_t>(size), p.book.held.now != held);
   return block;
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "autograd/tape.h"
+#include "base/profile.h"
 #include "ops/residual.h"
 
 namespace nuri {
@@ -93,6 +94,7 @@ void TrainStep::push_shard(int64_t shard) {
 }
 
 void TrainStep::apply(StepResult& result, double learning_rate, int64_t step) {
+  const profile::Scope scope("optimizer");
   result.grad_norm = optimizer_.join_and_norm();
   if (!std::isfinite(result.grad_norm)) return;
   optimizer_.update(learning_rate, step, result.grad_norm);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/profile.h"
 #include "base/x1.h"
 #include "data/loader.h"
 #include "data/token_bytes.h"
@@ -170,6 +171,7 @@ class Run {
     std::vector<double> times;
     while (state_.step < total_steps_) {
       const double start = seconds_now();
+      profile::step("training step");
       const data::Batch batch =
           loader_->rows(static_cast<uint64_t>(state_.step * recipe_.batch_rows), recipe_.batch_rows);
       StepResult result = step_->gradients(batch.tokens, batch.documents, recipe_.batch_rows);

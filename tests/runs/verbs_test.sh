@@ -86,9 +86,21 @@ json 0 '.passed == true and has("level") and .profile == "x1" and (.lines | leng
   (.lines[0] | has("name") and has("hash") and .verdict == "equal")' selftest --ops --json
 json 0 '.passed == true and .lines == []' selftest --prefix no_such_entry --json
 machine='has("cpu") and has("commit") and has("level") and .peak_gflops > 0 and .read_gbps > 0'
-json 0 "$machine and .tokens_per_s > 0 and .mfu > 0 and .step_ms > 0" bench step --rows 1 --length 16 --seconds 0.05 --json
+json 0 "$machine and .tokens_per_s > 0 and .mfu > 0 and .step_ms > 0 and .breakdown.product > 0" bench step --rows 1 --length 16 --seconds 0.05 --json
 json 0 "$machine and .tokens_per_s > 0 and (.decode | length) > 0 and
   all(.decode[]; .context > 0 and .tokens_per_s > 0 and .bytes_per_token > 0 and .of_read > 0)" bench decode --preset nano --json
+
+# A profile: shares of the threads' time that add up, a trace whose kernels lie inside its steps, the verb's own output.
+code 0 profile --skip 1 --steps 2 --trace "$work/trace.json" --json "$work/rows.json" -- \
+  generate "$work/run" --prompt '1 더하기' --max-tokens 5 --temperature 0 --json
+[ "$(cat "$work/out")" = "$(cat "$work/alone")" ] || fail "profile changes what a verb prints"
+jq -e '([.breakdown[]] | add) as $sum | $sum > 0.999 and $sum < 1.001 and .steps == 2 and all(.breakdown[]; . >= -0.001) and
+  (.kernels | length) > 5 and any(.kernels[]; .kernel == "attention" and .gflops > 0 and (.shape | test("2 heads")))' \
+  "$work/rows.json" >/dev/null || fail "profile --json: $(cat "$work/rows.json")"
+jq -e '[.traceEvents[] | select(.ph == "X")] as $x | [$x[] | select(.name | startswith("forward "))] as $steps |
+  ($steps | length) == 2 and ([$x[] | select(.args.shape) | .ts + .dur] | max) <= ($steps[1].ts + $steps[1].dur) and
+  any($x[]; .name == "product" and .args.module != "" and .args.of_peak > 0 and has("tid"))' "$work/trace.json" >/dev/null ||
+  fail "profile --trace: $(head -c 2000 "$work/trace.json")"
 
 # Wrong use and bad input: 2, a message that begins with the program's name or the option, nothing on standard output.
 bad() {
@@ -119,6 +131,10 @@ bad generate "$work/run" --file "$work/text.jsonl" --max-tokens 1
 bad check "$work/absent"
 bad check "$work/run" # holds nothing to compare
 bad bench --preset huge
+bad profile
+bad profile -- profile -- info
+bad profile -- no_such_verb
+bad profile --skip 1000 -- generate "$work/run" --prompt a --max-tokens 1
 bad --threads 0 info
 NURI_CPU=sse bad selftest
 NURI_THREADS=none bad selftest

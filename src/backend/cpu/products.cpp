@@ -9,6 +9,7 @@
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/levels.h"
 #include "backend/cpu/products_plan.h"
+#include "base/profile.h"
 #include "base/threads.h"
 
 namespace nuri::cpu {
@@ -70,6 +71,7 @@ void pack_a(const ProductPlan& plan, const PackSource& source, const PackPart& p
 }
 
 void pack_part(const ProductPlan& plan, const PackTask& task, uint32_t* scratch, const ProductKernels& kernels) {
+  const profile::Doing packing(profile::Activity::packing);
   const ProductArgs& item = *plan.item;
   if (!task.is_b) {
     pack_a(plan, plan.a_source, task.part, scratch + plan.a_offset, plan.a_stride(item.k), kernels);
@@ -137,11 +139,14 @@ void run_fused_task(const ProductPlan& plan, const ProductTask& task, uint32_t* 
     const int64_t k_count = std::min(plan.fused_k, item.k - k);
     const PackPart all_of_a{0, rows, 0, k_count}, all_of_b{0, columns, 0, k_count};
     PackedOperands packed{scratch, plan.a_stride(k_count), own_b, plan.b_panel(k_count)};
-    pack_a(plan, slice(plan.a_source, task.row, k, k_count), all_of_a, scratch, packed.a_stride, kernels);
-    if (plan.packs_b) {
-      const PackSource source = slice(plan.b_source, task.column, k, k_count);
-      kernels.pack_panels(source, plan.b_words, true, all_of_b, own_b, packed.panel_stride);
-    } else {
+    {
+      const profile::Doing packing(profile::Activity::packing);
+      pack_a(plan, slice(plan.a_source, task.row, k, k_count), all_of_a, scratch, packed.a_stride, kernels);
+      if (plan.packs_b)
+        kernels.pack_panels(slice(plan.b_source, task.column, k, k_count), plan.b_words, true, all_of_b, own_b,
+                            packed.panel_stride);
+    }
+    if (!plan.packs_b) {
       packed.b = plan.b + task.column / kPanelColumns * plan.panel_stride + plan.words(k) * kPanelColumns;
       packed.panel_stride = plan.panel_stride;
     }
