@@ -22,18 +22,14 @@ std::string module_path() {
   return path;
 }
 
-/// into += x, both contiguous or both of rank 2.
-void add_into(const Tensor& into, const Tensor& x) {
-  NURI_ASSERT(into.shape() == x.shape(), "{} += {}", into.shape().text(), x.shape().text());
-  if (meta_active()) return;
-  if (into.contiguous() && x.contiguous()) {
-    run(kernels().add, add_reference, AddArgs{into.size(), into.data<float>(), x.data<float>(), into.data<float>()});
+/// y = a + b; y contiguous, and maybe a itself.
+void add(const Tensor& a, const Tensor& b, const Tensor& y) {
+  if (a.contiguous() && b.contiguous()) {
+    run(kernels().add, add_reference, AddArgs{y.size(), a.data<float>(), b.data<float>(), y.data<float>()});
     return;
   }
-  for (int64_t i = 0; i < into.dim(0); ++i) {
-    float* row = into.data<float>() + i * into.row_stride();
-    run(kernels().add, add_reference, AddArgs{into.dim(1), row, x.data<float>() + i * x.row_stride(), row});
-  }
+  const Tensor whole_a = a.contiguous() ? a : a.clone(), whole_b = b.contiguous() ? b : b.clone();
+  add(whole_a, whole_b, y);
 }
 
 }  // namespace
@@ -52,17 +48,33 @@ Tensor Tape::take_grad(const Tensor& y) {
   return grad;
 }
 
-void Tape::add_grad(const Tensor& x, Tensor dx) {
-  auto [slot, fresh] = grads_.try_emplace(x.id(), dx);
-  if (!fresh) add_into(slot->second, dx);
+Tensor Tape::take_own_grad(const Tensor& y) {
+  Tensor grad = take_grad(y);
+  return !grad.defined() || grad.unshared() ? grad : grad.clone();
 }
 
-Tensor Tape::grad_slot(const Tensor& x) {
+void Tape::add_grad(const Tensor& x, Tensor dx) {
   auto found = grads_.find(x.id());
-  if (found != grads_.end()) return found->second;
-  Tensor zeros = Tensor::zeros(x.shape());
-  grads_.emplace(x.id(), zeros);
-  return zeros;
+  if (found == grads_.end()) {
+    grads_.emplace(x.id(), std::move(dx));
+    return;
+  }
+  Tensor& sum = found->second;
+  NURI_ASSERT(sum.shape() == dx.shape(), "{} += {}", sum.shape().text(), dx.shape().text());
+  if (!sum.unshared() || !sum.contiguous()) {
+    const Tensor shared = sum;
+    sum = Tensor::empty(shared.shape());
+    add(shared, dx, sum);
+  } else {
+    add(sum, dx, sum);
+  }
+}
+
+Tensor Tape::own_grad(const Tensor& x) {
+  auto found = grads_.find(x.id());
+  if (found == grads_.end()) return {};
+  if (!found->second.unshared()) found->second = found->second.clone();
+  return found->second;
 }
 
 void Tape::backward() {

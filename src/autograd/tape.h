@@ -22,12 +22,14 @@ class Tape {
 
   /// Gradient of y, taken off the tape; undefined when nothing flowed into y (then the backward has nothing to do).
   Tensor take_grad(const Tensor& y);
-  /// Adds dx to the gradient of x: the first is adopted as it is (and may be changed later), others are added in the
-  /// order in which they come.
+  /// The same for a backward that changes it in place: a copy where it is another tensor's gradient as well.
+  Tensor take_own_grad(const Tensor& y);
+  /// Adds dx to the gradient of x: the first is adopted as it is, others are added in the order in which they come. One
+  /// dx may be given to several tensors; it is never changed while another holds it.
   void add_grad(const Tensor& x, Tensor dx);
-  /// The gradient of x to add into: what is there, else zeros of x's shape.
-  Tensor grad_slot(const Tensor& x);
-  bool has_grad(const Tensor& x) const { return grads_.contains(x.id()); }
+  /// The gradient of x for a kernel that adds to it in place (a copy where others hold it); undefined when there is
+  /// none yet.
+  Tensor own_grad(const Tensor& x);
 
   /// Runs all backwards in reverse. Seed the gradients of the outputs first (a loss op does it itself).
   void backward();

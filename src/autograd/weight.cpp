@@ -80,6 +80,25 @@ Weight::Weight(std::vector<Part> parts, DType dtype, bool trainable, int uses) {
   }
 }
 
+void Weight::restart_chains() { begun_.assign(grads.size(), 0); }
+
+bool Weight::continue_chain(int use) {
+  const auto u = static_cast<size_t>(use);
+  const bool begun = u >= begun_.size() || begun_[u];
+  if (!begun) begun_[u] = 1;
+  return begun;
+}
+
+const Tensor& Weight::chain(int use) {
+  const Tensor& grad = grads[static_cast<size_t>(use)];
+  if (!continue_chain(use)) grad.fill_zero();
+  return grad;
+}
+
+void Weight::finish_chains() {
+  for (size_t use = 0; use < grads.size(); ++use) (void)chain(static_cast<int>(use));
+}
+
 void Weight::invalidate() {
   for (auto& p : packed_) p->valid = false;
 }

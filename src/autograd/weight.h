@@ -41,6 +41,16 @@ class Weight {
   int64_t in() const { return value.dim(1); }
   bool trainable() const { return !grads.empty(); }
 
+  /// A step begins: what grads hold is of the past. Its first product writes a chain instead of adding to it, so that
+  /// gradients need no pass of zeros. (New weights have begun chains of zeros.)
+  void restart_chains();
+  /// Whether the chain of a use has begun in this step (then it is continued); it has after the call.
+  bool continue_chain(int use);
+  /// The chain of a use, to be added to: zeros where it had not begun.
+  const Tensor& chain(int use);
+  /// The step's gradients are made: chains that nothing reached become zeros.
+  void finish_chains();
+
   /// After the value changed: packed forms are made again at their next use.
   void invalidate();
   /// B = W^T [in, out] for y = x W^T; B = W [out, in] for dx = dy W.
@@ -63,6 +73,7 @@ class Weight {
   };
   Packed& slot(Precision precision, int64_t begin, int64_t end, bool transposed);
   std::vector<std::unique_ptr<Packed>> packed_;
+  std::vector<uint8_t> begun_;  // by use
 };
 
 namespace reference {

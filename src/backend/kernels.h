@@ -325,8 +325,8 @@ struct KernelTable {
   void (*cross_entropy_grad)(const CrossEntropyGradArgs&) = nullptr;
   void (*add)(const AddArgs&) = nullptr;
   void (*round)(const RoundArgs&) = nullptr;
-  void (*adamw)(const AdamWArgs&) = nullptr;
-  void (*square_sum)(const SquareSumArgs&) = nullptr;
+  void (*adamw)(std::span<const AdamWArgs>) = nullptr;  ///< tensors of one optimizer step, run as one
+  void (*square_sum)(std::span<const SquareSumArgs>) = nullptr;
 };
 
 /// The chip in use. Tests may put another table in its place.
@@ -339,6 +339,17 @@ void run(void (*kernel)(const Args&), void (*reference)(const Args&), const Args
   if (meta_active()) return;
   const Profiled<Args> span(args, kernel == nullptr);
   (kernel ? kernel : reference)(args);
+}
+/// The same for kernels that take several items as one.
+template <class Args>
+void run_all(void (*kernel)(std::span<const Args>), void (*reference)(const Args&), std::span<const Args> items) {
+  if (meta_active() || items.empty()) return;
+  const Profiled<std::span<const Args>> span(items, kernel == nullptr);
+  if (kernel) {
+    kernel(items);
+    return;
+  }
+  for (const Args& item : items) reference(item);
 }
 /// The same for kernels that count their scratch in a meta run.
 template <class Args>

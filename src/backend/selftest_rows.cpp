@@ -232,24 +232,26 @@ bool optimizer(BitHash& hash) {
   for (float& x : v) x = x * x;
   const auto grad = numbers(kN, 683, 0.1f);
   std::vector<Bf16> copy(static_cast<size_t>(kN));
-  kernels().adamw({.n = kN,
-                   .p = p.data(),
-                   .m = m.data(),
-                   .v = v.data(),
-                   .grad = grad.data(),
-                   .copy = copy.data(),
-                   .lr = 2.2e-4f,
-                   .beta1 = 0.9f,
-                   .beta2 = 0.95f,
-                   .eps = 1e-8f,
-                   .decay = 0.1f,
-                   .clip = 0.37f,
-                   .bias1 = 0.271f,
-                   .bias2 = 0.142625f});
+  const AdamWArgs step{.n = kN,
+                       .p = p.data(),
+                       .m = m.data(),
+                       .v = v.data(),
+                       .grad = grad.data(),
+                       .copy = copy.data(),
+                       .lr = 2.2e-4f,
+                       .beta1 = 0.9f,
+                       .beta2 = 0.95f,
+                       .eps = 1e-8f,
+                       .decay = 0.1f,
+                       .clip = 0.37f,
+                       .bias1 = 0.271f,
+                       .bias2 = 0.142625f};
+  kernels().adamw({&step, 1});
   std::vector<uint16_t> narrow(copy.size());
   for (size_t i = 0; i < copy.size(); ++i) narrow[i] = copy[i].bits;
   double sum = 0;
-  kernels().square_sum({.n = kN, .x = grad.data(), .sum = &sum});
+  const SquareSumArgs squares{.n = kN, .x = grad.data(), .sum = &sum};
+  kernels().square_sum({&squares, 1});
   hash.add(p), hash.add(m), hash.add(v), hash.add(narrow), hash.add(sum);
   return true;
 }

@@ -131,14 +131,24 @@ Work work_of(const CrossEntropyGradArgs& a) { return rows("cross_entropy_grad", 
 Work work_of(const AddArgs& a) { return rows("add", 1, a.n, 12, 1); }
 Work work_of(const RoundArgs& a) { return rows("round", 1, a.n, 6, 0); }
 
-Work work_of(const AdamWArgs& a) {
-  Work work = rows("adamw", 1, a.n, a.copy ? 30 : 28, 16);
-  work.kind = Kind::optimizer;
+Work work_of(const std::span<const AdamWArgs>& items) {
+  Work work{"adamw", Kind::optimizer, {}};
+  int64_t n = 0;
+  for (const AdamWArgs& a : items) {
+    work.flops += 16 * as_double(a.n);
+    work.bytes += (a.copy ? 30 : 28) * as_double(a.n);
+    n += a.n;
+  }
+  work.shape = fmt::format("{} tensors, {}", items.size(), n);
   return work;
 }
-Work work_of(const SquareSumArgs& a) {
-  Work work = rows("square_sum", 1, a.n, 4, 2);
-  work.kind = Kind::optimizer;
+Work work_of(const std::span<const SquareSumArgs>& items) {
+  Work work{"square_sum", Kind::optimizer, {}};
+  int64_t n = 0;
+  for (const SquareSumArgs& a : items) n += a.n;
+  work.flops = 2 * as_double(n);
+  work.bytes = 4 * as_double(n);
+  work.shape = fmt::format("{} tensors, {}", items.size(), n);
   return work;
 }
 

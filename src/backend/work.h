@@ -52,8 +52,8 @@ profile::Work work_of(const LogSumExpArgs& args);
 profile::Work work_of(const CrossEntropyGradArgs& args);
 profile::Work work_of(const AddArgs& args);
 profile::Work work_of(const RoundArgs& args);
-profile::Work work_of(const AdamWArgs& args);
-profile::Work work_of(const SquareSumArgs& args);
+profile::Work work_of(const std::span<const AdamWArgs>& items);
+profile::Work work_of(const std::span<const SquareSumArgs>& items);
 
 /// Records a kernel while alive, where a profile is being taken. reference: the chip has none for it.
 template <class Args>

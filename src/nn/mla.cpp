@@ -61,16 +61,15 @@ Tensor Mla::forward(const Tensor& x, const ForwardContext& context, int64_t laye
   const int64_t q_dim = c.n_heads * c.qk_head_dim();
   const int64_t q_width = c.q_lora_rank > 0 ? c.q_lora_rank : q_dim;
   const Tensor down = linear(x, down_, context.precision);
-  Tensor q = slice_columns(down, 0, q_width);
+  const std::vector<Tensor> parts = split_columns(down, {q_width, c.kv_lora_rank, c.qk_rope_head_dim});
+  Tensor q = parts[0];
   if (c.q_lora_rank > 0) q = linear(rmsnorm(q, q_norm_, kLatentNormEps), q_up_, context.precision);
-  const Tensor latent = slice_columns(down, q_width, q_width + c.kv_lora_rank);
-  const Tensor k_part = slice_columns(down, q_width + c.kv_lora_rank, down.dim(1));
-  const Tensor normed = rmsnorm(latent, kv_norm_, kLatentNormEps);
+  const Tensor normed = rmsnorm(parts[1], kv_norm_, kLatentNormEps);
   const auto& positions = context.batch->positions;
   q = rope(q, positions, *context.rope, c.n_heads, c.qk_head_dim(), c.qk_nope_head_dim, c.qk_rope_head_dim,
            c.rope.interleaved);
   const Tensor k_rope =
-      rope(k_part, positions, *context.rope, 1, c.qk_rope_head_dim, 0, c.qk_rope_head_dim, c.rope.interleaved);
+      rope(parts[2], positions, *context.rope, 1, c.qk_rope_head_dim, 0, c.qk_rope_head_dim, c.rope.interleaved);
 
   float largest = 0;
   float* want = context.stats ? &largest : nullptr;

@@ -32,12 +32,13 @@ void adamw(const AdamWArgs& a) {
 
 }  // namespace reference
 
-void adamw(const AdamWArgs& args) {
-  NURI_CHECK(
-      args.eps >= 1e-12f,
-      "AdamW's eps is {}, allowed is 1e-12 or more: smaller values vanish, because subnormal numbers are zero here",
-      args.eps);
-  run(kernels().adamw, reference::adamw, args);
+void adamw(std::span<const AdamWArgs> items) {
+  for (const AdamWArgs& args : items)
+    NURI_CHECK(
+        args.eps >= 1e-12f,
+        "AdamW's eps is {}, allowed is 1e-12 or more: smaller values vanish, because subnormal numbers are zero here",
+        args.eps);
+  run_all(kernels().adamw, reference::adamw, items);
 }
 
 }  // namespace nuri

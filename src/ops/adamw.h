@@ -4,6 +4,8 @@
 //   p = p - (lr decay) p;  p = p - lr ((m / bias1) / (sqrt(v / bias2) + eps));  copy = BF16 of p
 #pragma once
 
+#include <span>
+
 #include "backend/kernels.h"
 
 namespace nuri {
@@ -18,7 +20,7 @@ void adamw_value(const AdamWArgs& args, T grad, T& p, T& m, T& v);
 void adamw(const AdamWArgs& args);
 }  // namespace reference
 
-/// One tensor's step. eps must be at least 1e-12: smaller ones vanish, as subnormals are zero.
-void adamw(const AdamWArgs& args);
+/// The step of several tensors. eps must be at least 1e-12: smaller ones vanish, as subnormals are zero.
+void adamw(std::span<const AdamWArgs> items);
 
 }  // namespace nuri

@@ -14,7 +14,7 @@ namespace {
   args.grad = grad.data<float>(), args.copy = copy.data<Bf16>();
   args.lr = 1e-4f, args.beta1 = 0.9f, args.beta2 = 0.95f, args.eps = 1e-8f, args.decay = 0.1f;
   args.bias1 = adamw_bias(0.9, 10), args.bias2 = adamw_bias(0.95, 10);
-  measure_bytes(state, static_cast<double>(7 * p.bytes() + copy.bytes()), [&] { kernels().adamw(args); });
+  measure_bytes(state, static_cast<double>(7 * p.bytes() + copy.bytes()), [&] { kernels().adamw({&args, 1}); });
 });
 
 }  // namespace

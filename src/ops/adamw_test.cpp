@@ -67,18 +67,47 @@ TEST(AdamW, KernelsEqualReference) {
         AdamWArgs a = options();
         a.n = n, a.p = state.data(), a.m = state.data() + n, a.v = state.data() + 2 * n, a.grad = grad.data();
         a.copy = copy ? narrow.data() : nullptr;
-        (reference ? reference::adamw : kernels().adamw)(a);
+        if (reference)
+          reference::adamw(a);
+        else
+          kernels().adamw({&a, 1});
         for (const Bf16 b : narrow) state.push_back(x1::from_bf16(b.bits));
         return state;
       });
 }
 
+TEST(AdamW, TensorsOfOneCallAreIndependent) {
+  const std::vector<int64_t> sizes = {8193, 0, 1, 20001, 63};
+  expect_same_bits("adamw of many", [&](bool one_by_one) {
+    std::vector<std::vector<float>> states, grads;
+    std::vector<AdamWArgs> items;
+    for (const int64_t n : sizes) {
+      states.push_back(random_floats(3 * n, static_cast<uint64_t>(n)));
+      for (float& x : states.back()) x = x * x;
+      grads.push_back(random_floats(n, 9));
+    }
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      AdamWArgs a = options();
+      a.n = sizes[i], a.p = states[i].data(), a.m = a.p + a.n, a.v = a.m + a.n, a.grad = grads[i].data();
+      a.decay = i % 2 ? 0.0f : 0.1f;
+      items.push_back(a);
+    }
+    if (one_by_one)
+      for (const AdamWArgs& a : items) reference::adamw(a);
+    else
+      adamw(items);
+    std::vector<float> all;
+    for (const std::vector<float>& s : states) all.insert(all.end(), s.begin(), s.end());
+    return all;
+  });
+}
+
 TEST(AdamW, TooSmallEpsIsRefused) {
   AdamWArgs a = options();
   a.eps = 1e-13f;
-  EXPECT_NE(error_of([&] { adamw(a); }).find("1e-12"), std::string::npos);
+  EXPECT_NE(error_of([&] { adamw({&a, 1}); }).find("1e-12"), std::string::npos);
   a.eps = 1e-12f;
-  EXPECT_EQ(error_of([&] { adamw(a); }), "no error");
+  EXPECT_EQ(error_of([&] { adamw({&a, 1}); }), "no error");
 }
 
 }  // namespace

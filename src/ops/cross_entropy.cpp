@@ -93,18 +93,19 @@ class Chunk {
   float nll(int64_t i, int32_t target) const {
     return -log_probability(logits_.data<float>()[i * head_.out() + target], 1.0f, lse_[static_cast<size_t>(i)]);
   }
-  /// Turns the logits into their gradient; writes dx [n, d] and continues the chains of dw [vocab, d] (may be
-  /// undefined).
-  void backward(const int32_t* targets, const float* weights, const Tensor& dx, const Tensor& dw) {
+  /// Turns the logits into their gradient; writes dx [n, d] and continues the chains of the head's gradient
+  /// [vocab, d].
+  void backward(const int32_t* targets, const float* weights, const Tensor& dx, int use) {
     run(kernels().cross_entropy_grad, reference::cross_entropy_grad,
         CrossEntropyGradArgs{n_, head_.out(), logits_.data<float>(), head_.out(), lse_.data(), targets, weights});
     std::vector<ProductArgs> work;
     work.push_back(product_args(precision_, n_, head_.in(), head_.out(), operand(logits_), dx));
     work.back().packed = &head_.packed_backward(precision_);
-    if (dw.defined()) {
+    if (head_.trainable()) {
+      const Tensor& dw = head_.grads[static_cast<size_t>(use)];
       work.push_back(product_args(precision_, head_.out(), head_.in(), n_, operand(logits_, true), dw));
       work.back().b = operand(x_, false, tokens_);
-      work.back().accumulate = true;
+      work.back().accumulate = head_.continue_chain(use);
     }
     products(work);
   }
@@ -153,7 +154,6 @@ CrossEntropyResult cross_entropy(const Tensor& x, Weight& head, int use, const s
       std::clamp<int64_t>(kLogitBytes / (vocab * 4) / 16 * 16, 16, std::max<int64_t>(n_chosen, 16));
 
   Tape* tape = Tape::current();
-  const Tensor dw = tape && head.trainable() ? head.grads[static_cast<size_t>(use)] : Tensor();
   const bool all = n_chosen == n_tokens;
   Tensor dx, part;
   if (tape) {
@@ -176,7 +176,7 @@ CrossEntropyResult cross_entropy(const Tensor& x, Weight& head, int use, const s
       }
     }
     if (!tape) continue;
-    chunk.backward(id, weight, all ? dx.rows(begin, begin + n) : part, dw);
+    chunk.backward(id, weight, all ? dx.rows(begin, begin + n) : part, use);
     if (all || meta_active()) continue;
     for (int64_t i = 0; i < n; ++i)
       std::memcpy(dx.data<float>() + token[i] * d, part.data<float>() + i * d, static_cast<size_t>(d) * sizeof(float));

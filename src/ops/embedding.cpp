@@ -40,7 +40,7 @@ Tensor embedding(const std::vector<int32_t>& ids, Weight& table, int use) {
       const Tensor rows = dy.contiguous() ? dy : dy.clone();
       run(kernels().embedding_grad, reference::embedding_grad,
           EmbeddingGradArgs{y.dim(0), table.in(), table.out(), ids.data(), rows.data<float>(),
-                            table.grads[static_cast<size_t>(use)].data<float>()});
+                            table.chain(use).data<float>()});
     });
   }
   observe("embedding", y);

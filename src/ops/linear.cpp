@@ -37,7 +37,7 @@ Tensor linear(const Tensor& x, Weight& w, Precision precision, int use) {
         ProductArgs to_w{precision, w.out(), w.in(), n_tokens, operand(dy, true)};
         to_w.b = operand(x);
         const Tensor& grad = w.grads[static_cast<size_t>(use)];
-        to_w.c = grad.data<float>(), to_w.c_stride = w.in(), to_w.accumulate = true;
+        to_w.c = grad.data<float>(), to_w.c_stride = w.in(), to_w.accumulate = w.continue_chain(use);
         items.push_back(to_w);
       }
       products(items);
@@ -89,7 +89,8 @@ Tensor grouped_linear(const Tensor& x, std::span<Weight* const> experts, const D
         if (!weights[e]->trainable()) continue;
         ProductArgs to_w{precision, out, in, count, operand(dy_e, true)};
         to_w.b = slots_of(x, dispatch, begin, false);
-        to_w.c = weights[e]->grads[0].data<float>(), to_w.c_stride = in, to_w.accumulate = true;
+        to_w.c = weights[e]->grads[0].data<float>(), to_w.c_stride = in,
+        to_w.accumulate = weights[e]->continue_chain(0);
         work.push_back(to_w);
       }
       products(work);
@@ -149,7 +150,7 @@ Tensor head_linear(const Tensor& x, Weight& w, const HeadProduct& heads, Precisi
         // dW_h [width, rank] = (into_rank ? x_h : dy_h)^T (into_rank ? dy_h : x_h)
         ProductArgs to_w{precision, width, rank, n_tokens, operand(heads.into_rank ? x_h : dy_h, true)};
         to_w.b = operand(heads.into_rank ? dy_h : x_h);
-        to_w.c = w.grads[0].rows(row, row + width).data<float>(), to_w.c_stride = rank, to_w.accumulate = true;
+        to_w.c = w.chain(0).rows(row, row + width).data<float>(), to_w.c_stride = rank, to_w.accumulate = true;
         work.push_back(to_w);
       }
       products(work);

@@ -1,6 +1,9 @@
 #include "ops/residual.h"
 
+#include <cstring>
+
 #include "autograd/tape.h"
+#include "base/threads.h"
 
 namespace nuri {
 
@@ -12,6 +15,28 @@ void add(const AddArgs& args) {
 
 }  // namespace reference
 
+namespace {
+
+/// y = [parts]; an undefined part is zero, as wide as its model.
+void join_columns(const std::vector<Tensor>& parts, const std::vector<Tensor>& models, const Tensor& y) {
+  constexpr int64_t kTaskFloats = 16 * 1024;
+  parallel_ranges(y.dim(0), std::max<int64_t>(1, kTaskFloats / y.dim(1)), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      float* to = y.data<float>() + t * y.row_stride();
+      for (size_t i = 0; i < parts.size(); ++i) {
+        const size_t width = static_cast<size_t>(models[i].dim(1));
+        if (parts[i].defined())
+          std::memcpy(to, parts[i].data<float>() + t * parts[i].row_stride(), width * sizeof(float));
+        else
+          std::memset(to, 0, width * sizeof(float));
+        to += width;
+      }
+    }
+  });
+}
+
+}  // namespace
+
 Tensor add(const Tensor& a, const Tensor& b) {
   NURI_ASSERT(a.shape() == b.shape() && a.contiguous() && b.contiguous(), "{} + {}", a.shape().text(),
               b.shape().text());
@@ -21,8 +46,7 @@ Tensor add(const Tensor& a, const Tensor& b) {
     tape->record("add", [a, b, y](Tape& t) {
       const Tensor dy = t.take_grad(y);
       if (!dy.defined()) return;
-      // Both inputs receive dy itself; the first to be added into must not change the other's: one gets a copy.
-      t.add_grad(b, dy.clone());
+      t.add_grad(b, dy);
       t.add_grad(a, dy);
     });
   }
@@ -30,21 +54,29 @@ Tensor add(const Tensor& a, const Tensor& b) {
   return y;
 }
 
-Tensor slice_columns(const Tensor& x, int64_t begin, int64_t end) {
-  Tensor y = x.columns(begin, end);
+std::vector<Tensor> split_columns(const Tensor& x, const std::vector<int64_t>& widths) {
+  std::vector<Tensor> parts;
+  int64_t end = 0;
+  for (const int64_t width : widths) {
+    parts.push_back(x.columns(end, end + width));
+    end += width;
+  }
+  NURI_ASSERT(end == x.dim(1), "parts of {} columns, x has {}", end, x.dim(1));
   if (Tape* tape = Tape::current()) {
-    tape->record("slice_columns", [x, y, begin, end](Tape& t) {
-      const Tensor dy = t.take_grad(y);
-      if (!dy.defined()) return;
-      const Tensor part = t.grad_slot(x).columns(begin, end);
-      if (meta_active()) return;
-      for (int64_t i = 0; i < part.dim(0); ++i) {
-        float* row = part.data<float>() + i * part.row_stride();
-        run(kernels().add, reference::add, AddArgs{part.dim(1), row, dy.data<float>() + i * dy.row_stride(), row});
+    tape->record("split_columns", [x, parts](Tape& t) {
+      std::vector<Tensor> grads;
+      bool any = false;
+      for (const Tensor& part : parts) {
+        grads.push_back(t.take_grad(part));
+        any |= grads.back().defined();
       }
+      if (!any) return;
+      const Tensor dx = Tensor::empty(x.shape());
+      if (!meta_active()) join_columns(grads, parts, dx);
+      t.add_grad(x, dx);
     });
   }
-  return y;
+  return parts;
 }
 
 }  // namespace nuri

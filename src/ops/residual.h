@@ -1,7 +1,9 @@
-// y = a + b, the residual stream; and slices of columns.
+// y = a + b, the residual stream; and parts of columns.
 //   a, b, y [n_tokens, d_model]
 //   da = dy, db = dy
 #pragma once
+
+#include <vector>
 
 #include "backend/kernels.h"
 #include "tensor/tensor.h"
@@ -15,7 +17,7 @@ void add(const AddArgs& args);
 /// a + b, contiguous tensors of one shape.
 Tensor add(const Tensor& a, const Tensor& b);
 
-/// Columns [begin, end) of x [n_tokens, d] as a view; the gradient flows into those columns.
-Tensor slice_columns(const Tensor& x, int64_t begin, int64_t end);
+/// The columns of x [n_tokens, d] as views side by side, widths[i] each, d in all: dx = [dy_0 | dy_1 | ...].
+std::vector<Tensor> split_columns(const Tensor& x, const std::vector<int64_t>& widths);
 
 }  // namespace nuri

@@ -73,8 +73,9 @@ void backward(Tape& tape, const Tensor& x, Weight& g, const Tensor& r, const Ten
   const Tensor dy = tape.take_grad(y);
   if (!dy.defined()) return;
   // Where x has a gradient already (the residual stream always has), the kernel adds to it: one pass less.
-  const bool accumulate = tape.has_grad(x);
-  const Tensor dx = accumulate ? tape.grad_slot(x) : Tensor::empty(x.shape());
+  Tensor dx = tape.own_grad(x);
+  const bool accumulate = dx.defined();
+  if (!accumulate) dx = Tensor::empty(x.shape());
   run(kernels().rmsnorm_grad, reference::rmsnorm_grad,
       RmsNormGradArgs{.n_tokens = x.dim(0),
                       .d = x.dim(1),
@@ -88,7 +89,7 @@ void backward(Tape& tape, const Tensor& x, Weight& g, const Tensor& r, const Ten
                       .dx = dx.data<float>(),
                       .dx_stride = dx.row_stride(),
                       .dx_accumulate = accumulate,
-                      .dg = g.trainable() ? g.grads[0].data<float>() : nullptr});
+                      .dg = g.trainable() ? g.chain(0).data<float>() : nullptr});
   if (!accumulate) tape.add_grad(x, dx);
 }
 

@@ -127,9 +127,9 @@ Tensor rope(const Tensor& x, const std::vector<int32_t>& positions, const RopeTa
   rotate(y, false);
   if (Tape* tape = Tape::current()) {
     tape->record("rope", [x, y, rotate](Tape& t) {
-      const Tensor dy = t.take_grad(y);
+      const Tensor dy = t.take_own_grad(y);
       if (!dy.defined()) return;
-      rotate(dy, true);  // the gradient is this node's alone
+      rotate(dy, true);
       t.add_grad(x, dy);
     });
   }

@@ -18,11 +18,17 @@ void square_sum(const SquareSumArgs& a) {
 }
 }  // namespace reference
 
-double square_sum(const Tensor& x) {
-  NURI_ASSERT(x.contiguous());
-  double sum = 0;
-  run(kernels().square_sum, reference::square_sum, SquareSumArgs{x.size(), x.data<float>(), &sum});
-  return sum;
+std::vector<double> square_sums(std::span<const Tensor> tensors) {
+  std::vector<double> sums(tensors.size(), 0.0);
+  std::vector<SquareSumArgs> items;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    NURI_ASSERT(tensors[i].contiguous());
+    items.push_back({tensors[i].size(), tensors[i].data<float>(), &sums[i]});
+  }
+  run_all<SquareSumArgs>(kernels().square_sum, reference::square_sum, items);
+  return sums;
 }
+
+double square_sum(const Tensor& x) { return square_sums({&x, 1})[0]; }
 
 }  // namespace nuri

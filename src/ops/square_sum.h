@@ -2,6 +2,9 @@
 // block sums added in double in order.
 #pragma once
 
+#include <span>
+#include <vector>
+
 #include "backend/kernels.h"
 #include "tensor/tensor.h"
 
@@ -15,5 +18,7 @@ void square_sum(const SquareSumArgs& args);
 
 /// x contiguous f32. 0 in a meta run.
 double square_sum(const Tensor& x);
+/// Of each tensor.
+std::vector<double> square_sums(std::span<const Tensor> tensors);
 
 }  // namespace nuri

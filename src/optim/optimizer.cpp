@@ -22,14 +22,16 @@ AdamW::AdamW(std::vector<Parameter*> parameters, const AdamWOptions& options)
 }
 
 double AdamW::join_and_norm() {
-  double sum = 0;
+  std::vector<Tensor> totals;
   for (Parameter* p : parameters_) {
     const Tensor& total = p->grads[0];
     for (size_t use = 1; use < p->grads.size(); ++use)
       run(kernels().add, reference::add,
           AddArgs{total.size(), total.data<float>(), p->grads[use].data<float>(), total.data<float>()});
-    sum += square_sum(total);
+    totals.push_back(total);
   }
+  double sum = 0;
+  for (const double of_one : square_sums(totals)) sum += of_one;
   return x1::sqrt(sum);
 }
 
@@ -37,6 +39,7 @@ void AdamW::update(double learning_rate, int64_t step, double norm) {
   const AdamWOptions& o = options_;
   // One factor for all, rounded once: min(1, max / (norm + 1e-6)).
   const double clip = o.max_grad_norm > 0 ? std::min(1.0, o.max_grad_norm / (norm + 1e-6)) : 1.0;
+  std::vector<AdamWArgs> items;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     Parameter& p = *parameters_[i];
     AdamWArgs a;
@@ -52,13 +55,9 @@ void AdamW::update(double learning_rate, int64_t step, double norm) {
     a.decay = p.matrix ? static_cast<float>(o.weight_decay) : 0.0f;
     a.clip = static_cast<float>(clip);
     a.bias1 = adamw_bias(o.beta1, step), a.bias2 = adamw_bias(o.beta2, step);
-    adamw(a);
+    items.push_back(a);
   }
-}
-
-void AdamW::zero_gradients() {
-  for (Parameter* p : parameters_)
-    for (const Tensor& grad : p->grads) grad.fill_zero();
+  adamw(items);
 }
 
 void update_router_bias(std::span<float> bias, std::span<const int64_t> counts, double speed) {

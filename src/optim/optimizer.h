@@ -33,7 +33,6 @@ class AdamW {
     Tensor mean, square;
   };
   std::vector<State>& states() { return states_; }
-  void zero_gradients();
 
  private:
   std::vector<Parameter*> parameters_;

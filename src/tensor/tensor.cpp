@@ -1,9 +1,25 @@
 #include "tensor/tensor.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 
+#include "base/threads.h"
+
 namespace nuri {
+namespace {
+
+constexpr size_t kPieceBytes = 256 << 10;  // of a copy: much more than handing it to a thread costs
+
+/// body(begin, size) over so many bytes, by all threads.
+template <class Body>
+void in_pieces(size_t bytes, Body body) {
+  parallel_ranges(static_cast<int64_t>(bytes), kPieceBytes, [&](int64_t begin, int64_t end) {
+    body(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+  });
+}
+
+}  // namespace
 
 std::string_view dtype_name(DType t) {
   switch (t) {
@@ -135,22 +151,26 @@ Tensor Tensor::columns(int64_t begin, int64_t end) const {
 Tensor Tensor::clone(Owner owner) const {
   Tensor t = empty(shape_, dtype_, owner);
   if (!raw() || !t.raw()) return t;
+  char *to = static_cast<char*>(t.raw()), *from = static_cast<char*>(raw());
   if (contiguous()) {
-    std::memcpy(t.raw(), raw(), bytes());
-  } else {
-    const size_t width = static_cast<size_t>(shape_[1]) * dtype_bytes(dtype_);
-    const size_t step = static_cast<size_t>(row_stride_) * dtype_bytes(dtype_);
-    for (int64_t i = 0; i < shape_[0]; ++i)
-      std::memcpy(static_cast<char*>(t.raw()) + static_cast<size_t>(i) * width,
-                  static_cast<char*>(raw()) + static_cast<size_t>(i) * step, width);
+    in_pieces(bytes(), [&](size_t begin, size_t size) { std::memcpy(to + begin, from + begin, size); });
+    return t;
   }
+  const size_t width = static_cast<size_t>(shape_[1]) * dtype_bytes(dtype_);
+  const size_t step = static_cast<size_t>(row_stride_) * dtype_bytes(dtype_);
+  parallel_ranges(shape_[0], std::max<int64_t>(1, static_cast<int64_t>(kPieceBytes / std::max<size_t>(width, 1))),
+                  [&](int64_t begin, int64_t end) {
+                    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
+                      std::memcpy(to + i * width, from + i * step, width);
+                  });
   return t;
 }
 
 void Tensor::fill_zero() const {
   if (!raw()) return;
   if (contiguous()) {
-    std::memset(raw(), 0, bytes());
+    char* to = static_cast<char*>(raw());
+    in_pieces(bytes(), [&](size_t begin, size_t size) { std::memset(to + begin, 0, size); });
     return;
   }
   const size_t width = static_cast<size_t>(shape_[1]) * dtype_bytes(dtype_);

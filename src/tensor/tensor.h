@@ -95,6 +95,9 @@ class Tensor {
   Tensor clone(Owner owner = Owner::activations) const;
   void fill_zero() const;
 
+  /// No other tensor views this storage.
+  bool unshared() const { return storage_.use_count() == 1; }
+
   /// Asserts the shape; `what` names the tensor and its axes ("rmsnorm x [n_tokens, d_model]"). -1 matches any size.
   void expect(Shape shape, const char* what) const;
 

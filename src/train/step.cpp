@@ -43,9 +43,10 @@ StepResult TrainStep::gradients(std::span<const int32_t> tokens, std::span<const
   LossSums sums;
   const int64_t per_shard = rows / options_.grad_shards;
   for (int64_t shard = 0; shard < options_.grad_shards; ++shard) {
-    optimizer_.zero_gradients();
+    model_.visit([](Weight& w) { w.restart_chains(); });
     const size_t begin = static_cast<size_t>(shard * per_shard * width), count = static_cast<size_t>(per_shard * width);
     run_shard(tokens.subspan(begin, count), documents.subspan(begin, count), per_shard, loss, sums, result);
+    model_.visit([](Weight& w) { w.finish_chains(); });
     if (options_.grad_shards > 1) push_shard(shard);
   }
   const double n = static_cast<double>(loss.targets_of_step);

@@ -138,28 +138,46 @@ void round(const RoundArgs& a) {
   parallel_items(a.n, 6, [&](int64_t begin, int64_t end) { k.round(end - begin, a.x + begin, y + begin); });
 }
 
-void adamw(const AdamWArgs& a) {
+/// A stretch of one of several tensors.
+struct Piece {
+  int32_t item;
+  int64_t begin, size;
+};
+template <class Args>
+std::vector<Piece> pieces_of(std::span<const Args> items, int64_t size) {
+  std::vector<Piece> pieces;
+  for (size_t i = 0; i < items.size(); ++i)
+    for (int64_t begin = 0; begin < items[i].n; begin += size)
+      pieces.push_back({static_cast<int32_t>(i), begin, std::min(size, items[i].n - begin)});
+  return pieces;
+}
+
+void adamw(std::span<const AdamWArgs> items) {
+  constexpr int64_t kPiece = 8 * 1024;  // elements
   const ElementKernels& k = element();
-  const AdamWConstants constants = {a.clip, a.beta1,        1.0f - a.beta1, a.beta2, 1.0f - a.beta2,
-                                    a.lr,   a.lr * a.decay, a.bias1,        a.bias2, a.eps};
-  uint16_t* copy = reinterpret_cast<uint16_t*>(a.copy);
-  parallel_items(a.n, 28, [&](int64_t begin, int64_t end) {
-    k.adamw(end - begin, constants, a.grad + begin, a.p + begin, a.m + begin, a.v + begin,
-            copy ? copy + begin : nullptr);
+  const std::vector<Piece> pieces = pieces_of(items, kPiece);
+  parallel_for(static_cast<int64_t>(pieces.size()), [&](int64_t i) {
+    const auto [item, begin, size] = pieces[static_cast<size_t>(i)];
+    const AdamWArgs& a = items[static_cast<size_t>(item)];
+    const AdamWConstants constants = {a.clip, a.beta1,        1.0f - a.beta1, a.beta2, 1.0f - a.beta2,
+                                      a.lr,   a.lr * a.decay, a.bias1,        a.bias2, a.eps};
+    k.adamw(size, constants, a.grad + begin, a.p + begin, a.m + begin, a.v + begin,
+            a.copy ? reinterpret_cast<uint16_t*>(a.copy) + begin : nullptr);
   });
 }
 
-void square_sum(const SquareSumArgs& a) {
+void square_sum(std::span<const SquareSumArgs> items) {
   constexpr int64_t kBlock = 4096;  // kSquareSumBlock of ops/square_sum.h
   const NormKernels& k = norm();
-  const int64_t n_blocks = (a.n + kBlock - 1) / kBlock;
-  std::vector<float> sums(static_cast<size_t>(n_blocks));
-  parallel_rows(n_blocks, kBlock * 4, [&](int64_t b) {
-    sums[static_cast<size_t>(b)] = k.square_sum(std::min(kBlock, a.n - b * kBlock), a.x + b * kBlock);
+  const std::vector<Piece> blocks = pieces_of(items, kBlock);
+  std::vector<float> sums(blocks.size());
+  parallel_rows(static_cast<int64_t>(blocks.size()), kBlock * 4, [&](int64_t b) {
+    const auto [item, begin, size] = blocks[static_cast<size_t>(b)];
+    sums[static_cast<size_t>(b)] = k.square_sum(size, items[static_cast<size_t>(item)].x + begin);
   });
-  double sum = 0;
-  for (const float block : sums) sum += static_cast<double>(block);
-  *a.sum = sum;
+  for (const SquareSumArgs& a : items) *a.sum = 0;
+  for (size_t b = 0; b < blocks.size(); ++b)
+    *items[static_cast<size_t>(blocks[b].item)].sum += static_cast<double>(sums[b]);
 }
 
 // ------------------------------------------------------------------------------------------------ router and experts
