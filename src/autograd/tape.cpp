@@ -40,23 +40,23 @@ void Tape::record(const char* op, Backward backward) {
   nodes_.push_back({op, t_watcher || profile::on() ? module_path() : std::string(), std::move(backward)});
 }
 
-Tensor Tape::take_grad(const Tensor& y) {
-  auto found = grads_.find(y.id());
+Tensor Tape::take_grad(uint64_t id) {
+  auto found = grads_.find(id);
   if (found == grads_.end()) return {};
   Tensor grad = std::move(found->second);
   grads_.erase(found);
   return grad;
 }
 
-Tensor Tape::take_own_grad(const Tensor& y) {
-  Tensor grad = take_grad(y);
+Tensor Tape::take_own_grad(uint64_t id) {
+  Tensor grad = take_grad(id);
   return !grad.defined() || grad.unshared() ? grad : grad.clone();
 }
 
-void Tape::add_grad(const Tensor& x, Tensor dx) {
-  auto found = grads_.find(x.id());
+void Tape::add_grad(uint64_t id, Tensor dx) {
+  auto found = grads_.find(id);
   if (found == grads_.end()) {
-    grads_.emplace(x.id(), std::move(dx));
+    grads_.emplace(id, std::move(dx));
     return;
   }
   Tensor& sum = found->second;

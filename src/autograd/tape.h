@@ -1,4 +1,5 @@
-// The tape: what the forward recorded, run backwards. Gradients belong to tensors by identity (Tensor::id).
+// The tape: what the forward recorded, run backwards. Gradients belong to tensors by identity (Tensor::id); a backward
+// captures the tensors whose values it reads, and of the others the identity alone, so that their memory is free.
 #pragma once
 
 #include <cstdint>
@@ -21,12 +22,14 @@ class Tape {
   void record(const char* op, Backward backward);
 
   /// Gradient of y, taken off the tape; undefined when nothing flowed into y (then the backward has nothing to do).
-  Tensor take_grad(const Tensor& y);
+  Tensor take_grad(const Tensor& y) { return take_grad(y.id()); }
+  Tensor take_grad(uint64_t id);
   /// The same for a backward that changes it in place: a copy where it is another tensor's gradient as well.
-  Tensor take_own_grad(const Tensor& y);
+  Tensor take_own_grad(uint64_t id);
   /// Adds dx to the gradient of x: the first is adopted as it is, others are added in the order in which they come. One
   /// dx may be given to several tensors; it is never changed while another holds it.
-  void add_grad(const Tensor& x, Tensor dx);
+  void add_grad(const Tensor& x, Tensor dx) { add_grad(x.id(), std::move(dx)); }
+  void add_grad(uint64_t id, Tensor dx);
   /// The gradient of x for a kernel that adds to it in place (a copy where others hold it); undefined when there is
   /// none yet.
   Tensor own_grad(const Tensor& x);

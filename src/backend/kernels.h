@@ -119,7 +119,8 @@ struct AttentionGradArgs {
 
 // ---------------------------------------------------------------------------------------------------------------- rows
 
-/// y[t,i] = (x[t,i] * r[t]) * g[i];  r[t] = 1 / sqrt(row_sum(x^2) / d + eps).
+/// y[t,i] = (x[t,i] * r[t]) * g[i];  r[t] = 1 / sqrt(row_sum(x^2) / d + eps). Results that feed products of BF16
+/// precision alone are written rounded, as those would round them.
 struct RmsNormArgs {
   int64_t n_tokens = 0, d = 0;
   const float* x = nullptr;
@@ -127,9 +128,10 @@ struct RmsNormArgs {
   const void* g = nullptr;  ///< [d]
   DType g_dtype = DType::f32;
   float eps = 0;
-  float* y = nullptr;
+  float* y = nullptr;  ///< [n_tokens, d]; may be null
   int64_t y_stride = 0;
-  float* r = nullptr;  ///< [n_tokens], kept for backward; may be null
+  float* r = nullptr;         ///< [n_tokens], kept for backward; may be null
+  Bf16* y_rounded = nullptr;  ///< [n_tokens, d] BF16 of y; may be null
 };
 
 /// dx[t,i] = r (g dy - x r^2 / d * row_sum_j(g_j dy_j x_j));  dg[i] += chain over t of dy[t,i] * (x[t,i] r[t]).
@@ -183,13 +185,15 @@ struct EmbeddingGradArgs {
 struct SwigluArgs {
   int64_t n_tokens = 0, d = 0;
   const float* gu = nullptr;  ///< [n_tokens, 2 d]: gate, up
-  float* h = nullptr;         ///< [n_tokens, d]
+  float* h = nullptr;         ///< [n_tokens, d]; null: rounded
+  Bf16* h_rounded = nullptr;  ///< where h is null
 };
 struct SwigluGradArgs {
   int64_t n_tokens = 0, d = 0;
   const float* gu = nullptr;
   const float* dh = nullptr;
-  float* dgu = nullptr;
+  float* dgu = nullptr;         ///< [n_tokens, 2 d]; null: rounded
+  Bf16* dgu_rounded = nullptr;  ///< where dgu is null
 };
 
 /// V3's router (noaux_tc) after the product: s = sigmoid(logits); choice = s + bias; group score = sum of its two
@@ -237,8 +241,9 @@ struct CombineGradArgs {
   const int32_t* slots = nullptr;
   const float* weights = nullptr;
   const float* dy = nullptr;
-  float* df = nullptr;
+  float* df = nullptr;  ///< null: rounded
   float* dweights = nullptr;
+  Bf16* df_rounded = nullptr;  ///< where df is null
 };
 /// dx[t] = dxs[slot[t,0]] + dxs[slot[t,1]] + ... in that order (the backward of the gather).
 struct GatherGradArgs {
@@ -257,7 +262,8 @@ struct LogSumExpArgs {
   float inv_temperature = 1;
   float* lse = nullptr;  ///< [n_rows]
 };
-/// logits <- (exp(logits - lse) - [id == target]) * weight, in place; rows of weight 0 become +0.
+/// logits <- (exp(logits - lse) - [id == target]) * weight, in place; rows of weight 0 become +0. rounded: BF16, in the
+/// first half of each row's memory.
 struct CrossEntropyGradArgs {
   int64_t n_rows = 0, vocab = 0;
   float* logits = nullptr;
@@ -265,6 +271,7 @@ struct CrossEntropyGradArgs {
   const float* lse = nullptr;
   const int32_t* targets = nullptr;
   const float* weights = nullptr;
+  bool rounded = false;
 };
 
 /// y = a + b (any of them may be the same memory).

@@ -41,17 +41,15 @@ Work product_work(std::span<const ProductArgs> items) {
     work.bf16 |= p.precision == Precision::bf16;
     bool found = false;
     for (ProductGroup& g : groups) {
-      const bool same_nk = g.n == p.n && g.k == p.k && !g.sum_k, same_mn = g.m == p.m && g.n == p.n && p.accumulate;
-      if (g.accumulate != p.accumulate || (!same_nk && !same_mn)) continue;
+      // A turned: a weight gradient, whose tokens run along k.
+      if (g.accumulate != p.accumulate || g.sum_k != p.a.transposed || g.n != p.n) continue;
+      if (g.sum_k ? g.m != p.m : g.k != p.k) continue;
       found = true;
       ++g.count;
-      if (p.accumulate && same_mn)
-        g.k += p.k, g.sum_k = true;
-      else
-        g.m += p.m;
+      (g.sum_k ? g.k : g.m) += g.sum_k ? p.k : p.m;
       break;
     }
-    if (!found) groups.push_back({p.m, p.n, p.k, 1, p.accumulate, false});
+    if (!found) groups.push_back({p.m, p.n, p.k, 1, p.accumulate, p.a.transposed});
   }
   for (const ProductGroup& g : groups)
     work.shape +=
@@ -104,7 +102,9 @@ Work work_of(const AttentionArgs& a) { return attention_work("attention", a, 1, 
 // Scores again, dq and dk: three products of the width of a key; dp and dv: two of a value's.
 Work work_of(const AttentionGradArgs& a) { return attention_work("attention_grad", a.forward, 3, 2); }
 
-Work work_of(const RmsNormArgs& a) { return rows("rmsnorm", a.n_tokens, a.d, 8, 4); }
+Work work_of(const RmsNormArgs& a) {
+  return rows("rmsnorm", a.n_tokens, a.d, 4 + (a.y ? 4 : 0) + (a.y_rounded ? 2 : 0), 4);
+}
 Work work_of(const RmsNormGradArgs& a) {
   return rows("rmsnorm_grad", a.n_tokens, a.d, a.dx_accumulate ? 16 : 12, a.dg ? 12 : 9);
 }
@@ -113,21 +113,23 @@ Work work_of(const EmbeddingArgs& a) {
   return rows("embedding", a.n_tokens, a.d, 4 + as_double(static_cast<int64_t>(dtype_bytes(a.dtype))), 0);
 }
 Work work_of(const EmbeddingGradArgs& a) { return rows("embedding_grad", a.n_tokens, a.d, 12, 1); }
-Work work_of(const SwigluArgs& a) { return rows("swiglu", a.n_tokens, a.d, 12, 20); }
-Work work_of(const SwigluGradArgs& a) { return rows("swiglu_grad", a.n_tokens, a.d, 20, 26); }
+Work work_of(const SwigluArgs& a) { return rows("swiglu", a.n_tokens, a.d, a.h ? 12 : 10, 20); }
+Work work_of(const SwigluGradArgs& a) { return rows("swiglu_grad", a.n_tokens, a.d, a.dgu ? 20 : 16, 26); }
 Work work_of(const RouterArgs& a) { return rows("router", a.n_tokens, a.n_experts, 8, 20); }
 Work work_of(const RouterGradArgs& a) { return rows("router_grad", a.n_tokens, a.n_experts, 8, 10); }
 Work work_of(const CombineArgs& a) {
   return rows("combine", a.n_tokens, a.d, as_double(4 * (a.n_active + (a.shared ? 2 : 1))), 2 * as_double(a.n_active));
 }
 Work work_of(const CombineGradArgs& a) {
-  return rows("combine_grad", a.n_tokens, a.d, as_double(4 * (2 * a.n_active + 1)), 3 * as_double(a.n_active));
+  return rows("combine_grad", a.n_tokens, a.d, as_double(4 + (a.df ? 8 : 6) * a.n_active), 3 * as_double(a.n_active));
 }
 Work work_of(const GatherGradArgs& a) {
   return rows("gather_grad", a.n_tokens, a.d, as_double(4 * (a.n_active + 1)), as_double(a.n_active));
 }
 Work work_of(const LogSumExpArgs& a) { return rows("log_sum_exp", a.n_rows, a.vocab, 4, 20); }
-Work work_of(const CrossEntropyGradArgs& a) { return rows("cross_entropy_grad", a.n_rows, a.vocab, 8, 20); }
+Work work_of(const CrossEntropyGradArgs& a) {
+  return rows("cross_entropy_grad", a.n_rows, a.vocab, a.rounded ? 6 : 8, 20);
+}
 Work work_of(const AddArgs& a) { return rows("add", 1, a.n, 12, 1); }
 Work work_of(const RoundArgs& a) { return rows("round", 1, a.n, 6, 0); }
 

@@ -23,13 +23,17 @@ Block::Block(const DeepseekV3Config& c, int64_t layer, const std::string& prefix
 Tensor Block::forward(const Tensor& x, const ForwardContext& context) {
   const ModuleScope scope(name_);
   const float eps = static_cast<float>(config_.rms_norm_eps);
-  const Tensor h = add(x, attention_.forward(rmsnorm(x, attention_norm_, eps), context, layer_));
-  const Tensor normed = rmsnorm(h, ffn_norm_, eps);
+  const Tensor h =
+      add(x, attention_.forward(rmsnorm_for_product(x, attention_norm_, eps, context.precision), context, layer_));
   auto dense = [&] {
+    const Tensor normed = rmsnorm_for_product(h, ffn_norm_, eps, context.precision);
     const ModuleScope mlp("mlp");
     return mlp_->forward(normed, context.precision);
   };
-  const Tensor f = moe_ ? moe_->forward(normed, context, context.batch->rows, layer_) : dense();
+  auto experts = [&] {  // the router reads the norm as it is
+    return moe_->forward(rmsnorm_both(h, ffn_norm_, eps, context.precision), context, context.batch->rows, layer_);
+  };
+  const Tensor f = moe_ ? experts() : dense();
   Tensor y = add(h, f);
   if (context.stats && !meta_active()) {
     LayerStats& stats = (*context.stats)[static_cast<size_t>(layer_)];

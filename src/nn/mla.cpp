@@ -63,8 +63,12 @@ Tensor Mla::forward(const Tensor& x, const ForwardContext& context, int64_t laye
   const Tensor down = linear(x, down_, context.precision);
   const std::vector<Tensor> parts = split_columns(down, {q_width, c.kv_lora_rank, c.qk_rope_head_dim});
   Tensor q = parts[0];
-  if (c.q_lora_rank > 0) q = linear(rmsnorm(q, q_norm_, kLatentNormEps), q_up_, context.precision);
-  const Tensor normed = rmsnorm(parts[1], kv_norm_, kLatentNormEps);
+  if (c.q_lora_rank > 0)
+    q = linear(rmsnorm_for_product(q, q_norm_, kLatentNormEps, context.precision), q_up_, context.precision);
+  // Absorbed, the latent itself is key and value; expanded, it only feeds the product that makes them.
+  const Tensor normed = context.form == MlaForm::absorbed
+                            ? rmsnorm(parts[1], kv_norm_, kLatentNormEps)
+                            : rmsnorm_for_product(parts[1], kv_norm_, kLatentNormEps, context.precision);
   const auto& positions = context.batch->positions;
   q = rope(q, positions, *context.rope, c.n_heads, c.qk_head_dim(), c.qk_nope_head_dim, c.qk_rope_head_dim,
            c.rope.interleaved);

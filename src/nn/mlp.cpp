@@ -11,7 +11,7 @@ Mlp::Mlp(int64_t d_model, int64_t d_ff, const std::string& prefix, DType dtype, 
       down_({{prefix + "down_proj.weight", {d_model, d_ff}}}, dtype, trainable) {}
 
 Tensor Mlp::forward(const Tensor& x, Precision precision) {
-  return linear(swiglu(linear(x, gate_up_, precision)), down_, precision);
+  return linear(swiglu(linear(x, gate_up_, precision), precision), down_, precision);
 }
 
 void Mlp::visit(const std::function<void(Weight&)>& see) {

@@ -22,10 +22,10 @@ Moe::Moe(const DeepseekV3Config& c, const std::string& prefix, DType dtype, bool
   shared_ = std::make_unique<Mlp>(c.d_model, c.d_ff_shared(), prefix + "shared_experts.", dtype, trainable);
 }
 
-Tensor Moe::forward(const Tensor& x, const ForwardContext& context, const std::vector<int64_t>& rows, int64_t layer) {
+Tensor Moe::forward(const Normed& x, const ForwardContext& context, const std::vector<int64_t>& rows, int64_t layer) {
   const ModuleScope scope("mlp");
   const DeepseekV3Config& c = config_;
-  const Tensor logits = linear(x, router_, Precision::f32);
+  const Tensor logits = linear(x.exact, router_, Precision::f32);
   LayerStats scratch;
   LayerStats& stats = context.stats ? (*context.stats)[static_cast<size_t>(layer)] : scratch;
   stats.expert_counts.resize(static_cast<size_t>(c.n_routed_experts));
@@ -38,9 +38,9 @@ Tensor Moe::forward(const Tensor& x, const ForwardContext& context, const std::v
                               .balance_alpha = context.balance_alpha};
   routing_ = route(logits, bias_, options, rows, &stats.expert_counts, &stats.balance, context.rows_of_step);
   const Dispatch slots = dispatch(routing_.experts, c.n_routed_experts);
-  const Tensor hidden = swiglu(grouped_linear(x, gate_up_, slots, true, context.precision));
+  const Tensor hidden = swiglu(grouped_linear(x.rounded, gate_up_, slots, true, context.precision), context.precision);
   const Tensor f = grouped_linear(hidden, down_, slots, false, context.precision);
-  return combine(shared_->forward(x, context.precision), f, routing_.weights, slots);
+  return combine(shared_->forward(x.rounded, context.precision), f, routing_.weights, slots, context.precision);
 }
 
 void Moe::visit(const std::function<void(Weight&)>& see) {

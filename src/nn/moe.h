@@ -9,6 +9,7 @@
 #include "arch/deepseek_v3.h"
 #include "nn/context.h"
 #include "nn/mlp.h"
+#include "ops/rmsnorm.h"
 #include "ops/router.h"
 
 namespace nuri {
@@ -19,7 +20,7 @@ class Moe {
   Moe(const DeepseekV3Config& config, const std::string& prefix, DType dtype, bool trainable);
 
   /// x [n_tokens, d_model] normed. rows: offsets of the packed rows that the balance term follows.
-  Tensor forward(const Tensor& x, const ForwardContext& context, const std::vector<int64_t>& rows, int64_t layer);
+  Tensor forward(const Normed& x, const ForwardContext& context, const std::vector<int64_t>& rows, int64_t layer);
 
   void visit(const std::function<void(Weight&)>& see);
   Tensor& bias() { return bias_; }  ///< e_score_correction_bias, f32 [n_routed_experts]

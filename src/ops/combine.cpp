@@ -50,7 +50,7 @@ void combine_grad_row(int64_t d, int64_t n_active, const T* f, const int32_t* sl
   for (int64_t j = 0; j < n_active; ++j) {
     const T* row = f + slots[j] * d;
     dweights[j] = x1::row_sum<T>(d, [&](int64_t i) { return dy[i] * row[i]; });
-    for (int64_t i = 0; i < d; ++i) df[slots[j] * d + i] = weights[j] * dy[i];
+    for (int64_t i = 0; df && i < d; ++i) df[slots[j] * d + i] = weights[j] * dy[i];
   }
 }
 
@@ -68,9 +68,13 @@ void combine(const CombineArgs& a) {
 }
 
 void combine_grad(const CombineGradArgs& a) {
-  for (int64_t t = 0; t < a.n_tokens; ++t)
-    combine_grad_row(a.d, a.n_active, a.f, a.slots + t * a.n_active, a.weights + t * a.n_active, a.dy + t * a.d, a.df,
-                     a.dweights + t * a.n_active);
+  for (int64_t t = 0; t < a.n_tokens; ++t) {
+    const int32_t* slots = a.slots + t * a.n_active;
+    const float *weights = a.weights + t * a.n_active, *dy = a.dy + t * a.d;
+    combine_grad_row(a.d, a.n_active, a.f, slots, weights, dy, a.df, a.dweights + t * a.n_active);
+    for (int64_t j = 0; a.df_rounded && j < a.n_active; ++j)
+      for (int64_t i = 0; i < a.d; ++i) a.df_rounded[slots[j] * a.d + i].bits = x1::to_bf16(weights[j] * dy[i]);
+  }
 }
 
 void gather_grad(const GatherGradArgs& a) {
@@ -86,7 +90,8 @@ void gather_grad(const GatherGradArgs& a) {
 
 }  // namespace reference
 
-Tensor combine(const Tensor& shared, const Tensor& f, const Tensor& weights, const Dispatch& dispatch) {
+Tensor combine(const Tensor& shared, const Tensor& f, const Tensor& weights, const Dispatch& dispatch,
+               Precision precision) {
   weights.expect({-1, -1}, "combine weights [n_tokens, n_active]");
   const int64_t n_tokens = weights.dim(0), n_active = weights.dim(1), d = f.dim(1);
   f.expect({n_tokens * n_active, d}, "combine f [n_slots, d]");
@@ -97,17 +102,21 @@ Tensor combine(const Tensor& shared, const Tensor& f, const Tensor& weights, con
       CombineArgs{n_tokens, d, n_active, shared.defined() ? shared.data<float>() : nullptr, f.data<float>(),
                   dispatch.slots.data(), weights.data<float>(), y.data<float>()});
   if (Tape* tape = Tape::current()) {
-    tape->record("combine", [shared, f, weights, y, slots = dispatch.slots, n_tokens, d, n_active](Tape& t) {
-      const Tensor dy = t.take_grad(y);
-      if (!dy.defined()) return;
-      Tensor df = Tensor::empty(f.shape()), dweights = Tensor::empty(weights.shape());
-      run(kernels().combine_grad, reference::combine_grad,
-          CombineGradArgs{n_tokens, d, n_active, f.data<float>(), slots.data(), weights.data<float>(), dy.data<float>(),
-                          df.data<float>(), dweights.data<float>()});
-      t.add_grad(f, df);
-      t.add_grad(weights, dweights);
-      if (shared.defined()) t.add_grad(shared, dy);
-    });
+    tape->record("combine",
+                 [shared = shared.defined() ? shared.id() : 0, f, weights, y = y.id(), slots = dispatch.slots, n_tokens,
+                  d, n_active, rounded = precision == Precision::bf16](Tape& t) {
+                   const Tensor dy = t.take_grad(y);
+                   if (!dy.defined()) return;
+                   Tensor df = Tensor::empty(f.shape(), rounded ? DType::bf16 : DType::f32);
+                   Tensor dweights = Tensor::empty(weights.shape());
+                   run(kernels().combine_grad, reference::combine_grad,
+                       CombineGradArgs{n_tokens, d, n_active, f.data<float>(), slots.data(), weights.data<float>(),
+                                       dy.data<float>(), rounded ? nullptr : df.data<float>(), dweights.data<float>(),
+                                       rounded ? df.data<Bf16>() : nullptr});
+                   t.add_grad(f, df);
+                   t.add_grad(weights, dweights);
+                   if (shared) t.add_grad(shared, dy);
+                 });
   }
   observe("combine", y);
   return y;

@@ -36,8 +36,10 @@ void combine_grad(const CombineGradArgs& args);
 void gather_grad(const GatherGradArgs& args);
 }  // namespace reference
 
-/// shared may be undefined (no shared expert).
-Tensor combine(const Tensor& shared, const Tensor& f, const Tensor& weights, const Dispatch& dispatch);
+/// shared may be undefined (no shared expert). f was made by a product of this precision: its gradient is BF16 where
+/// that would round it.
+Tensor combine(const Tensor& shared, const Tensor& f, const Tensor& weights, const Dispatch& dispatch,
+               Precision precision);
 
 /// dxs [n_slots, d] -> dx [n_tokens, d].
 Tensor gather_grad(const Tensor& dxs, const Dispatch& dispatch, int64_t n_active);

@@ -96,6 +96,15 @@ TEST(Combine, KernelsEqualReference) {
             {n_tokens, d, K, f.data(), slots, w.data(), shared.data(), out.data(), out.data() + f.size()});
         return out;
       });
+      expect_same_bits("combine_grad, rounded", [&](bool reference) {
+        std::vector<float> dw(w.size());
+        std::vector<Bf16> df(f.size());
+        (reference ? reference::combine_grad : kernels().combine_grad)(
+            {n_tokens, d, K, f.data(), slots, w.data(), shared.data(), nullptr, dw.data(), df.data()});
+        const std::vector<float> wide = widened_bf16(df);
+        dw.insert(dw.end(), wide.begin(), wide.end());
+        return dw;
+      });
       expect_same_bits("gather_grad", [&](bool reference) {
         std::vector<float> dx(shared.size());
         (reference ? reference::gather_grad : kernels().gather_grad)({n_tokens, d, K, f.data(), slots, dx.data()});
@@ -109,9 +118,9 @@ TEST(Combine, TapeGivesAllGradientsAndNanStaysInItsToken) {
   const Tensor shared = Tensor::from_floats({2, 3}, random_floats(6, 1)),
                w = Tensor::from_floats({2, 2}, random_floats(4, 2));
   Tensor f = Tensor::from_floats({4, 3}, random_floats(12, 3));
-  const Tensor clean = combine(shared, f, w, order);
+  const Tensor clean = combine(shared, f, w, order, Precision::f32);
   f.data<float>()[order.slots[0] * 3] = std::nanf("");  // of token 0
-  const Tensor poisoned = combine(shared, f, w, order);
+  const Tensor poisoned = combine(shared, f, w, order, Precision::f32);
   for (int i = 3; i < 6; ++i) EXPECT_EQ(poisoned.data<float>()[i], clean.data<float>()[i]);
   f.data<float>()[order.slots[0] * 3] = 1;
 
@@ -119,7 +128,7 @@ TEST(Combine, TapeGivesAllGradientsAndNanStaysInItsToken) {
   Tape tape;
   const TapeScope scope(tape);
   tape.record("probe", [&](Tape& t) { dshared = t.take_grad(shared), df = t.take_grad(f), dw = t.take_grad(w); });
-  const Tensor y = combine(shared, f, w, order);
+  const Tensor y = combine(shared, f, w, order, Precision::f32);
   const std::vector<float> dy = random_floats(6, 4);
   tape.add_grad(y, Tensor::from_floats({2, 3}, dy));
   tape.backward();

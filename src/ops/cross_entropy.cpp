@@ -46,8 +46,13 @@ void log_sum_exp(const LogSumExpArgs& a) {
 }
 
 void cross_entropy_grad(const CrossEntropyGradArgs& a) {
-  for (int64_t r = 0; r < a.n_rows; ++r)
-    cross_entropy_grad_row(a.vocab, a.logits + r * a.stride, a.lse[r], a.targets[r], a.weights[r]);
+  for (int64_t r = 0; r < a.n_rows; ++r) {
+    float* row = a.logits + r * a.stride;
+    cross_entropy_grad_row(a.vocab, row, a.lse[r], a.targets[r], a.weights[r]);
+    if (!a.rounded) continue;
+    Bf16* rounded = reinterpret_cast<Bf16*>(row);
+    for (int64_t i = 0; i < a.vocab; ++i) rounded[i].bits = x1::to_bf16(row[i]);
+  }
 }
 
 }  // namespace reference
@@ -97,13 +102,17 @@ class Chunk {
   /// [vocab, d].
   void backward(const int32_t* targets, const float* weights, const Tensor& dx, int use) {
     run(kernels().cross_entropy_grad, reference::cross_entropy_grad,
-        CrossEntropyGradArgs{n_, head_.out(), logits_.data<float>(), head_.out(), lse_.data(), targets, weights});
+        CrossEntropyGradArgs{n_, head_.out(), logits_.data<float>(), head_.out(), lse_.data(), targets, weights,
+                             precision_ == Precision::bf16});
+    Operand dz = operand(logits_), dz_turned = operand(logits_, true);
+    if (precision_ == Precision::bf16)  // in the first half of each row
+      dz.dtype = dz_turned.dtype = DType::bf16, dz.stride = dz_turned.stride = 2 * head_.out();
     std::vector<ProductArgs> work;
-    work.push_back(product_args(precision_, n_, head_.in(), head_.out(), operand(logits_), dx));
+    work.push_back(product_args(precision_, n_, head_.in(), head_.out(), dz, dx));
     work.back().packed = &head_.packed_backward(precision_);
     if (head_.trainable()) {
       const Tensor& dw = head_.grads[static_cast<size_t>(use)];
-      work.push_back(product_args(precision_, head_.out(), head_.in(), n_, operand(logits_, true), dw));
+      work.push_back(product_args(precision_, head_.out(), head_.in(), n_, dz_turned, dw));
       work.back().b = operand(x_, false, tokens_);
       work.back().accumulate = head_.continue_chain(use);
     }
@@ -182,7 +191,7 @@ CrossEntropyResult cross_entropy(const Tensor& x, Weight& head, int use, const s
       std::memcpy(dx.data<float>() + token[i] * d, part.data<float>() + i * d, static_cast<size_t>(d) * sizeof(float));
   }
   if (watching()) observe("cross_entropy", Tensor::from_floats({n_tokens}, result.nll));
-  if (tape) tape->record("cross_entropy", [x, dx](Tape& t) { t.add_grad(x, dx); });
+  if (tape) tape->record("cross_entropy", [x = x.id(), dx](Tape& t) { t.add_grad(x, dx); });
   return result;
 }
 

@@ -61,6 +61,16 @@ TEST(CrossEntropy, KernelsEqualReference) {
             {n_rows, vocab, out.data(), stride, lse.data(), targets.data(), weights.data()});
         return out;
       });
+      expect_same_bits("cross_entropy_grad, rounded", [&](bool reference) {
+        std::vector<float> out = z;
+        (reference ? reference::cross_entropy_grad : kernels().cross_entropy_grad)(
+            {n_rows, vocab, out.data(), stride, lse.data(), targets.data(), weights.data(), true});
+        const Bf16* first = reinterpret_cast<const Bf16*>(out.data());
+        std::vector<float> dz;
+        for (int64_t r = 0; r < n_rows; ++r)
+          for (int64_t i = 0; i < vocab; ++i) dz.push_back(x1::from_bf16(first[r * 2 * stride + i].bits));
+        return dz;
+      });
     }
 }
 

@@ -34,12 +34,12 @@ Tensor embedding(const std::vector<int32_t>& ids, Weight& table, int use) {
       EmbeddingArgs{n_tokens, d, vocab, ids.data(), table.value.raw(), table.value.dtype(), y.data<float>()});
   Tape* tape = Tape::current();
   if (tape && table.trainable()) {
-    tape->record("embedding", [ids, &table, use, y](Tape& t) {
+    tape->record("embedding", [ids, &table, use, y = y.id()](Tape& t) {
       const Tensor dy = t.take_grad(y);
       if (!dy.defined()) return;
       const Tensor rows = dy.contiguous() ? dy : dy.clone();
       run(kernels().embedding_grad, reference::embedding_grad,
-          EmbeddingGradArgs{y.dim(0), table.in(), table.out(), ids.data(), rows.data<float>(),
+          EmbeddingGradArgs{rows.dim(0), table.in(), table.out(), ids.data(), rows.data<float>(),
                             table.chain(use).data<float>()});
     });
   }

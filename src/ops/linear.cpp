@@ -24,7 +24,7 @@ Tensor linear(const Tensor& x, Weight& w, Precision precision, int use) {
   forward.c = y.data<float>(), forward.c_stride = w.out();
   products({&forward, 1});
   if (Tape* tape = Tape::current()) {
-    tape->record("linear", [x, y, &w, precision, use, n_tokens](Tape& t) {
+    tape->record("linear", [x, y = y.id(), &w, precision, use, n_tokens](Tape& t) {
       const Tensor dy = t.take_grad(y);
       if (!dy.defined()) return;
       std::vector<ProductArgs> items;
@@ -72,31 +72,32 @@ Tensor grouped_linear(const Tensor& x, std::span<Weight* const> experts, const D
   products(items);
   if (Tape* tape = Tape::current()) {
     std::vector<Weight*> weights(experts.begin(), experts.end());
-    tape->record("grouped_linear", [x, y, weights, dispatch, gather, precision, in, out, n_slots, slots_of](Tape& t) {
-      const Tensor dy = t.take_grad(y);
-      if (!dy.defined()) return;
-      Tensor dxs = Tensor::empty({n_slots, in});
-      Weight::pack_all(weights, precision, false);
-      std::vector<ProductArgs> work;
-      for (size_t e = 0; e < weights.size(); ++e) {
-        const int64_t begin = dispatch.offsets[e], count = dispatch.offsets[e + 1] - begin;
-        if (count == 0) continue;
-        const Tensor dy_e = dy.rows(begin, begin + count);
-        ProductArgs to_x{precision, count, in, out, operand(dy_e)};
-        to_x.packed = &weights[e]->packed_backward(precision);
-        to_x.c = dxs.rows(begin, begin + count).data<float>(), to_x.c_stride = in;
-        work.push_back(to_x);
-        if (!weights[e]->trainable()) continue;
-        ProductArgs to_w{precision, out, in, count, operand(dy_e, true)};
-        to_w.b = slots_of(x, dispatch, begin, false);
-        to_w.c = weights[e]->grads[0].data<float>(), to_w.c_stride = in,
-        to_w.accumulate = weights[e]->continue_chain(0);
-        work.push_back(to_w);
-      }
-      products(work);
-      const int64_t n_active = x.dim(0) ? n_slots / x.dim(0) : 1;
-      t.add_grad(x, gather ? gather_grad(dxs, dispatch, n_active) : dxs);
-    });
+    tape->record("grouped_linear",
+                 [x, y = y.id(), weights, dispatch, gather, precision, in, out, n_slots, slots_of](Tape& t) {
+                   const Tensor dy = t.take_grad(y);
+                   if (!dy.defined()) return;
+                   Tensor dxs = Tensor::empty({n_slots, in});
+                   Weight::pack_all(weights, precision, false);
+                   std::vector<ProductArgs> work;
+                   for (size_t e = 0; e < weights.size(); ++e) {
+                     const int64_t begin = dispatch.offsets[e], count = dispatch.offsets[e + 1] - begin;
+                     if (count == 0) continue;
+                     const Tensor dy_e = dy.rows(begin, begin + count);
+                     ProductArgs to_x{precision, count, in, out, operand(dy_e)};
+                     to_x.packed = &weights[e]->packed_backward(precision);
+                     to_x.c = dxs.rows(begin, begin + count).data<float>(), to_x.c_stride = in;
+                     work.push_back(to_x);
+                     if (!weights[e]->trainable()) continue;
+                     ProductArgs to_w{precision, out, in, count, operand(dy_e, true)};
+                     to_w.b = slots_of(x, dispatch, begin, false);
+                     to_w.c = weights[e]->grads[0].data<float>(), to_w.c_stride = in,
+                     to_w.accumulate = weights[e]->continue_chain(0);
+                     work.push_back(to_w);
+                   }
+                   products(work);
+                   const int64_t n_active = x.dim(0) ? n_slots / x.dim(0) : 1;
+                   t.add_grad(x, gather ? gather_grad(dxs, dispatch, n_active) : dxs);
+                 });
   }
   observe("grouped_linear", y);
   return y;
@@ -133,7 +134,7 @@ Tensor head_linear(const Tensor& x, Weight& w, const HeadProduct& heads, Precisi
   products(items);
   copy_rest(x, heads.x_head, from, y, y_head, to);
   if (Tape* tape = Tape::current()) {
-    tape->record("head_linear", [=, &w](Tape& t) {
+    tape->record("head_linear", [=, y = y.id(), &w](Tape& t) {
       const Tensor dy = t.take_grad(y);
       if (!dy.defined()) return;
       Tensor dx = Tensor::empty({n_tokens, n * heads.x_head});

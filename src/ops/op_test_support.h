@@ -39,6 +39,11 @@ inline std::vector<Bf16> rounded(const std::vector<float>& x) {
   for (size_t i = 0; i < x.size(); ++i) y[i].bits = x1::to_bf16(x[i]);
   return y;
 }
+inline std::vector<float> widened_bf16(const std::vector<Bf16>& x) {
+  std::vector<float> y(x.size());
+  for (size_t i = 0; i < x.size(); ++i) y[i] = x1::from_bf16(x[i].bits);
+  return y;
+}
 
 /// Restores level and threads.
 class MachineScope {

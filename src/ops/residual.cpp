@@ -17,14 +17,14 @@ void add(const AddArgs& args) {
 
 namespace {
 
-/// y = [parts]; an undefined part is zero, as wide as its model.
-void join_columns(const std::vector<Tensor>& parts, const std::vector<Tensor>& models, const Tensor& y) {
+/// y = [parts], widths[i] columns each; an undefined part is zero.
+void join_columns(const std::vector<Tensor>& parts, const std::vector<int64_t>& widths, const Tensor& y) {
   constexpr int64_t kTaskFloats = 16 * 1024;
   parallel_ranges(y.dim(0), std::max<int64_t>(1, kTaskFloats / y.dim(1)), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       float* to = y.data<float>() + t * y.row_stride();
       for (size_t i = 0; i < parts.size(); ++i) {
-        const size_t width = static_cast<size_t>(models[i].dim(1));
+        const size_t width = static_cast<size_t>(widths[i]);
         if (parts[i].defined())
           std::memcpy(to, parts[i].data<float>() + t * parts[i].row_stride(), width * sizeof(float));
         else
@@ -43,7 +43,7 @@ Tensor add(const Tensor& a, const Tensor& b) {
   Tensor y = Tensor::empty(a.shape());
   run(kernels().add, reference::add, AddArgs{a.size(), a.data<float>(), b.data<float>(), y.data<float>()});
   if (Tape* tape = Tape::current()) {
-    tape->record("add", [a, b, y](Tape& t) {
+    tape->record("add", [a = a.id(), b = b.id(), y = y.id()](Tape& t) {
       const Tensor dy = t.take_grad(y);
       if (!dy.defined()) return;
       t.add_grad(b, dy);
@@ -63,16 +63,18 @@ std::vector<Tensor> split_columns(const Tensor& x, const std::vector<int64_t>& w
   }
   NURI_ASSERT(end == x.dim(1), "parts of {} columns, x has {}", end, x.dim(1));
   if (Tape* tape = Tape::current()) {
-    tape->record("split_columns", [x, parts](Tape& t) {
+    std::vector<uint64_t> ids;
+    for (const Tensor& part : parts) ids.push_back(part.id());
+    tape->record("split_columns", [x = x.id(), shape = x.shape(), ids, widths](Tape& t) {
       std::vector<Tensor> grads;
       bool any = false;
-      for (const Tensor& part : parts) {
-        grads.push_back(t.take_grad(part));
+      for (const uint64_t id : ids) {
+        grads.push_back(t.take_grad(id));
         any |= grads.back().defined();
       }
       if (!any) return;
-      const Tensor dx = Tensor::empty(x.shape());
-      if (!meta_active()) join_columns(grads, parts, dx);
+      const Tensor dx = Tensor::empty(shape);
+      if (!meta_active()) join_columns(grads, widths, dx);
       t.add_grad(x, dx);
     });
   }

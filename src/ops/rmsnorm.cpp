@@ -1,5 +1,6 @@
 #include "ops/rmsnorm.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "autograd/tape.h"
@@ -50,9 +51,13 @@ std::vector<float> widened(const void* g, DType dtype, int64_t d) {
 
 void rmsnorm(const RmsNormArgs& a) {
   const std::vector<float> g = widened(a.g, a.g_dtype, a.d);
+  std::vector<float> y(static_cast<size_t>(a.d));
   for (int64_t t = 0; t < a.n_tokens; ++t) {
-    const float r = rmsnorm_row(a.d, a.x + t * a.x_stride, g.data(), a.eps, a.y + t * a.y_stride);
+    const float r = rmsnorm_row(a.d, a.x + t * a.x_stride, g.data(), a.eps, y.data());
     if (a.r) a.r[t] = r;
+    if (a.y) std::copy(y.begin(), y.end(), a.y + t * a.y_stride);
+    for (int64_t i = 0; a.y_rounded && i < a.d; ++i)
+      a.y_rounded[t * a.d + i].bits = x1::to_bf16(y[static_cast<size_t>(i)]);
   }
 }
 
@@ -69,7 +74,7 @@ void rmsnorm_grad(const RmsNormGradArgs& a) {
 
 namespace {
 
-void backward(Tape& tape, const Tensor& x, Weight& g, const Tensor& r, const Tensor& y) {
+void backward(Tape& tape, const Tensor& x, Weight& g, const Tensor& r, uint64_t y) {
   const Tensor dy = tape.take_grad(y);
   if (!dy.defined()) return;
   // Where x has a gradient already (the residual stream always has), the kernel adds to it: one pass less.
@@ -95,11 +100,18 @@ void backward(Tape& tape, const Tensor& x, Weight& g, const Tensor& r, const Ten
 
 }  // namespace
 
-Tensor rmsnorm(const Tensor& x, Weight& g, float eps) {
+namespace {
+
+/// exact: y is wanted; rounded: y as BF16 is. Both are one value on the tape.
+Normed forward(const Tensor& x, Weight& g, float eps, bool exact, bool rounded) {
   x.expect({-1, -1}, "rmsnorm x [n_tokens, d]");
   g.value.expect({x.dim(1)}, "rmsnorm g [d]");
   Tape* tape = Tape::current();
-  Tensor y = Tensor::empty(x.shape());
+  Normed out;
+  if (exact) out.exact = Tensor::empty(x.shape());
+  if (rounded) out.rounded = Tensor::empty(x.shape(), DType::bf16);
+  if (exact && rounded) out.rounded.take_identity(out.exact);
+  const Tensor& y = exact ? out.exact : out.rounded;
   const Tensor r = tape ? Tensor::empty({x.dim(0)}) : Tensor();
   run(kernels().rmsnorm, reference::rmsnorm,
       RmsNormArgs{.n_tokens = x.dim(0),
@@ -109,12 +121,28 @@ Tensor rmsnorm(const Tensor& x, Weight& g, float eps) {
                   .g = g.value.raw(),
                   .g_dtype = g.value.dtype(),
                   .eps = eps,
-                  .y = y.data<float>(),
-                  .y_stride = y.row_stride(),
-                  .r = tape ? r.data<float>() : nullptr});
-  if (tape) tape->record("rmsnorm", [x, &g, r, y](Tape& t) { backward(t, x, g, r, y); });
+                  .y = exact ? out.exact.data<float>() : nullptr,
+                  .y_stride = x.dim(1),
+                  .r = tape ? r.data<float>() : nullptr,
+                  .y_rounded = rounded ? out.rounded.data<Bf16>() : nullptr});
+  if (tape) tape->record("rmsnorm", [x, &g, r, id = y.id()](Tape& t) { backward(t, x, g, r, id); });
   observe("rmsnorm", y);
-  return y;
+  return out;
+}
+
+}  // namespace
+
+Tensor rmsnorm(const Tensor& x, Weight& g, float eps) { return forward(x, g, eps, true, false).exact; }
+
+Tensor rmsnorm_for_product(const Tensor& x, Weight& g, float eps, Precision precision) {
+  if (precision == Precision::f32) return rmsnorm(x, g, eps);
+  return forward(x, g, eps, false, true).rounded;
+}
+
+Normed rmsnorm_both(const Tensor& x, Weight& g, float eps, Precision precision) {
+  Normed out = forward(x, g, eps, true, precision == Precision::bf16);
+  if (precision == Precision::f32) out.rounded = out.exact;
+  return out;
 }
 
 }  // namespace nuri

@@ -28,5 +28,12 @@ void rmsnorm_grad(const RmsNormGradArgs& args);
 
 /// x [n_tokens, d] may be a slice of columns; g [d]. The result is contiguous.
 Tensor rmsnorm(const Tensor& x, Weight& g, float eps);
+/// y for products of this precision alone: BF16 where they would round it.
+Tensor rmsnorm_for_product(const Tensor& x, Weight& g, float eps, Precision precision);
+/// y as it is, and for products of this precision; one value on the tape.
+struct Normed {
+  Tensor exact, rounded;
+};
+Normed rmsnorm_both(const Tensor& x, Weight& g, float eps, Precision precision);
 
 }  // namespace nuri

@@ -67,6 +67,26 @@ TEST(RmsNorm, KernelsEqualReference) {
           (reference ? reference::rmsnorm : kernels().rmsnorm)(args);
           return out;
         });
+        for (const bool exact : {false, true})
+          expect_same_bits("rmsnorm, rounded", [&](bool reference) {
+            std::vector<float> out(static_cast<size_t>(n_tokens * d + n_tokens));
+            std::vector<Bf16> narrow(static_cast<size_t>(n_tokens * d));
+            const RmsNormArgs args{n_tokens,
+                                   d,
+                                   x.data(),
+                                   stride,
+                                   gain,
+                                   dtype,
+                                   1e-6f,
+                                   exact ? out.data() : nullptr,
+                                   d,
+                                   out.data() + n_tokens * d,
+                                   narrow.data()};
+            (reference ? reference::rmsnorm : kernels().rmsnorm)(args);
+            const std::vector<float> wide = widened_bf16(narrow);
+            out.insert(out.end(), wide.begin(), wide.end());
+            return out;
+          });
         std::vector<float> y(dy.size()), r(static_cast<size_t>(n_tokens));
         reference::rmsnorm({n_tokens, d, x.data(), stride, gain, dtype, 1e-6f, y.data(), d, r.data()});
         for (const bool accumulate : {false, true})

@@ -126,7 +126,7 @@ Tensor rope(const Tensor& x, const std::vector<int32_t>& positions, const RopeTa
   };
   rotate(y, false);
   if (Tape* tape = Tape::current()) {
-    tape->record("rope", [x, y, rotate](Tape& t) {
+    tape->record("rope", [x = x.id(), y = y.id(), rotate](Tape& t) {
       const Tensor dy = t.take_own_grad(y);
       if (!dy.defined()) return;
       rotate(dy, true);

@@ -20,10 +20,10 @@ Tensor take_rows(const Tensor& x, std::vector<int32_t> index) {
     for (int64_t i = 0; i < n; ++i)
       copy_row(y.data<float>() + i * d, x.data<float>() + index[static_cast<size_t>(i)] * x.row_stride(), d);
   if (Tape* tape = Tape::current()) {
-    tape->record("take_rows", [x, y, index = std::move(index), n, d](Tape& t) {
+    tape->record("take_rows", [x = x.id(), shape = x.shape(), y = y.id(), index = std::move(index), n, d](Tape& t) {
       const Tensor dy = t.take_grad(y);
       if (!dy.defined()) return;
-      Tensor dx = Tensor::zeros(x.shape());
+      Tensor dx = Tensor::zeros(shape);
       if (!meta_active())
         for (int64_t i = 0; i < n; ++i)
           copy_row(dx.data<float>() + index[static_cast<size_t>(i)] * d, dy.data<float>() + i * dy.row_stride(), d);
@@ -43,7 +43,7 @@ Tensor concat_columns(const Tensor& a, const Tensor& b) {
       copy_row(y.data<float>() + i * (da + db) + da, b.data<float>() + i * b.row_stride(), db);
     }
   if (Tape* tape = Tape::current()) {
-    tape->record("concat_columns", [a, b, y, da, db](Tape& t) {
+    tape->record("concat_columns", [a = a.id(), b = b.id(), y = y.id(), da, db](Tape& t) {
       const Tensor dy = t.take_grad(y);
       if (!dy.defined()) return;
       t.add_grad(a, dy.columns(0, da).clone());

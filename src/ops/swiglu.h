@@ -19,7 +19,8 @@ void swiglu(const SwigluArgs& args);
 void swiglu_grad(const SwigluGradArgs& args);
 }  // namespace reference
 
-/// gu [n_tokens, 2 d], contiguous -> [n_tokens, d].
-Tensor swiglu(const Tensor& gu);
+/// gu [n_tokens, 2 d], contiguous, made by a product -> [n_tokens, d], for a product: h and dgu are BF16 where products
+/// of this precision would round them.
+Tensor swiglu(const Tensor& gu, Precision precision);
 
 }  // namespace nuri

@@ -103,6 +103,8 @@ class Tensor {
 
   /// Identity on the tape: the same for copies of this tensor object, different for each new tensor or view.
   uint64_t id() const { return id_; }
+  /// From now on the same value on the tape as `other`: another type of the same numbers.
+  void take_identity(const Tensor& other) { id_ = other.id_; }
 
  private:
   static uint64_t next_id();

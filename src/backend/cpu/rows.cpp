@@ -41,6 +41,9 @@ void parallel_columns(int64_t n_columns, Body body) {
   parallel_ranges(n_columns, (per_thread + 63) / 64 * 64, body);
 }
 
+/// BF16 numbers from element `at` on, as kernels see them; null stays null.
+uint16_t* words(Bf16* p, int64_t at) { return p ? reinterpret_cast<uint16_t*>(p) + at : nullptr; }
+
 /// A gain as FP32: itself, or widened.
 class Gain {
  public:
@@ -61,7 +64,8 @@ void rmsnorm(const RmsNormArgs& a) {
   const NormKernels& k = norm();
   const Gain g(a.g, a.g_dtype, a.d);
   parallel_rows(a.n_tokens, a.d * 8, [&](int64_t t) {
-    const float r = k.rmsnorm(a.d, a.x + t * a.x_stride, g.data(), a.eps, a.y + t * a.y_stride);
+    const float r = k.rmsnorm(a.d, a.x + t * a.x_stride, g.data(), a.eps, a.y ? a.y + t * a.y_stride : nullptr,
+                              words(a.y_rounded, t * a.d));
     if (a.r) a.r[t] = r;
   });
 }
@@ -113,7 +117,7 @@ void swiglu(const SwigluArgs& a) {
   const ElementKernels& k = element();
   parallel_rows(a.n_tokens, a.d * 12, [&](int64_t t) {
     const float* gate = a.gu + 2 * t * a.d;
-    k.swiglu(a.d, gate, gate + a.d, a.h + t * a.d);
+    k.swiglu(a.d, gate, gate + a.d, a.h ? a.h + t * a.d : nullptr, words(a.h_rounded, t * a.d));
   });
 }
 
@@ -121,8 +125,9 @@ void swiglu_grad(const SwigluGradArgs& a) {
   const ElementKernels& k = element();
   parallel_rows(a.n_tokens, a.d * 20, [&](int64_t t) {
     const float* gate = a.gu + 2 * t * a.d;
-    float* dgate = a.dgu + 2 * t * a.d;
-    k.swiglu_grad(a.d, gate, gate + a.d, a.dh + t * a.d, dgate, dgate + a.d);
+    float* dgate = a.dgu ? a.dgu + 2 * t * a.d : nullptr;
+    k.swiglu_grad(a.d, gate, gate + a.d, a.dh + t * a.d, dgate, dgate ? dgate + a.d : nullptr,
+                  words(a.dgu_rounded, 2 * t * a.d), words(a.dgu_rounded, (2 * t + 1) * a.d));
   });
 }
 
@@ -219,7 +224,7 @@ void combine_grad(const CombineGradArgs& a) {
   const MoeKernels& k = moe();
   parallel_rows(a.n_tokens, a.d * 4 * (2 * a.n_active + 1), [&](int64_t t) {
     k.combine_grad(a.d, a.n_active, a.f, a.slots + t * a.n_active, a.weights + t * a.n_active, a.dy + t * a.d, a.df,
-                   a.dweights + t * a.n_active);
+                   words(a.df_rounded, 0), a.dweights + t * a.n_active);
   });
 }
 
@@ -244,7 +249,7 @@ void log_sum_exp(const LogSumExpArgs& a) {
 void cross_entropy_grad(const CrossEntropyGradArgs& a) {
   const SoftmaxKernels& k = softmax();
   parallel_rows(a.n_rows, a.vocab * 16, [&](int64_t r) {
-    k.cross_entropy_grad(a.vocab, a.logits + r * a.stride, a.lse[r], a.targets[r], a.weights[r]);
+    k.cross_entropy_grad(a.vocab, a.logits + r * a.stride, a.lse[r], a.targets[r], a.weights[r], a.rounded);
   });
 }
 

@@ -8,8 +8,8 @@
 namespace nuri::cpu {
 
 struct NormKernels {
-  /// One row: writes y [d], returns r.
-  float (*rmsnorm)(int64_t d, const float* x, const float* g, float eps, float* y) = nullptr;
+  /// One row: writes y [d], y_rounded [d] (either may be null), returns r.
+  float (*rmsnorm)(int64_t d, const float* x, const float* g, float eps, float* y, uint16_t* y_rounded) = nullptr;
   /// One row's dx [d].
   void (*rmsnorm_dx)(int64_t d, const float* x, const float* g, float r, const float* dy, float* dx,
                      bool accumulate) = nullptr;
@@ -29,9 +29,10 @@ struct ElementKernels {
   void (*add)(int64_t n, const float* a, const float* b, float* y) = nullptr;
   void (*round)(int64_t n, const float* x, uint16_t* y) = nullptr;
   void (*widen)(int64_t n, const uint16_t* x, float* y) = nullptr;
-  void (*swiglu)(int64_t n, const float* gate, const float* up, float* h) = nullptr;
-  void (*swiglu_grad)(int64_t n, const float* gate, const float* up, const float* dh, float* dgate,
-                      float* dup) = nullptr;
+  // Results as FP32, or as BF16 where the first is null.
+  void (*swiglu)(int64_t n, const float* gate, const float* up, float* h, uint16_t* h_rounded) = nullptr;
+  void (*swiglu_grad)(int64_t n, const float* gate, const float* up, const float* dh, float* dgate, float* dup,
+                      uint16_t* dgate_rounded, uint16_t* dup_rounded) = nullptr;
   /// n_heads heads of one token, x_head and y_head elements apart; cos, sin [dim / 2].
   void (*rope)(int64_t n_heads, int64_t dim, const float* x, int64_t x_head, const float* cos, const float* sin,
                bool interleaved, bool inverse, float* y, int64_t y_head) = nullptr;
@@ -56,15 +57,16 @@ struct MoeKernels {
   void (*combine)(int64_t d, int64_t n_active, const float* shared, const float* f, const int32_t* slots,
                   const float* weights, float* y) = nullptr;
   void (*combine_grad)(int64_t d, int64_t n_active, const float* f, const int32_t* slots, const float* weights,
-                       const float* dy, float* df, float* dweights) = nullptr;
+                       const float* dy, float* df, uint16_t* df_rounded, float* dweights) = nullptr;
   void (*gather_grad)(int64_t d, int64_t n_active, const float* dxs, const int32_t* slots, float* dx) = nullptr;
 };
 
 struct SoftmaxKernels {
   /// lse of one row.
   float (*log_sum_exp)(int64_t vocab, const float* logits, float inv_temperature) = nullptr;
-  /// One row, in place.
-  void (*cross_entropy_grad)(int64_t vocab, float* logits, float lse, int64_t target, float weight) = nullptr;
+  /// One row, in place, or as BF16 into its first half.
+  void (*cross_entropy_grad)(int64_t vocab, float* logits, float lse, int64_t target, float weight,
+                             bool rounded) = nullptr;
 };
 
 #define NURI_DECLARE_ROW_KERNELS(level)        \

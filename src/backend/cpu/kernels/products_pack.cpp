@@ -77,11 +77,33 @@ NURI_INLINE U pairs_along(F x, F y) {
 }
 #endif
 
+/// n (at most kWidth) BF16 numbers from element `at` of a memory row in the lower halves of words; the others +0.
+NURI_INLINE U load_halves(const void* row, int64_t at, int64_t n) {
+  const uint16_t* p = static_cast<const uint16_t*>(row) + at;
+  H half{};
+  if (n >= kWidth)
+    half = *reinterpret_cast<const HUnaligned*>(p);
+  else
+    for (int64_t i = 0; i < n; ++i) half[i] = p[i];
+  return __builtin_convertvector(half, U);
+}
+/// kWidth pairs of consecutive BF16 numbers of a row of k, from pair p on, as they lie: the first in the lower half.
+NURI_INLINE U load_pairs(const void* row, int64_t k, int64_t p) {
+  const uint16_t* from = static_cast<const uint16_t*>(row) + 2 * p;
+  if (k - 2 * p >= 2 * kWidth) return *reinterpret_cast<const UUnaligned*>(from);
+  U v{};
+  for (int64_t i = 0; i < k - 2 * p; ++i) v[i / 2] |= static_cast<uint32_t>(from[i]) << (i % 2 * 16);
+  return v;
+}
+
 /// kWidth words of one outer row from word p on; words past the end are +0 (and so is the second half of an odd last
 /// pair).
 template <Words kWords, bool kBf16Source>
 NURI_INLINE U words_along_k(const void* row, int64_t k, int64_t p) {
-  if constexpr (kWords == Words::pairs) {
+  if constexpr (kWords == Words::pairs && kBf16Source) {
+    const U pairs = load_pairs(row, k, p);  // no rounding: BF16 already; a subnormal counts as zero in the product
+    return (pairs << 16) | (pairs >> 16);
+  } else if constexpr (kWords == Words::pairs) {
     const F x = load_elements<kBf16Source>(row, 2 * p, k - 2 * p);
     const F y = load_elements<kBf16Source>(row, 2 * p + kWidth, k - 2 * p - kWidth);
     return pairs_along(x, y);
@@ -114,7 +136,14 @@ NURI_INLINE U word_of(const RowRun<kRows>& run, int i, int64_t at, int64_t n) {
     if (!kWhole && !run.row[r]) return F{};
     return load_elements<kBf16Source>(run.row[r], at, kWhole ? kWidth : n);
   };
-  if constexpr (kWords == Words::pairs)
+  const auto half = [&](int r) {
+    __builtin_prefetch(run.ahead[r] + at * 2);
+    if (!kWhole && !run.row[r]) return U{};
+    return load_halves(run.row[r], at, kWhole ? kWidth : n);
+  };
+  if constexpr (kWords == Words::pairs && kBf16Source)
+    return (half(2 * i) << 16) | half(2 * i + 1);
+  else if constexpr (kWords == Words::pairs)
     return pairs_of(element(2 * i), element(2 * i + 1));
   else
     return kWords == Words::rounded && !kBf16Source ? round_bf16_bits(element(i)) : bits(element(i));

@@ -5,17 +5,6 @@
 namespace nuri::cpu::NURI_LEVEL {
 namespace {
 
-typedef uint16_t H __attribute__((vector_size(kWidth * 2)));
-typedef uint16_t HUnaligned __attribute__((vector_size(kWidth * 2), aligned(2), may_alias));
-
-NURI_INLINE void store_bf16(uint16_t* p, F v, int64_t count) {
-  const H half = __builtin_convertvector(round_bf16_bits(v) >> 16, H);
-  if (count == kWidth)
-    *reinterpret_cast<HUnaligned*>(p) = half;
-  else
-    for (int64_t i = 0; i < count; ++i) p[i] = half[i];
-}
-
 void add(int64_t n, const float* a, const float* b, float* y) {
   for_vectors(n, [=](int64_t i, int64_t count) {
     store_some(y + i, load_some(a + i, count) + load_some(b + i, count), count);
@@ -37,19 +26,36 @@ void widen(int64_t n, const uint16_t* x, float* y) {
   });
 }
 
-void swiglu(int64_t n, const float* gate, const float* up, float* h) {
-  for_vectors(n, [=](int64_t i, int64_t count) {
-    store_some(h + i, silu(load_some(gate + i, count)) * load_some(up + i, count), count);
-  });
+template <class Store>
+NURI_INLINE void swiglu_into(int64_t n, const float* gate, const float* up, Store h) {
+  for_vectors(
+      n, [=](int64_t i, int64_t count) { h(i, silu(load_some(gate + i, count)) * load_some(up + i, count), count); });
 }
 
-void swiglu_grad(int64_t n, const float* gate, const float* up, const float* dh, float* dgate, float* dup) {
+void swiglu(int64_t n, const float* gate, const float* up, float* h, uint16_t* h_rounded) {
+  if (h)
+    swiglu_into(n, gate, up, ToFloats{h});
+  else
+    swiglu_into(n, gate, up, ToBf16{h_rounded});
+}
+
+template <class Store>
+NURI_INLINE void swiglu_grad_into(int64_t n, const float* gate, const float* up, const float* dh, Store dgate,
+                                  Store dup) {
   for_vectors(n, [=](int64_t i, int64_t count) {
     const F g = load_some(gate + i, count), d = load_some(dh + i, count);
     const F s = sigmoid(g), silu = g * s;
-    store_some(dup + i, d * silu, count);
-    store_some(dgate + i, (d * load_some(up + i, count)) * fma(silu, 1.0f - s, s), count);
+    dup(i, d * silu, count);
+    dgate(i, (d * load_some(up + i, count)) * fma(silu, 1.0f - s, s), count);
   });
+}
+
+void swiglu_grad(int64_t n, const float* gate, const float* up, const float* dh, float* dgate, float* dup,
+                 uint16_t* dgate_rounded, uint16_t* dup_rounded) {
+  if (dgate)
+    swiglu_grad_into(n, gate, up, dh, ToFloats{dgate}, ToFloats{dup});
+  else
+    swiglu_grad_into(n, gate, up, dh, ToBf16{dgate_rounded}, ToBf16{dup_rounded});
 }
 
 // ---------------------------------------------------------------------------------------------------------------- rope

@@ -123,17 +123,22 @@ void combine(int64_t d, int64_t n_active, const float* shared, const float* f, c
   });
 }
 
+template <class Store>
+NURI_INLINE float combine_grad_row(int64_t d, const float* row, float weight, const float* dy, Store store) {
+  const F w = set1(weight);
+  return row_sum(d, [=](int64_t i, int64_t count) {
+    const F g = load_some(dy + i, count);
+    store(i, w * g, count);
+    return g * load_some(row + i, count);
+  });
+}
+
 void combine_grad(int64_t d, int64_t n_active, const float* f, const int32_t* slots, const float* weights,
-                  const float* dy, float* df, float* dweights) {
+                  const float* dy, float* df, uint16_t* df_rounded, float* dweights) {
   for (int64_t j = 0; j < n_active; ++j) {
-    const float* row = f + slots[j] * d;
-    float* drow = df + slots[j] * d;
-    const F w = set1(weights[j]);
-    dweights[j] = row_sum(d, [=](int64_t i, int64_t count) {
-      const F g = load_some(dy + i, count);
-      store_some(drow + i, w * g, count);
-      return g * load_some(row + i, count);
-    });
+    const int64_t at = slots[j] * d;
+    dweights[j] = df ? combine_grad_row(d, f + at, weights[j], dy, ToFloats{df + at})
+                     : combine_grad_row(d, f + at, weights[j], dy, ToBf16{df_rounded + at});
   }
 }
 

@@ -14,11 +14,23 @@ float square_sum(int64_t n, const float* x) {
 /// IEEE square root of one number.
 NURI_INLINE float sqrt1(float x) { return sqrt(set1(x))[0]; }
 
-float rmsnorm(int64_t d, const float* x, const float* g, float eps, float* y) {
-  const float r = 1.0f / sqrt1(square_sum(d, x) / static_cast<float>(d) + eps);
+template <bool kFloats, bool kRounded>
+NURI_INLINE void write_y(int64_t d, const float* x, const float* g, float r, float* y, uint16_t* y_rounded) {
   for_vectors(d, [=](int64_t i, int64_t count) {
-    store_some(y + i, (load_some(x + i, count) * set1(r)) * load_some(g + i, count), count);
+    const F v = (load_some(x + i, count) * set1(r)) * load_some(g + i, count);
+    if (kFloats) store_some(y + i, v, count);
+    if (kRounded) store_bf16(y_rounded + i, v, count);
   });
+}
+
+float rmsnorm(int64_t d, const float* x, const float* g, float eps, float* y, uint16_t* y_rounded) {
+  const float r = 1.0f / sqrt1(square_sum(d, x) / static_cast<float>(d) + eps);
+  if (!y_rounded)
+    write_y<true, false>(d, x, g, r, y, y_rounded);
+  else if (y)
+    write_y<true, true>(d, x, g, r, y, y_rounded);
+  else
+    write_y<false, true>(d, x, g, r, y, y_rounded);
   return r;
 }
 

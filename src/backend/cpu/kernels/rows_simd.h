@@ -17,6 +17,35 @@ NURI_INLINE void store_some(float* p, F v, int64_t count) {
     store_partial(p, v, static_cast<int>(count));
 }
 
+typedef uint16_t H __attribute__((vector_size(kWidth * 2)));
+typedef uint16_t HUnaligned __attribute__((vector_size(kWidth * 2), aligned(2), may_alias));
+
+/// BF16 of the first `count` lanes.
+NURI_INLINE void store_bf16(uint16_t* p, F v, int64_t count) {
+#if defined(__AVX512BF16__)
+  // The instruction rounds as rule 4 says, apart from the payload of a NaN.
+  const __m512 x = reinterpret_cast<__m512>(v);
+  const __m256i rounded = (__m256i)_mm512_cvtneps_pbh(x);
+  const H half = (H)_mm256_mask_blend_epi16(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), rounded, _mm256_set1_epi16(0x7FC0));
+#else
+  const H half = __builtin_convertvector(round_bf16_bits(v) >> 16, H);
+#endif
+  if (count == kWidth)
+    *reinterpret_cast<HUnaligned*>(p) = half;
+  else
+    for (int64_t i = 0; i < count; ++i) p[i] = half[i];
+}
+
+/// Where a result goes: FP32, or BF16.
+struct ToFloats {
+  float* to;
+  [[gnu::always_inline]] void operator()(int64_t i, F v, int64_t count) const { store_some(to + i, v, count); }
+};
+struct ToBf16 {
+  uint16_t* to;
+  [[gnu::always_inline]] void operator()(int64_t i, F v, int64_t count) const { store_bf16(to + i, v, count); }
+};
+
 /// body(i, count) for i = 0, kWidth, ...; count is kWidth but for the last.
 template <class Body>
 NURI_INLINE void for_vectors(int64_t n, Body body) {

@@ -37,16 +37,31 @@ float log_sum_exp(int64_t vocab, const float* logits, float inv_temperature) {
   return m + log(set1(l))[0];
 }
 
-void cross_entropy_grad(int64_t vocab, float* logits, float lse, int64_t target, float weight) {
+/// kRounded: the BF16 of element i lies where the float i / 2 was, which has been read by then.
+template <bool kRounded>
+NURI_INLINE void gradient_of_row(int64_t vocab, float* logits, float lse, int64_t target, float weight) {
+  uint16_t* const rounded = reinterpret_cast<uint16_t*>(logits);
+  const auto put = [=](int64_t i, F v, int64_t count) {
+    if (kRounded)
+      store_bf16(rounded + i, v, count);
+    else
+      store_some(logits + i, v, count);
+  };
   if (weight == 0) {
-    for_vectors(vocab, [=](int64_t i, int64_t count) { store_some(logits + i, F{}, count); });
+    for_vectors(vocab, [=](int64_t i, int64_t count) { put(i, F{}, count); });
     return;
   }
   const float of_target = (exp(set1(logits[target] - lse))[0] - 1.0f) * weight;
-  for_vectors(vocab, [=](int64_t i, int64_t count) {
-    store_some(logits + i, exp(load_some(logits + i, count) - lse) * weight, count);
-  });
-  logits[target] = of_target;
+  for_vectors(vocab,
+              [=](int64_t i, int64_t count) { put(i, exp(load_some(logits + i, count) - lse) * weight, count); });
+  put(target, set1(of_target), 1);
+}
+
+void cross_entropy_grad(int64_t vocab, float* logits, float lse, int64_t target, float weight, bool rounded) {
+  if (rounded)
+    gradient_of_row<true>(vocab, logits, lse, target, weight);
+  else
+    gradient_of_row<false>(vocab, logits, lse, target, weight);
 }
 
 }  // namespace
