@@ -70,8 +70,8 @@ void Tape::add_grad(uint64_t id, Tensor dx) {
   }
 }
 
-Tensor Tape::own_grad(const Tensor& x) {
-  auto found = grads_.find(x.id());
+Tensor Tape::own_grad(uint64_t id) {
+  auto found = grads_.find(id);
   if (found == grads_.end()) return {};
   if (!found->second.unshared()) found->second = found->second.clone();
   return found->second;
@@ -90,10 +90,22 @@ void Tape::backward() {
     for (const auto& [id, grad] : grads_) t_watcher(("gradient of " + std::string(node.op)).c_str(), node.module, grad);
   }
   grads_.clear();
+  again_.clear();
+}
+
+std::shared_ptr<detail::Again> Tape::again(const Tensor& x) const {
+  auto found = again_.find({x.id(), x.dtype()});
+  return found == again_.end() ? nullptr : found->second;
+}
+
+void Tape::remember(const Tensor& x, std::shared_ptr<detail::Again> again) {
+  again_[{x.id(), x.dtype()}] = std::move(again);
 }
 
 TapeScope::TapeScope(Tape& tape) : previous_(t_tape) { t_tape = &tape; }
 TapeScope::~TapeScope() { t_tape = previous_; }
+NoTapeScope::NoTapeScope() : previous_(t_tape) { t_tape = nullptr; }
+NoTapeScope::~NoTapeScope() { t_tape = previous_; }
 
 void observe(const char* op, const Tensor& y) {
   if (t_watcher) t_watcher(op, module_path(), y);

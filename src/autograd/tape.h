@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/profile.h"
@@ -14,9 +16,26 @@
 
 namespace nuri {
 
+namespace detail {
+struct Again;
+}
+
+/// What a backward makes again instead of keeping it; never visible in the bits.
+enum class Recompute : uint8_t {
+  none,
+  selective,  ///< norms, SwiGLU and the up-projections of MLA: little work for a third of the activations
+  blocks,     ///< whole layers: of each only its input is kept, and its forward runs twice
+};
+
 class Tape {
  public:
   using Backward = std::function<void(Tape&)>;
+  explicit Tape(Recompute recompute = Recompute::none) : recompute_(recompute) {}
+
+  Recompute recompute() const { return recompute_; }
+  /// How to make x again; null where it has to be kept. See autograd/kept.h.
+  std::shared_ptr<detail::Again> again(const Tensor& x) const;
+  void remember(const Tensor& x, std::shared_ptr<detail::Again> again);
 
   /// Records the backward of an op that just ran. It is called once, in reverse order, and freed with all it captured.
   void record(const char* op, Backward backward);
@@ -32,7 +51,7 @@ class Tape {
   void add_grad(uint64_t id, Tensor dx);
   /// The gradient of x for a kernel that adds to it in place (a copy where others hold it); undefined when there is
   /// none yet.
-  Tensor own_grad(const Tensor& x);
+  Tensor own_grad(uint64_t id);
 
   /// Runs all backwards in reverse. Seed the gradients of the outputs first (a loss op does it itself).
   void backward();
@@ -49,6 +68,8 @@ class Tape {
     Backward backward;
   };
   std::vector<Node> nodes_;
+  Recompute recompute_;
+  std::map<std::pair<uint64_t, DType>, std::shared_ptr<detail::Again>> again_;  // a value and its rounding share an id
   std::unordered_map<uint64_t, Tensor> grads_;  // looked up by id; only a watcher sees all, in no order
 };
 
@@ -59,6 +80,18 @@ class TapeScope {
   ~TapeScope();
   TapeScope(const TapeScope&) = delete;
   TapeScope& operator=(const TapeScope&) = delete;
+
+ private:
+  Tape* previous_;
+};
+
+/// No tape is current while alive.
+class NoTapeScope {
+ public:
+  NoTapeScope();
+  ~NoTapeScope();
+  NoTapeScope(const NoTapeScope&) = delete;
+  NoTapeScope& operator=(const NoTapeScope&) = delete;
 
  private:
   Tape* previous_;

@@ -103,6 +103,8 @@ void run_step(const Options& o, OrderedJson& j) {
   j["preset"] = o.bench.preset;
   j["precision"] = o.bench.precision;
   j["mtp"] = o.bench.with_mtp;
+  j["recompute"] = o.bench.recompute;
+  j["activations_bytes"] = s.activations;
   j["rows"] = s.rows;
   j["length"] = s.length;
   j["step_ms"] = 1e3 * s.seconds;
@@ -111,9 +113,11 @@ void run_step(const Options& o, OrderedJson& j) {
   j["mfu"] = mfu;
   j["peak_gflops"] = peak;
   if (!o.json)
-    fmt::print("{} {} x {}, {}, MTP {}: {:.1f} ms a step, {:.0f} tokens/s, {:.1f} % of {:.1f} GFLOP/s\n",
-               o.bench.preset, s.rows, s.length, o.bench.precision, o.bench.with_mtp ? "on" : "off", 1e3 * s.seconds,
-               s.tokens_per_s, 100 * mfu, peak);
+    fmt::print(
+        "{} {} x {}, {}, MTP {}: {:.1f} ms a step, {:.0f} tokens/s, {:.1f} % of {:.1f} GFLOP/s, {:.1f} MB of "
+        "activations\n",
+        o.bench.preset, s.rows, s.length, o.bench.precision, o.bench.with_mtp ? "on" : "off", 1e3 * s.seconds,
+        s.tokens_per_s, 100 * mfu, peak, static_cast<double>(s.activations) / 1e6);
   j["breakdown"] = breakdown_json(breakdown_of(s.recording));
   if (o.json) return;
   if (o.table)
@@ -176,6 +180,8 @@ Action add_bench(Arguments args) {
   args.option("--precision", o->bench.precision, "bf16 (default) or f32").one_of({"bf16", "f32"});
   args.option("--rows", o->bench.rows, "rows of a step (default: nano 8, micro 4, small 4)");
   args.option("--length", o->bench.length, "tokens of a row (default: nano 256, micro 512, small 1024)");
+  args.option("--recompute", o->bench.recompute, "in the backward of a step: none (default), selective or blocks")
+      .one_of({"none", "selective", "blocks"});
   args.option("--seconds", o->bench.seconds, "per measurement (default 0.3; a step takes at least 5)");
   args.flag("--no-mtp", o->no_mtp, "leave the MTP module out of the step");
   args.option("--text", o->text, "text for `bench text`: PATH or PATH::key=value (may be repeated)").one_value_each();

@@ -24,6 +24,7 @@ struct BenchOptions {
   bool with_mtp = true;
   std::string precision = "bf16";
   int64_t rows = 0, length = 0;  ///< of a training step; 0: the preset's figures
+  std::string recompute = "none";
 };
 
 /// Median; the middle one's upper neighbour of an even number.
@@ -35,6 +36,7 @@ std::vector<BenchRow> bench_ops(const BenchOptions& options);
 /// One training step: tokens and operations per second.
 struct StepBench {
   double seconds = 0, tokens_per_s = 0, flops = 0;
+  int64_t activations = 0;  ///< bytes at most
   int64_t rows = 0, length = 0;
   profile::Recording recording;  ///< of some further steps
 };

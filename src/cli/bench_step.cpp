@@ -37,7 +37,11 @@ StepBench bench_step(const BenchOptions& o) {
   DeepseekV3 model(config, {.dtype = dtype_of(o), .trainable = true, .with_mtp = o.with_mtp});
   model.initialise(1);
   AdamW optimizer(model.parameters(), {});
-  const StepOptions options{.length = out.length, .micro_rows = o.preset == "small" ? 1 : out.rows};
+  const StepOptions options{.length = out.length,
+                            .micro_rows = o.preset == "small" ? 1 : out.rows,
+                            .recompute = o.recompute == "selective" ? Recompute::selective
+                                         : o.recompute == "blocks"  ? Recompute::blocks
+                                                                    : Recompute::none};
   TrainStep step(model, optimizer, options);
   const std::vector<int32_t> documents(static_cast<size_t>(out.rows * (out.length + 1)), 0);
   int64_t n = 0;
@@ -51,6 +55,7 @@ StepBench bench_step(const BenchOptions& o) {
   profile::start(thread_count(), 0, 0, [&](profile::Recording recording) { out.recording = std::move(recording); });
   for (int i = 0; i < kRecordedSteps; ++i) one_step();
   profile::stop();
+  out.activations = memory_use()[static_cast<size_t>(Owner::activations)].peak;
   out.tokens_per_s = static_cast<double>(out.rows * out.length) / out.seconds;
   DeepseekV3Config counted = config;
   if (!o.with_mtp) counted.n_mtp_layers = 0;

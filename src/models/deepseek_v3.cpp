@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "autograd/kept.h"
 #include "autograd/tape.h"
 #include "base/philox.h"
 #include "base/threads.h"
@@ -117,11 +118,26 @@ ForwardContext DeepseekV3::context(const RaggedBatch& batch) {
   return c;
 }
 
+namespace {
+
+/// A layer, whose forward runs twice where the tape recomputes blocks; what it saw is counted the first time.
+Tensor run_block(Block& block, const Tensor& x, const ForwardContext& context) {
+  const auto batch = std::make_shared<const RaggedBatch>(*context.batch);
+  return recomputed_block("block", [&block, x, context, batch](bool again) {
+    ForwardContext c = context;
+    c.batch = batch.get();  // the caller's is gone by the backward
+    if (again) c.stats = nullptr;
+    return block.forward(x, c);
+  });
+}
+
+}  // namespace
+
 Tensor DeepseekV3::forward_blocks(const RaggedBatch& batch, const ForwardContext& context, ForwardTrace* trace) {
   Tensor h = in_module("model.embed_tokens", [&] { return embedding(batch.tokens, embedding_, 0); });
   if (trace) trace->states.push_back(h);
   for (auto& block : blocks_) {
-    h = block->forward(h, context);
+    h = run_block(*block, h, context);
     if (trace) trace->states.push_back(h);
   }
   return in_module("model.norm", [&] { return rmsnorm(h, norm_, static_cast<float>(config_.rms_norm_eps)); });
@@ -147,7 +163,7 @@ Tensor DeepseekV3::mtp_hidden(const Tensor& hidden, const RaggedBatch& shifted, 
   const Tensor e = rmsnorm(embedding(shifted.tokens, embedding_, 1), mtp_->embed_norm, eps);
   const Tensor h = rmsnorm(take_rows(hidden, index), mtp_->hidden_norm, eps);
   Tensor x = linear(concat_columns(e, h), mtp_->project, c.precision);
-  x = mtp_->block->forward(x, c);
+  x = run_block(*mtp_->block, x, c);
   if (trace) trace->states.push_back(x);
   return rmsnorm(x, mtp_->head_norm, eps);
 }

@@ -64,14 +64,14 @@ Tensor Mla::forward(const Tensor& x, const ForwardContext& context, int64_t laye
   const std::vector<Tensor> parts = split_columns(down, {q_width, c.kv_lora_rank, c.qk_rope_head_dim});
   Tensor q = parts[0];
   if (c.q_lora_rank > 0)
-    q = linear(rmsnorm_for_product(q, q_norm_, kLatentNormEps, context.precision), q_up_, context.precision);
+    q = linear(rmsnorm_for_product(q, q_norm_, kLatentNormEps, context.precision), q_up_, context.precision, 0, true);
   // Absorbed, the latent itself is key and value; expanded, it only feeds the product that makes them.
   const Tensor normed = context.form == MlaForm::absorbed
                             ? rmsnorm(parts[1], kv_norm_, kLatentNormEps)
                             : rmsnorm_for_product(parts[1], kv_norm_, kLatentNormEps, context.precision);
   const auto& positions = context.batch->positions;
   q = rope(q, positions, *context.rope, c.n_heads, c.qk_head_dim(), c.qk_nope_head_dim, c.qk_rope_head_dim,
-           c.rope.interleaved);
+           c.rope.interleaved, c.q_lora_rank > 0);  // in place: nothing else reads the up-projection
   const Tensor k_rope =
       rope(parts[2], positions, *context.rope, 1, c.qk_rope_head_dim, 0, c.qk_rope_head_dim, c.rope.interleaved);
 
@@ -94,7 +94,7 @@ Tensor Mla::attend_batch(const Tensor& q, const Tensor& c, const Tensor& k_rope,
   if (context.form == MlaForm::absorbed)
     return attention_absorbed(q, c, k_rope, sequences, config_.n_heads, context.softmax_scale, context.precision,
                               largest);
-  const Tensor kv = linear(c, kv_up_, context.precision);
+  const Tensor kv = linear(c, kv_up_, context.precision, 0, true);
   return attention_expanded(q, kv, k_rope, sequences, config_.n_heads, config_.qk_nope_head_dim, config_.v_head_dim,
                             context.softmax_scale, context.precision, largest);
 }

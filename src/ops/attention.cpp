@@ -1,9 +1,11 @@
 #include "ops/attention.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <utility>
 
+#include "autograd/kept.h"
 #include "autograd/tape.h"
 #include "ops/attention_reference.h"
 
@@ -62,10 +64,14 @@ float largest(const Tensor& row_max) {
   return largest;
 }
 
-/// The tensors of one attention, in either form of MLA.
+/// The tensors of one attention.
+struct Inputs {
+  Tensor q, kv, k_rope;
+};
+
+/// One attention, in either form of MLA.
 struct Form {
   const char* op;
-  Tensor q, kv, k_rope;
   std::vector<int64_t> offsets;
   int64_t n_heads, d_k, d_v, d_shared;
   int64_t kv_head;  ///< elements from one head to the next in kv; 0: one key, which is also the value
@@ -75,7 +81,8 @@ struct Form {
   bool absorbed() const { return kv_head == 0; }
   int64_t value_at() const { return absorbed() ? 0 : d_k; }
 
-  void fill(Call& call, const Tensor& out, const Tensor& lse) const {
+  void fill(Call& call, const Inputs& in, const Tensor& out, const Tensor& lse) const {
+    const auto& [q, kv, k_rope] = in;
     call.args = {.precision = precision,
                  .n_heads = n_heads,
                  .d_k = d_k,
@@ -101,13 +108,14 @@ struct Form {
                        {.k = k, .k_shared = d_shared ? k_rope.data<float>() : nullptr, .v = from(k, value_at())});
   }
 
-  void backward(Tape& tape, const Tensor& out, const Tensor& lse) const {
+  void backward(Tape& tape, const Inputs& in, const std::array<uint64_t, 3>& ids, const Tensor& out,
+                const Tensor& lse) const {
     const Tensor dout = tape.take_grad(out);
     if (!dout.defined()) return;
-    Tensor dq = Tensor::empty(q.shape()), dkv = Tensor::empty(kv.shape()), dk_rope;
-    if (d_shared) dk_rope = Tensor::empty(k_rope.shape());
+    Tensor dq = Tensor::empty(in.q.shape()), dkv = Tensor::empty(in.kv.shape()), dk_rope;
+    if (d_shared) dk_rope = Tensor::empty(in.k_rope.shape());
     Call call;
-    fill(call, out, lse);
+    fill(call, in, out, lse);
     float* dk = dkv.data<float>();
     run_counted(kernels().attention_grad, reference::attention_grad,
                 AttentionGradArgs{.forward = call.args,
@@ -117,31 +125,33 @@ struct Form {
                                   .dk = dk,
                                   .dk_shared = d_shared ? dk_rope.data<float>() : nullptr,
                                   .dv = absorbed() ? nullptr : from(dk, value_at())});
-    tape.add_grad(q, dq);
-    tape.add_grad(kv, dkv);
-    if (d_shared) tape.add_grad(k_rope, dk_rope);
+    tape.add_grad(ids[0], dq);
+    tape.add_grad(ids[1], dkv);
+    if (d_shared) tape.add_grad(ids[2], dk_rope);
   }
 };
 
-Tensor attend(Form form, float* max_score) {
-  const int64_t n_tokens = form.q.dim(0);
+Tensor attend(const Form& form, const Inputs& in, float* max_score) {
+  const int64_t n_tokens = in.q.dim(0);
   check_offsets(form.offsets, n_tokens);
-  form.q.expect({n_tokens, form.n_heads * (form.d_k + form.d_shared)},
-                "attention q [tokens, n_heads * (d_k + d_rope)]");
-  NURI_ASSERT(form.q.contiguous() && form.kv.contiguous() && (!form.d_shared || form.k_rope.contiguous()));
+  in.q.expect({n_tokens, form.n_heads * (form.d_k + form.d_shared)}, "attention q [tokens, n_heads * (d_k + d_rope)]");
+  NURI_ASSERT(in.q.contiguous() && in.kv.contiguous() && (!form.d_shared || in.k_rope.contiguous()));
   const Tensor out = Tensor::empty({n_tokens, form.n_heads * form.d_v});
   const Tensor lse = Tensor::empty({n_tokens, form.n_heads});
   Tensor row_max;
   if (max_score) row_max = Tensor::empty({n_tokens, form.n_heads}, DType::f32, Owner::scratch);
   Call call;
-  form.fill(call, out, lse);
+  form.fill(call, in, out, lse);
   if (max_score) call.args.row_max = row_max.data<float>();
   attention_paged(call.args);
   if (max_score) *max_score = largest(row_max);
-  const char* op = form.op;
-  if (Tape* tape = Tape::current())
-    tape->record(op, [form = std::move(form), out, lse](Tape& t) { form.backward(t, out, lse); });
-  observe(op, out);
+  if (Tape* tape = Tape::current()) {
+    const std::array<uint64_t, 3> ids = {in.q.id(), in.kv.id(), form.d_shared ? in.k_rope.id() : 0};
+    tape->record(form.op, [form, q = Kept(in.q), kv = Kept(in.kv), k_rope = in.k_rope, ids, out, lse](Tape& t) {
+      form.backward(t, {q.get(), kv.get(), k_rope}, ids, out, lse);
+    });
+  }
+  observe(form.op, out);
   return out;
 }
 
@@ -153,9 +163,6 @@ Tensor attention_expanded(const Tensor& q, const Tensor& kv, const Tensor& k_rop
   kv.expect({q.dim(0), n_heads * (d_nope + d_v)}, "attention kv [tokens, n_heads * (d_nope + d_v)]");
   if (k_rope.defined()) k_rope.expect({q.dim(0), -1}, "attention k_rope [tokens, d_rope]");
   return attend({.op = "attention",
-                 .q = q,
-                 .kv = kv,
-                 .k_rope = k_rope,
                  .offsets = offsets,
                  .n_heads = n_heads,
                  .d_k = d_nope,
@@ -164,7 +171,7 @@ Tensor attention_expanded(const Tensor& q, const Tensor& kv, const Tensor& k_rop
                  .kv_head = d_nope + d_v,
                  .scale = scale,
                  .precision = precision},
-                max_score);
+                {q, kv, k_rope}, max_score);
 }
 
 Tensor attention_absorbed(const Tensor& q, const Tensor& c, const Tensor& k_rope, const std::vector<int64_t>& offsets,
@@ -172,9 +179,6 @@ Tensor attention_absorbed(const Tensor& q, const Tensor& c, const Tensor& k_rope
   c.expect({q.dim(0), -1}, "attention c [tokens, rank]");
   if (k_rope.defined()) k_rope.expect({q.dim(0), -1}, "attention k_rope [tokens, d_rope]");
   return attend({.op = "attention_absorbed",
-                 .q = q,
-                 .kv = c,
-                 .k_rope = k_rope,
                  .offsets = offsets,
                  .n_heads = n_heads,
                  .d_k = c.dim(1),
@@ -183,7 +187,7 @@ Tensor attention_absorbed(const Tensor& q, const Tensor& c, const Tensor& k_rope
                  .kv_head = 0,
                  .scale = scale,
                  .precision = precision},
-                max_score);
+                {q, c, k_rope}, max_score);
 }
 
 void attention_paged(const AttentionArgs& args) {

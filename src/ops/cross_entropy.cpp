@@ -62,6 +62,8 @@ void log_sum_exp(const LogSumExpArgs& args) { run(kernels().log_sum_exp, referen
 namespace {
 
 constexpr int64_t kLogitBytes = int64_t{16} << 20;  // of a chunk: small enough for the caches that cores share
+// But at least so many rows: the gradient of the head, [vocab, d], comes from memory and goes back once for each chunk.
+constexpr int64_t kLeastRows = 512;
 
 Operand operand(const Tensor& t, bool transposed = false, const int32_t* rows = nullptr) {
   return {t.raw(), t.dtype(), t.row_stride(), transposed, rows};
@@ -160,7 +162,7 @@ CrossEntropyResult cross_entropy(const Tensor& x, Weight& head, int use, const s
   const Targets chosen = choose(targets, weights, vocab);
   const int64_t n_chosen = static_cast<int64_t>(chosen.token.size());
   const int64_t capacity =
-      std::clamp<int64_t>(kLogitBytes / (vocab * 4) / 16 * 16, 16, std::max<int64_t>(n_chosen, 16));
+      std::min(std::max(kLogitBytes / (vocab * 4) / 16 * 16, kLeastRows), std::max<int64_t>(n_chosen, 16));
 
   Tape* tape = Tape::current();
   const bool all = n_chosen == n_tokens;

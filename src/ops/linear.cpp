@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "autograd/kept.h"
 #include "autograd/tape.h"
 #include "base/threads.h"
 #include "ops/product.h"
@@ -15,7 +16,9 @@ Operand operand(const Tensor& t, bool transposed = false, const int32_t* rows = 
 
 }  // namespace
 
-Tensor linear(const Tensor& x, Weight& w, Precision precision, int use) {
+namespace {
+
+Tensor forward(const Tensor& x, Weight& w, Precision precision) {
   x.expect({-1, w.in()}, "linear x [n_tokens, in]");
   const int64_t n_tokens = x.dim(0);
   Tensor y = Tensor::empty({n_tokens, w.out()});
@@ -23,10 +26,20 @@ Tensor linear(const Tensor& x, Weight& w, Precision precision, int use) {
   forward.packed = &w.packed_forward(precision);
   forward.c = y.data<float>(), forward.c_stride = w.out();
   products({&forward, 1});
+  return y;
+}
+
+}  // namespace
+
+Tensor linear(const Tensor& x, Weight& w, Precision precision, int use, bool again) {
+  const int64_t n_tokens = x.dim(0);
+  const Tensor y = forward(x, w, precision);
   if (Tape* tape = Tape::current()) {
-    tape->record("linear", [x, y = y.id(), &w, precision, use, n_tokens](Tape& t) {
+    if (again) can_make_again(y, [x = Kept(x), &w, precision] { return forward(x.get(), w, precision); });
+    tape->record("linear", [kept = Kept(x), id = x.id(), y = y.id(), &w, precision, use, n_tokens](Tape& t) {
       const Tensor dy = t.take_grad(y);
       if (!dy.defined()) return;
+      const Tensor x = kept.get();
       std::vector<ProductArgs> items;
       Tensor dx = Tensor::empty({n_tokens, w.in()});
       ProductArgs to_x{precision, n_tokens, w.in(), w.out(), operand(dy)};
@@ -41,63 +54,79 @@ Tensor linear(const Tensor& x, Weight& w, Precision precision, int use) {
         items.push_back(to_w);
       }
       products(items);
-      t.add_grad(x, dx);
+      t.add_grad(id, dx);
     });
   }
   observe("linear", y);
   return y;
 }
 
+namespace {
+
+/// What a grouped product needs to go backwards.
+struct Grouped {
+  std::vector<Weight*> experts;
+  Dispatch dispatch;
+  bool gather;
+  Precision precision;
+  int64_t n_tokens;
+
+  int64_t in() const { return experts[0]->in(); }
+  int64_t out() const { return experts[0]->out(); }
+  int64_t n_slots() const { return static_cast<int64_t>(dispatch.token_of_slot.size()); }
+  /// Rows of slots [begin, ...): gathered from x, or x's own.
+  Operand slots_of(const Tensor& x, int64_t begin, bool transposed) const {
+    if (gather) return operand(x, transposed, dispatch.token_of_slot.data() + begin);
+    return operand(x.rows(begin, x.dim(0)), transposed);
+  }
+
+  void backward(Tape& tape, uint64_t x_id, const Tensor& x, const Tensor& dy) const {
+    Tensor dxs = Tensor::empty({n_slots(), in()});
+    Weight::pack_all(experts, precision, false);
+    std::vector<ProductArgs> work;
+    for (size_t e = 0; e < experts.size(); ++e) {
+      const int64_t begin = dispatch.offsets[e], count = dispatch.offsets[e + 1] - begin;
+      if (count == 0) continue;
+      const Tensor dy_e = dy.rows(begin, begin + count);
+      ProductArgs to_x{precision, count, in(), out(), operand(dy_e)};
+      to_x.packed = &experts[e]->packed_backward(precision);
+      to_x.c = dxs.rows(begin, begin + count).data<float>(), to_x.c_stride = in();
+      work.push_back(to_x);
+      if (!experts[e]->trainable()) continue;
+      ProductArgs to_w{precision, out(), in(), count, operand(dy_e, true)};
+      to_w.b = slots_of(x, begin, false);
+      to_w.c = experts[e]->grads[0].data<float>(), to_w.c_stride = in();
+      to_w.accumulate = experts[e]->continue_chain(0);
+      work.push_back(to_w);
+    }
+    products(work);
+    tape.add_grad(x_id, gather ? gather_grad(dxs, dispatch, n_tokens ? n_slots() / n_tokens : 1) : dxs);
+  }
+};
+
+}  // namespace
+
 Tensor grouped_linear(const Tensor& x, std::span<Weight* const> experts, const Dispatch& dispatch, bool gather,
                       Precision precision) {
-  const int64_t in = experts[0]->in(), out = experts[0]->out();
-  const int64_t n_slots = static_cast<int64_t>(dispatch.token_of_slot.size());
-  x.expect({gather ? -1 : n_slots, in}, "grouped_linear x [n_tokens or n_slots, in]");
-  Tensor y = Tensor::empty({n_slots, out});
+  const Grouped g{{experts.begin(), experts.end()}, dispatch, gather, precision, x.dim(0)};
+  x.expect({gather ? -1 : g.n_slots(), g.in()}, "grouped_linear x [n_tokens or n_slots, in]");
+  Tensor y = Tensor::empty({g.n_slots(), g.out()});
   Weight::pack_all(experts, precision, true);
-  // Rows of slots [begin, end): gathered from x, or x's own.
-  auto slots_of = [gather](const Tensor& source, const Dispatch& d, int64_t begin, bool transposed) {
-    if (gather) return operand(source, transposed, d.token_of_slot.data() + begin);
-    return operand(source.rows(begin, source.dim(0)), transposed);
-  };
   std::vector<ProductArgs> items;
   for (size_t e = 0; e < experts.size(); ++e) {
     const int64_t begin = dispatch.offsets[e], count = dispatch.offsets[e + 1] - begin;
     if (count == 0) continue;
-    ProductArgs item{precision, count, out, in, slots_of(x, dispatch, begin, false)};
+    ProductArgs item{precision, count, g.out(), g.in(), g.slots_of(x, begin, false)};
     item.packed = &experts[e]->packed_forward(precision);
-    item.c = y.rows(begin, begin + count).data<float>(), item.c_stride = out;
+    item.c = y.rows(begin, begin + count).data<float>(), item.c_stride = g.out();
     items.push_back(item);
   }
   products(items);
   if (Tape* tape = Tape::current()) {
-    std::vector<Weight*> weights(experts.begin(), experts.end());
-    tape->record("grouped_linear",
-                 [x, y = y.id(), weights, dispatch, gather, precision, in, out, n_slots, slots_of](Tape& t) {
-                   const Tensor dy = t.take_grad(y);
-                   if (!dy.defined()) return;
-                   Tensor dxs = Tensor::empty({n_slots, in});
-                   Weight::pack_all(weights, precision, false);
-                   std::vector<ProductArgs> work;
-                   for (size_t e = 0; e < weights.size(); ++e) {
-                     const int64_t begin = dispatch.offsets[e], count = dispatch.offsets[e + 1] - begin;
-                     if (count == 0) continue;
-                     const Tensor dy_e = dy.rows(begin, begin + count);
-                     ProductArgs to_x{precision, count, in, out, operand(dy_e)};
-                     to_x.packed = &weights[e]->packed_backward(precision);
-                     to_x.c = dxs.rows(begin, begin + count).data<float>(), to_x.c_stride = in;
-                     work.push_back(to_x);
-                     if (!weights[e]->trainable()) continue;
-                     ProductArgs to_w{precision, out, in, count, operand(dy_e, true)};
-                     to_w.b = slots_of(x, dispatch, begin, false);
-                     to_w.c = weights[e]->grads[0].data<float>(), to_w.c_stride = in,
-                     to_w.accumulate = weights[e]->continue_chain(0);
-                     work.push_back(to_w);
-                   }
-                   products(work);
-                   const int64_t n_active = x.dim(0) ? n_slots / x.dim(0) : 1;
-                   t.add_grad(x, gather ? gather_grad(dxs, dispatch, n_active) : dxs);
-                 });
+    tape->record("grouped_linear", [g, x = Kept(x), id = x.id(), y = y.id()](Tape& t) {
+      const Tensor dy = t.take_grad(y);
+      if (dy.defined()) g.backward(t, id, x.get(), dy);
+    });
   }
   observe("grouped_linear", y);
   return y;

@@ -12,8 +12,9 @@
 
 namespace nuri {
 
-/// x may be a column slice. The gradient of W goes into W.grads[use].
-Tensor linear(const Tensor& x, Weight& w, Precision precision, int use = 0);
+/// x may be a column slice. The gradient of W goes into W.grads[use]. again: y may be made again instead of being kept,
+/// where the tape recomputes.
+Tensor linear(const Tensor& x, Weight& w, Precision precision, int use = 0, bool again = false);
 
 /// Expert e multiplies its own rows: y [n_slots, out], sorted by expert as in `dispatch`.
 /// gather: x is [n_tokens, in] and slot s reads row token_of_slot[s]; else x is [n_slots, in].

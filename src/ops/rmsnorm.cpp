@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "autograd/kept.h"
 #include "autograd/tape.h"
 #include "base/x1.h"
 #include "ops/element.h"
@@ -74,11 +75,12 @@ void rmsnorm_grad(const RmsNormGradArgs& a) {
 
 namespace {
 
-void backward(Tape& tape, const Tensor& x, Weight& g, const Tensor& r, uint64_t y) {
+void backward(Tape& tape, uint64_t id, const Kept& kept, Weight& g, const Tensor& r, uint64_t y) {
   const Tensor dy = tape.take_grad(y);
   if (!dy.defined()) return;
+  const Tensor x = kept.get();
   // Where x has a gradient already (the residual stream always has), the kernel adds to it: one pass less.
-  Tensor dx = tape.own_grad(x);
+  Tensor dx = tape.own_grad(id);
   const bool accumulate = dx.defined();
   if (!accumulate) dx = Tensor::empty(x.shape());
   run(kernels().rmsnorm_grad, reference::rmsnorm_grad,
@@ -95,7 +97,7 @@ void backward(Tape& tape, const Tensor& x, Weight& g, const Tensor& r, uint64_t 
                       .dx_stride = dx.row_stride(),
                       .dx_accumulate = accumulate,
                       .dg = g.trainable() ? g.chain(0).data<float>() : nullptr});
-  if (!accumulate) tape.add_grad(x, dx);
+  if (!accumulate) tape.add_grad(id, dx);
 }
 
 }  // namespace
@@ -125,7 +127,16 @@ Normed forward(const Tensor& x, Weight& g, float eps, bool exact, bool rounded) 
                   .y_stride = x.dim(1),
                   .r = tape ? r.data<float>() : nullptr,
                   .y_rounded = rounded ? out.rounded.data<Bf16>() : nullptr});
-  if (tape) tape->record("rmsnorm", [x, &g, r, id = y.id()](Tape& t) { backward(t, x, g, r, id); });
+  if (tape) {
+    const Kept kept(x);
+    tape->record("rmsnorm", [id = x.id(), kept, &g, r, y = y.id()](Tape& t) { backward(t, id, kept, g, r, y); });
+    if (tape->recompute() == Recompute::selective) {
+      if (exact) can_make_again(out.exact, [x = Kept(x), &g, eps] { return rmsnorm(x.get(), g, eps); });
+      if (rounded)
+        can_make_again(out.rounded,
+                       [x = Kept(x), &g, eps] { return rmsnorm_for_product(x.get(), g, eps, Precision::bf16); });
+    }
+  }
   observe("rmsnorm", y);
   return out;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "autograd/kept.h"
 #include "autograd/tape.h"
 #include "base/threads.h"
 #include "base/x1.h"
@@ -132,6 +133,13 @@ Tensor rope(const Tensor& x, const std::vector<int32_t>& positions, const RopeTa
       rotate(dy, true);
       t.add_grad(x, dy);
     });
+    // In place, what is kept of y is made again as x was, and turned.
+    if (in_place && tape->again(x))
+      can_make_again(y, [x = Kept(x), rotate] {
+        const Tensor again = x.get();
+        rotate(again, false);
+        return again;
+      });
   }
   observe("rope", y);
   return y;

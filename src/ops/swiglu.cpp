@@ -1,5 +1,6 @@
 #include "ops/swiglu.h"
 
+#include "autograd/kept.h"
 #include "autograd/tape.h"
 #include "base/x1.h"
 
@@ -76,6 +77,7 @@ Tensor swiglu(const Tensor& gu, Precision precision) {
                          rounded ? dgu.data<Bf16>() : nullptr});
       t.add_grad(gu, dgu);
     });
+    can_make_again(h, [gu, precision] { return swiglu(gu, precision); });
   }
   observe("swiglu", h);
   return h;

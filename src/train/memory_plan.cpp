@@ -68,6 +68,7 @@ Resident program_resident() {
 
 MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe, const Resident& program) {
   MemoryPlan plan;
+  plan.recompute = recipe.recompute_kind();
   plan.mapped = program.file;
   plan.program = program.anonymous + batch_bytes(recipe) + kBufferBytes;
   plan.stacks = thread_count() * kStackBytes;
@@ -92,6 +93,10 @@ std::string plan_text(const MemoryPlan& plan) {
   line("program", plan.program);
   line("in all (peak)", plan.total);
   line("mapped files besides", plan.mapped);
+  if (plan.recompute == Recompute::selective)
+    out += "  norms, SwiGLU and MLA's up-projections are made again in the backward (recompute = selective)\n";
+  if (plan.recompute == Recompute::blocks)
+    out += "  each layer's forward runs again in the backward: about a third more work (recompute = blocks)\n";
   return out;
 }
 
@@ -123,22 +128,40 @@ std::string bytes_text(int64_t bytes) {
   return fmt::format("{} B", bytes);
 }
 
+namespace {
+
+/// The plan with the least recomputation that fits, or with the most.
+MemoryPlan plan_that_fits(int64_t limit, const DeepseekV3Config& config, Recipe recipe, const Resident& program) {
+  if (recipe.recompute != "auto") return plan_memory(config, recipe, program);
+  MemoryPlan plan;
+  for (const char* kind : {"none", "selective", "blocks"}) {
+    recipe.recompute = kind;
+    plan = plan_memory(config, recipe, program);
+    if (plan.total <= limit) break;
+  }
+  return plan;
+}
+
+}  // namespace
+
 MemoryPlan require_memory(int64_t limit, const DeepseekV3Config& config, const Recipe& recipe,
                           const Resident& program) {
-  // Fewer rows of one forward need less memory and change no bit: where the recipe's do not fit, the most that do are
-  // looked for.
+  // Recomputation and fewer rows of one forward need less memory and change no bit: where the recipe's do not fit, the
+  // most rows that do are looked for.
   int64_t needed = 0;
   std::string table;
-  Recipe tried = recipe;
   for (int64_t rows = recipe.rows_of_a_forward(); rows >= 1; rows /= 2) {
     const bool as_asked = rows == recipe.rows_of_a_forward();
+    Recipe tried = recipe;
     if (!as_asked) tried.micro_rows = rows;
-    const int64_t least = least_bytes(config, tried);
+    Recipe least_recipe = tried;
+    if (tried.recompute == "auto") least_recipe.recompute = "blocks";
+    const int64_t least = least_bytes(config, least_recipe);
     if (least > limit) {  // so much that counting it exactly would take long
       if (as_asked) needed = least;
       continue;
     }
-    const MemoryPlan plan = plan_memory(config, tried, program);
+    const MemoryPlan plan = plan_that_fits(limit, config, tried, program);
     if (as_asked) {
       if (plan.total <= limit) return plan;
       needed = plan.total;

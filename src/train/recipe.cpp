@@ -136,6 +136,7 @@ StepOptions Recipe::step_options() const {
           .micro_rows = rows_at_once(),
           .grad_shards = grad_shards,
           .document_mask = document_mask,
+          .recompute = recompute_kind(),
           .mtp_weight = mtp_weight,
           .balance_alpha = balance_alpha,
           .bias_update_speed = bias_update_speed};
@@ -145,6 +146,10 @@ AdamWOptions Recipe::adamw_options() const { return {beta1, beta2, eps, weight_d
 
 Schedule Recipe::make_schedule(int64_t total_steps) const {
   return {parse_schedule(schedule), lr, lr * final_lr, warmup_steps, total_steps, decay_fraction};
+}
+
+Recompute Recipe::recompute_kind() const {
+  return recompute == "selective" ? Recompute::selective : recompute == "blocks" ? Recompute::blocks : Recompute::none;
 }
 
 std::map<std::string, double> Recipe::source_weights() const {
@@ -171,6 +176,8 @@ void Recipe::validate() const {
   NURI_CHECK(precision == "bf16" || precision == "f32", "precision = '{}'; allowed are bf16 and f32", precision);
   NURI_CHECK(mla_form == "expanded" || mla_form == "absorbed", "mla_form = '{}'; allowed are expanded and absorbed",
              mla_form);
+  NURI_CHECK(recompute == "auto" || recompute == "none" || recompute_kind() != Recompute::none,
+             "recompute = '{}'; allowed are auto, none, selective and blocks", recompute);
   (void)parse_schedule(schedule);
   (void)source_weights();
   check_step_options(step_options(), batch_rows);
@@ -220,9 +227,9 @@ std::string recipe_text(const ResolvedRecipe& resolved) {
 }
 
 std::vector<std::string> changed_bits(const Recipe& before, const Recipe& after) {
-  static const std::set<std::string_view> free_keys = {"config",       "micro_rows",     "save_every",   "keep_last",
-                                                       "keep_every",   "keep_best",      "eval_every",   "eval_rows",
-                                                       "sample_every", "sample_prompts", "sample_tokens"};
+  static const std::set<std::string_view> free_keys = {"config",    "micro_rows",   "recompute",      "save_every",
+                                                       "keep_last", "keep_every",   "keep_best",      "eval_every",
+                                                       "eval_rows", "sample_every", "sample_prompts", "sample_tokens"};
   std::map<std::string_view, std::string> values;
   Recipe::visit(before, [&](const RecipeField& f, const auto& value) { values[f.key] = value_text(value); });
   std::vector<std::string> out;

@@ -33,6 +33,7 @@ struct Recipe {
   int64_t batch_rows = 8;
   int64_t length = 256;
   int64_t micro_rows = 0;
+  std::string recompute = "auto";
   int64_t steps = 0;
   int64_t tokens = 0;
   double epochs = 1;
@@ -70,6 +71,12 @@ struct Recipe {
     field(F{"length", "tokens", "targets of a row", 1, 1 << 24}, self.length);
     field(F{"micro_rows", "rows", "of one forward, less memory when smaller, same bits; 0: all", 0, 1 << 20},
           self.micro_rows);
+    field(
+        F{"recompute", "",
+          "in the backward, for less memory with the same bits: none, selective (norms, SwiGLU, MLA's up-projections), "
+          "blocks (each layer's forward twice), or auto: the least that fits",
+          0, 0},
+        self.recompute);
     field(F{"steps", "steps", "length of the run; 0: by tokens", 0, kMany}, self.steps);
     field(F{"tokens", "tokens", "length of the run where steps is 0; 0: by epochs", 0, 1e15}, self.tokens);
     field(F{"epochs", "epochs", "length of the run where steps and tokens are 0", 0, 1e6}, self.epochs);
@@ -101,6 +108,8 @@ struct Recipe {
   }
 
   Precision precision_kind() const { return precision == "f32" ? Precision::f32 : Precision::bf16; }
+  /// auto: none, until a memory plan has chosen.
+  Recompute recompute_kind() const;
   MlaForm form() const { return mla_form == "absorbed" ? MlaForm::absorbed : MlaForm::expanded; }
   /// Rows that one forward really has: shards and steps end it early.
   int64_t rows_of_a_forward() const { return std::min(rows_at_once(), batch_rows / grad_shards); }

@@ -67,7 +67,7 @@ void TrainStep::run_shard(std::span<const int32_t> tokens, std::span<const int32
                                               options_.length, options_.document_mask);
     for (size_t s = 0; s + 1 < batch.batch.sequences.size(); ++s)
       result.sequence_lengths.push_back(batch.batch.sequences[s + 1] - batch.batch.sequences[s]);
-    Tape tape;
+    Tape tape(options_.recompute);
     {
       const TapeScope scope(tape);
       model_.losses(batch, loss, sums, &result.layers);

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "autograd/tape.h"
 #include "models/deepseek_v3.h"
 #include "optim/optimizer.h"
 
@@ -15,6 +16,7 @@ struct StepOptions {
   int64_t micro_rows = 8;   ///< rows of one forward; invisible in the bits
   int64_t grad_shards = 1;  ///< power of two; the rows of a step are cut into this many equal runs (profile x1, rule 9)
   bool document_mask = true;
+  Recompute recompute = Recompute::none;  ///< invisible in the bits
   double mtp_weight = 0.3, balance_alpha = 1e-4, bias_update_speed = 1e-3;
 };
 

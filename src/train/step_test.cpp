@@ -45,10 +45,10 @@ struct Result {
   StepResult last;
 };
 
-Result run(DType dtype, StepOptions options, int64_t steps = 3, int threads = 2) {
+Result run(DType dtype, StepOptions options, int64_t steps = 3, int threads = 2, MlaForm form = MlaForm::expanded) {
   set_thread_count(threads);
   options.length = kLength;
-  DeepseekV3 model(config(), {.dtype = dtype, .trainable = true});
+  DeepseekV3 model(config(), {.dtype = dtype, .trainable = true, .form = form});
   model.initialise(1);
   AdamW optimizer(model.parameters(), {});
   TrainStep step(model, optimizer, options);
@@ -85,6 +85,23 @@ TEST_P(StepBits, MicroBatchesDoNotShow) {
 TEST_P(StepBits, ThreadsDoNotShow) {
   const Result two = run(GetParam(), {.micro_rows = kRows});
   for (int threads : {1, 3, 5}) EXPECT_EQ(run(GetParam(), {.micro_rows = kRows}, 3, threads).hash, two.hash) << threads;
+}
+
+TEST_P(StepBits, RecomputationDoesNotShow) {
+  for (const MlaForm form : {MlaForm::expanded, MlaForm::absorbed}) {
+    const Result kept = run(GetParam(), {.micro_rows = kRows}, 3, 2, form);
+    for (const Recompute recompute : {Recompute::selective, Recompute::blocks}) {
+      const Result again = run(GetParam(), {.micro_rows = kRows, .recompute = recompute}, 3, 2, form);
+      EXPECT_EQ(again.hash, kept.hash);
+      EXPECT_EQ(again.last.total, kept.last.total);
+      EXPECT_EQ(again.last.balance, kept.last.balance);
+      for (size_t i = 0; i < kept.last.layers.size(); ++i) {
+        EXPECT_EQ(again.last.layers[i].expert_counts, kept.last.layers[i].expert_counts);
+        EXPECT_EQ(again.last.layers[i].elements, kept.last.layers[i].elements);
+        EXPECT_EQ(again.last.layers[i].largest_logit, kept.last.layers[i].largest_logit);
+      }
+    }
+  }
 }
 
 TEST_P(StepBits, ShardsAreTheirOwnBitsWhateverTheMicroBatches) {
@@ -154,6 +171,7 @@ TEST(MemoryPlan, RefusesAndSaysWhatFits) {
   recipe.micro_rows = 1;
   const MemoryPlan least = plan_memory(config(), recipe, program);
   recipe.micro_rows = 0;
+  recipe.recompute = "none";
   EXPECT_LT(least.total, plan.total);
   const auto refusal = [&](int64_t limit) {
     return test::error_of([&] { require_memory(limit, config(), recipe, program); });
@@ -162,6 +180,26 @@ TEST(MemoryPlan, RefusesAndSaysWhatFits) {
   EXPECT_NE(refusal(plan.total - 1).find("micro_rows="), std::string::npos);
   EXPECT_NE(refusal(least.total).find("micro_rows=1 "), std::string::npos);
   EXPECT_NE(refusal(least.total - 1).find("not even one row"), std::string::npos);
+}
+
+TEST(MemoryPlan, RecomputesTheLeastThatFits) {
+  Recipe recipe;
+  recipe.batch_rows = 64;
+  recipe.length = 64;
+  const Resident program{.anonymous = int64_t{1} << 20, .file = int64_t{1} << 20};
+  std::vector<int64_t> totals;
+  for (const char* kind : {"none", "selective", "blocks"}) {
+    recipe.recompute = kind;
+    totals.push_back(plan_memory(config(), recipe, program).total);
+  }
+  EXPECT_LT(totals[1], totals[0]);
+  EXPECT_LT(totals[2], totals[1]);
+  recipe.recompute = "auto";
+  const auto chosen = [&](int64_t limit) { return require_memory(limit, config(), recipe, program).recompute; };
+  EXPECT_EQ(chosen(totals[0]), Recompute::none);
+  EXPECT_EQ(chosen(totals[0] - 1), Recompute::selective);
+  EXPECT_EQ(chosen(totals[1] - 1), Recompute::blocks);
+  EXPECT_NE(test::error_of([&] { chosen(totals[2] - 1); }).find("micro_rows="), std::string::npos);
 }
 
 TEST(MemoryPlan, KnowsWhatTheProgramHolds) {

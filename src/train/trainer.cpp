@@ -91,6 +91,7 @@ class Run {
                recipe_.batch_rows, recipe_.length, bytes_text(batch_bytes(recipe_)), bytes_text(limit));
     const MemoryPlan plan = require_memory(limit, options_.recipe.model, recipe_);
     summary_.memory_planned = plan.total;
+    recompute_ = plan.recompute;
     if (!options_.quiet) {
       const ParameterCounts n = count_parameters(options_.recipe.model);
       fmt::print(stderr, "model: {:.2f} M parameters, {:.2f} M active; {} steps of {} tokens, {}, {} MLA\n",
@@ -103,7 +104,9 @@ class Run {
   void build() {
     model_ = std::make_unique<DeepseekV3>(options_.recipe.model, model_options(recipe_));
     optimizer_ = std::make_unique<AdamW>(model_->parameters(), recipe_.adamw_options());
-    step_ = std::make_unique<TrainStep>(*model_, *optimizer_, recipe_.step_options());
+    StepOptions step = recipe_.step_options();
+    step.recompute = recompute_;
+    step_ = std::make_unique<TrainStep>(*model_, *optimizer_, step);
   }
 
   void start_or_resume() {
@@ -325,6 +328,7 @@ class Run {
   Schedule schedule_;
   TrainState state_;
   int64_t total_steps_ = 0;
+  Recompute recompute_ = Recompute::none;  // as the memory plan chose
   TrainSummary summary_;
 };
 
