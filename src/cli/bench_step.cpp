@@ -110,6 +110,7 @@ std::vector<DecodeBench> bench_decode(const BenchOptions& o) {
       for (uint64_t i = 0; i < 28; ++i) {
         std::vector<CacheStep> steps{{c.cache.get(), random_ids(1, config.vocab_size, 10 + 100 * round + i)}};
         const double begin = seconds_now();
+        profile::step("forward");
         (void)model.logits_of(forward_cached(model, *c.pool, steps));
         if (i >= 4) times.push_back(seconds_now() - begin);
       }
