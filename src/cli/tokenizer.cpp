@@ -47,6 +47,7 @@ int train(const Train& o) {
     OrderedJson j;
     j["documents"] = r.documents;
     j["bytes"] = r.bytes;
+    j["pieces"] = r.pieces;
     j["vocab_size"] = r.vocab_size;
     j["learned"] = r.learned;
     j["placeholders"] = r.placeholders;

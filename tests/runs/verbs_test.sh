@@ -89,6 +89,9 @@ machine='has("cpu") and has("commit") and has("level") and .peak_gflops > 0 and 
 json 0 "$machine and .tokens_per_s > 0 and .mfu > 0 and .step_ms > 0" bench step --rows 1 --length 16 --seconds 0.05 --json
 json 0 "$machine and .tokens_per_s > 0 and (.decode | length) > 0 and
   all(.decode[]; .context > 0 and .tokens_per_s > 0 and .bytes_per_token > 0 and .of_read > 0)" bench decode --preset nano --json
+json 0 "$machine and .train_mb_per_s > 0 and .shards_mb_per_s > 0 and .megabytes > 0 and (.sources | map(.name)) == [\"a\", \"b\"] and
+  all(.sources[]; .megabytes > 0 and .tokens > 0 and .encode_mb_per_s > 0 and .encode_threads_mb_per_s > 0)" \
+  bench text --text "$work/text.jsonl::name=a" --text "$work/line.txt::name=b" --vocab-size 400 --json
 
 # Wrong use and bad input: 2, a message that begins with the program's name or the option, nothing on standard output.
 bad() {
@@ -119,6 +122,8 @@ bad generate "$work/run" --file "$work/text.jsonl" --max-tokens 1
 bad check "$work/absent"
 bad check "$work/run" # holds nothing to compare
 bad bench --preset huge
+bad bench text
+bad bench text --text "$work/absent.txt"
 bad --threads 0 info
 NURI_CPU=sse bad selftest
 NURI_THREADS=none bad selftest
