@@ -33,7 +33,12 @@ CleanStream::CleanStream(std::vector<Source> sources, ReadLimits limits, int64_t
 CleanStream::~CleanStream() = default;
 
 void CleanStream::start_source() {
-  if (source_ == reports_.size()) return;
+  if (source_ == reports_.size()) {  // whoever goes on working with the text needs the memory
+    lines_.reset();
+    parsers_.clear();
+    seen_ = SeenHashes<Hash128>(storage_);
+    return;
+  }
   reader_ = std::make_unique<DocumentReader>(files_[source_], limits_);
   // Chat rows repeat their markers and thoughts by design.
   const bool keep_lines = reports_[source_].source.markers;

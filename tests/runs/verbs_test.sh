@@ -31,7 +31,7 @@ numbers() { # a filter: these keys are numbers
 }
 
 # The road from text to a model, each step with --json.
-json 0 "$(numbers documents bytes vocab_size learned placeholders seconds mb_per_s)" \
+json 0 "$(numbers documents bytes pieces pieces_left_out least_count vocab_size learned placeholders seconds mb_per_s)" \
   tokenizer train "$work/text.jsonl" --vocab-size 512 --out "$work/tokenizer" --json
 printf '12 더하기 3은 15이다.' >"$work/line.txt"
 json 0 'type == "array" and all(type == "number")' tokenizer encode "$work/tokenizer" "$work/line.txt" --json
