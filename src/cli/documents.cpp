@@ -11,13 +11,13 @@
 namespace nuri {
 
 struct SourceDocuments::State {
-  State(std::vector<data::Source> sources, int64_t repeated_line_characters, fs::path scratch)
-      : stream(std::move(sources), {}, repeated_line_characters,
-               [this](const data::RawDocument& raw, const fs::path& file, const std::string& reason) {
-                 if (n_rejected++ == 0)
-                   first_rejected = fmt::format("{}: line {}: {}", file.string(), raw.line, reason);
-               },
-               {.dir = std::move(scratch)}) {}
+  State(std::vector<data::Source> sources, int64_t repeated_line_characters, data::SeenStorage storage)
+      : stream(
+            std::move(sources), {}, repeated_line_characters,
+            [this](const data::RawDocument& raw, const fs::path& file, const std::string& reason) {
+              if (n_rejected++ == 0) first_rejected = fmt::format("{}: line {}: {}", file.string(), raw.line, reason);
+            },
+            std::move(storage)) {}
   int64_t n_rejected = 0;
   std::string first_rejected;
   data::CleanStream stream;
@@ -36,8 +36,9 @@ std::vector<data::Source> parse_sources(const std::vector<std::string>& texts) {
 }  // namespace
 
 SourceDocuments::SourceDocuments(const std::vector<std::string>& sources, int64_t repeated_line_characters,
-                                 fs::path scratch)
-    : state_(std::make_unique<State>(parse_sources(sources), repeated_line_characters, std::move(scratch))) {}
+                                 fs::path scratch, uint64_t dedup_bytes)
+    : state_(std::make_unique<State>(parse_sources(sources), repeated_line_characters,
+                                     data::SeenStorage{std::move(scratch), dedup_bytes})) {}
 
 SourceDocuments::~SourceDocuments() = default;
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/machine.h"
 #include "cli/documents.h"
 #include "cli/verbs.h"
 #include "text/chat_template.h"
@@ -26,6 +27,7 @@ struct Train {
 };
 
 int train(const Train& o) {
+  return_freed_memory();
   TokenizerTrainOptions options;
   options.vocab_size = o.vocab_size;
   options.pattern = o.pattern == "gpt2" ? SplitPattern::gpt2 : SplitPattern::deepseek_v3;
@@ -34,7 +36,7 @@ int train(const Train& o) {
   options.progress = [&](std::string_view work, int64_t done) { progress.show(fmt::format("{} {}", work, done)); };
   std::error_code unmade;  // train_tokenizer_to says why
   fs::create_directories(o.out, unmade);
-  SourceDocuments documents(o.sources, 60, o.out);
+  SourceDocuments documents(o.sources, 60, o.out, options.memory_bytes / 20 * 3);  // while counts take a third
   const double begin = seconds_now();
   const auto next = [&](std::string& text) {
     if (documents.next(text)) return true;

@@ -8,7 +8,7 @@ namespace nuri::data {
 namespace {
 
 constexpr size_t kBatchDocuments = 1024;
-constexpr size_t kBatchBytes = 8 << 20;
+constexpr size_t kBatchBytes = 2 << 20;
 
 }  // namespace
 

@@ -13,7 +13,7 @@
 namespace nuri {
 namespace {
 
-constexpr size_t kBatchBytes = size_t(16) << 20;
+constexpr size_t kBatchBytes = size_t(4) << 20;
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 }  // namespace
