@@ -1,5 +1,6 @@
 #include "base/machine.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -76,6 +77,11 @@ Resident resident_bytes() {
 int64_t peak_resident_bytes() {
   struct rusage usage;
   return ::getrusage(RUSAGE_SELF, &usage) == 0 ? int64_t(usage.ru_maxrss) * 1024 : 0;
+}
+
+void return_freed_memory() {
+  // glibc raises this threshold whenever a block is freed, unless it is set.
+  mallopt(M_MMAP_THRESHOLD, 256 << 10);
 }
 
 }  // namespace nuri

@@ -25,4 +25,8 @@ Resident resident_bytes();
 /// Largest resident memory of this process so far, in bytes.
 int64_t peak_resident_bytes();
 
+/// From now on large blocks go back to the system when they are freed, for verbs that promise to stay within a limit:
+/// otherwise the allocator keeps the peak of each phase of the work.
+void return_freed_memory();
+
 }  // namespace nuri

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -40,7 +41,13 @@ class Pool {
     stop();
     size_ = n;
     quit_ = false;
-    for (int i = 1; i < n; ++i) workers_.emplace_back([this, i, seen = generation_.load()] { work(i, seen); });
+    try {
+      for (int i = 1; i < n; ++i) workers_.emplace_back([this, i, seen = generation_.load()] { work(i, seen); });
+    } catch (const std::system_error& error) {
+      stop();
+      fail("cannot start {} threads ({}); allow this process more memory and threads, or ask for fewer with --threads",
+           n, error.what());
+    }
   }
 
   void run(int64_t n_tasks, TaskRef body) {

@@ -9,52 +9,13 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/threads.h"
-#include "cli/documents.h"
 #include "cli/machine.h"
 #include "cli/profile_text.h"
 #include "cli/verbs.h"
 #include "ledger/run_record.h"
 #include "nuri_commit.h"
-#include "text/tokenizer.h"
-#include "text/tokenizer_train.h"
 
 namespace nuri {
-
-TextBench bench_text(const std::vector<std::string>& sources, int64_t vocab_size) {
-  std::vector<std::string> texts;
-  SourceDocuments documents(sources, 0);
-  TextBench out;
-  for (std::string text; documents.next(text);) {
-    out.megabytes += static_cast<double>(text.size()) / 1e6;
-    texts.push_back(std::move(text));
-  }
-  size_t at = 0;
-  TokenizerTrainOptions options;
-  options.vocab_size = static_cast<int32_t>(vocab_size);
-  double begin = seconds_now();
-  const TrainedTokenizer trained = train_tokenizer(
-      [&](std::string& text) {
-        if (at == texts.size()) return false;
-        text = texts[at++];
-        return true;
-      },
-      options);
-  out.train_seconds = seconds_now() - begin;
-  out.train_mb_per_s = out.megabytes / out.train_seconds;
-  const Tokenizer tokenizer = Tokenizer::from_json(trained.tokenizer_json, trained.tokenizer_config_json);
-  const size_t part = std::max<size_t>(1, texts.size() / 8);  // as the peer's script
-  double part_mb = 0;
-  begin = seconds_now();
-  for (size_t i = 0; i < part; ++i) {
-    part_mb += static_cast<double>(texts[i].size()) / 1e6;
-    out.tokens += static_cast<int64_t>(tokenizer.encode(texts[i]).size());
-  }
-  out.encode_mb_per_s = part_mb / (seconds_now() - begin);
-  begin = seconds_now();
-  parallel_for(static_cast<int64_t>(part), [&](int64_t i) { (void)tokenizer.encode(texts[static_cast<size_t>(i)]); });
-  out.encode_threads_mb_per_s = part_mb / (seconds_now() - begin);
-  return out;
-}
 
 namespace {
 
@@ -143,19 +104,35 @@ void run_decode(const Options& o, OrderedJson& j) {
 }
 
 void run_text(const Options& o, OrderedJson& j) {
-  NURI_CHECK(!o.text.empty(), "bench text needs --text PATH (may be repeated): the text to measure on");
+  NURI_CHECK(!o.text.empty(),
+             "bench text needs --text PATH or PATH::name=NAME (may be repeated): the text to measure on, one row for "
+             "each name");
   const TextBench t = bench_text(o.text, o.vocab_size);
   report_machine(o, j);
+  j["vocab_size"] = o.vocab_size;
   j["megabytes"] = t.megabytes;
   j["train_seconds"] = t.train_seconds;
-  j["train_mb_per_s"] = t.train_mb_per_s;
-  j["encode_mb_per_s"] = t.encode_mb_per_s;
-  j["encode_threads_mb_per_s"] = t.encode_threads_mb_per_s;
-  if (!o.json)
-    fmt::print(
-        "tokenizer of {} ids on {:.1f} MB: {:.1f} s, {:.2f} MB/s; encode {:.2f} MB/s on one thread, {:.2f} on {}\n",
-        o.vocab_size, t.megabytes, t.train_seconds, t.train_mb_per_s, t.encode_mb_per_s, t.encode_threads_mb_per_s,
-        thread_count());
+  j["train_mb_per_s"] = t.megabytes / t.train_seconds;
+  j["shards_seconds"] = t.shards_seconds;
+  j["shards_mb_per_s"] = t.megabytes / t.shards_seconds;
+  for (const TextSourceBench& s : t.sources)
+    j["sources"].push_back({{"name", s.name},
+                            {"megabytes", s.megabytes},
+                            {"tokens", s.tokens},
+                            {"encode_mb_per_s", s.megabytes / s.encode_seconds},
+                            {"encode_threads_mb_per_s", s.megabytes / s.encode_threads_seconds}});
+  if (o.json) return;
+  fmt::print("{:<40} {:>9} {:>11} {:>9} {:>10}\n", "MB of cleaned text, 10^6 bytes", "MB", "tokens", "seconds", "MB/s");
+  const auto row = [](const std::string& what, double megabytes, const std::string& tokens, double seconds) {
+    fmt::print("{:<40} {:>9.1f} {:>11} {:>9.2f} {:>10.1f}\n", what, megabytes, tokens, seconds, megabytes / seconds);
+  };
+  row(fmt::format("training of {} ids, {} threads", o.vocab_size, thread_count()), t.megabytes, "", t.train_seconds);
+  for (const TextSourceBench& s : t.sources) {
+    row(fmt::format("encoding {}, one thread", s.name), s.megabytes, std::to_string(s.tokens), s.encode_seconds);
+    row(fmt::format("encoding {}, {} threads", s.name, thread_count()), s.megabytes, std::to_string(s.tokens),
+        s.encode_threads_seconds);
+  }
+  row(fmt::format("cleaning, tokenising to shards, {} threads", thread_count()), t.megabytes, "", t.shards_seconds);
 }
 
 int run(Options o) {
@@ -184,7 +161,10 @@ Action add_bench(Arguments args) {
       .one_of({"none", "selective", "blocks"});
   args.option("--seconds", o->bench.seconds, "per measurement (default 0.3; a step takes at least 5)");
   args.flag("--no-mtp", o->no_mtp, "leave the MTP module out of the step");
-  args.option("--text", o->text, "text for `bench text`: PATH or PATH::key=value (may be repeated)").one_value_each();
+  args.option("--text", o->text,
+              "text for `bench text`: PATH or PATH::name=NAME (may be repeated); sources of one name "
+              "make one row")
+      .one_value_each();
   args.option("--vocab-size", o->vocab_size, "ids of `bench text` (default 32000)");
   args.flag("--table", o->table, "the kernels of a step, not only how its time is shared");
   args.flag("--json", o->json, "print JSON");

@@ -48,9 +48,20 @@ struct DecodeBench {
   double tokens_per_s = 0, bytes_per_token = 0, of_read = 0;
 };
 std::vector<DecodeBench> bench_decode(const BenchOptions& options);
-struct TextBench {
-  double train_seconds = 0, train_mb_per_s = 0, encode_mb_per_s = 0, encode_threads_mb_per_s = 0, megabytes = 0;
+/// Encoding of the documents of one source: medians of three passes, each by a tokenizer with an empty cache.
+struct TextSourceBench {
+  std::string name;
+  double megabytes = 0;  ///< 10^6 bytes of cleaned text
   int64_t tokens = 0;
+  double encode_seconds = 0, encode_threads_seconds = 0;  ///< on one thread; on all
+};
+/// A tokenizer is trained on all documents in memory, each source is encoded apart, and `nuri data build` (median of
+/// three) takes the sources from their files to shards in a scratch directory below TMPDIR.
+/// Errors: no text, no room for the shards.
+struct TextBench {
+  double megabytes = 0;  ///< 10^6 bytes of cleaned text, repeated lines included
+  double train_seconds = 0, shards_seconds = 0;
+  std::vector<TextSourceBench> sources;
 };
 TextBench bench_text(const std::vector<std::string>& sources, int64_t vocab_size);
 

@@ -7,12 +7,14 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/machine.h"
 #include "cli/documents.h"
 #include "cli/verbs.h"
 #include "data/build.h"
 #include "data/loader.h"
 #include "data/show.h"
 #include "ledger/run_record.h"
+#include "train/memory_plan.h"
 #include "train/recipe.h"
 
 namespace nuri {
@@ -20,18 +22,20 @@ namespace {
 
 struct Build {
   std::vector<std::string> sources;
-  std::string tokenizer, out;
+  std::string tokenizer, out, memory;
   double validation = 0.01;
   bool overwrite = false, json = false;
 };
 
 int build(const Build& o) {
+  return_freed_memory();
   data::BuildOptions options;
   for (const std::string& text : o.sources) options.sources.push_back(data::parse_source(text));
   options.tokenizer = o.tokenizer;
   options.out = o.out;
   options.validation = o.validation;
   options.overwrite = o.overwrite;
+  if (!o.memory.empty()) options.dedup_bytes = static_cast<uint64_t>(parse_bytes(o.memory)) / 2;
   ProgressPrinter progress;
   const double begin = seconds_now();
   const data::Manifest m = data::build_dataset(options, [&](const data::BuildProgress& p) {
@@ -109,6 +113,9 @@ Action add_data(Arguments args) {
   build_args.option("--out", b->out, "directory of the shards").required();
   build_args.option("--validation", b->validation, "share of documents held out by hash (default 0.01)")
       .between(0.0, 0.5);
+  build_args.option("--memory", b->memory,
+                    "for the hashes that find repeated documents and lines (default 96M); more of them go to scratch "
+                    "files, and the result is the same");
   build_args.flag("--overwrite", b->overwrite, "replace a complete data directory");
   build_args.flag("--json", b->json, "print the manifest");
   build_args.then([=] { *action = [b] { return build(*b); }; });

@@ -11,12 +11,13 @@
 namespace nuri {
 
 struct SourceDocuments::State {
-  State(std::vector<data::Source> sources, int64_t repeated_line_characters)
-      : stream(std::move(sources), {}, repeated_line_characters,
-               [this](const data::RawDocument& raw, const fs::path& file, const std::string& reason) {
-                 if (n_rejected++ == 0)
-                   first_rejected = fmt::format("{}: line {}: {}", file.string(), raw.line, reason);
-               }) {}
+  State(std::vector<data::Source> sources, int64_t repeated_line_characters, data::SeenStorage storage)
+      : stream(
+            std::move(sources), {}, repeated_line_characters,
+            [this](const data::RawDocument& raw, const fs::path& file, const std::string& reason) {
+              if (n_rejected++ == 0) first_rejected = fmt::format("{}: line {}: {}", file.string(), raw.line, reason);
+            },
+            std::move(storage)) {}
   int64_t n_rejected = 0;
   std::string first_rejected;
   data::CleanStream stream;
@@ -34,8 +35,10 @@ std::vector<data::Source> parse_sources(const std::vector<std::string>& texts) {
 
 }  // namespace
 
-SourceDocuments::SourceDocuments(const std::vector<std::string>& sources, int64_t repeated_line_characters)
-    : state_(std::make_unique<State>(parse_sources(sources), repeated_line_characters)) {}
+SourceDocuments::SourceDocuments(const std::vector<std::string>& sources, int64_t repeated_line_characters,
+                                 fs::path scratch, uint64_t dedup_bytes)
+    : state_(std::make_unique<State>(parse_sources(sources), repeated_line_characters,
+                                     data::SeenStorage{std::move(scratch), dedup_bytes})) {}
 
 SourceDocuments::~SourceDocuments() = default;
 
@@ -47,6 +50,11 @@ bool SourceDocuments::next(std::string& text) {
   }
   text = std::move(s.batch[s.at++].text);
   return true;
+}
+
+const std::string& SourceDocuments::source() const {
+  const State& s = *state_;
+  return s.stream.reports()[static_cast<size_t>(s.batch[s.at - 1].source)].source.name;
 }
 
 std::string SourceDocuments::rejected() const {

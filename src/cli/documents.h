@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -10,12 +11,17 @@
 namespace nuri {
 
 /// Cleaned documents of "PATH" or "PATH::key=value,..." arguments (data/source.h), in order, without duplicates and
-/// without lines of at least repeated_line_characters that came before (0: all lines).
+/// without lines of at least repeated_line_characters that came before (0: all lines). `scratch` gets the hashes that
+/// are too many for dedup_bytes, of documents and again of lines (data/seen_hashes.h).
 class SourceDocuments {
  public:
-  explicit SourceDocuments(const std::vector<std::string>& sources, int64_t repeated_line_characters = 60);
+  explicit SourceDocuments(const std::vector<std::string>& sources, int64_t repeated_line_characters = 60,
+                           std::filesystem::path scratch = std::filesystem::temp_directory_path(),
+                           uint64_t dedup_bytes = uint64_t(48) << 20);
   ~SourceDocuments();
   bool next(std::string& text);
+  /// Name of the source of the last document.
+  const std::string& source() const;
   /// "3 bad rows left out, the first: FILE: line 2: no valid JSON"; empty where there was none. Known after the end.
   std::string rejected() const;
 

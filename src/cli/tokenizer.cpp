@@ -8,11 +8,13 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/machine.h"
 #include "cli/documents.h"
 #include "cli/verbs.h"
 #include "text/chat_template.h"
 #include "text/ids_text.h"
 #include "text/tokenizer_train.h"
+#include "train/memory_plan.h"
 
 namespace nuri {
 namespace {
@@ -20,17 +22,21 @@ namespace {
 struct Train {
   std::vector<std::string> sources;
   int32_t vocab_size = 32000;
-  std::string out, pattern = "deepseek_v3";
+  std::string out, pattern = "deepseek_v3", memory;
   bool json = false;
 };
 
 int train(const Train& o) {
+  return_freed_memory();
   TokenizerTrainOptions options;
   options.vocab_size = o.vocab_size;
   options.pattern = o.pattern == "gpt2" ? SplitPattern::gpt2 : SplitPattern::deepseek_v3;
+  if (!o.memory.empty()) options.memory_bytes = static_cast<uint64_t>(parse_bytes(o.memory));
   ProgressPrinter progress;
   options.progress = [&](std::string_view work, int64_t done) { progress.show(fmt::format("{} {}", work, done)); };
-  SourceDocuments documents(o.sources);
+  std::error_code unmade;  // train_tokenizer_to says why
+  fs::create_directories(o.out, unmade);
+  SourceDocuments documents(o.sources, 60, o.out, options.memory_bytes / 20 * 3);  // while counts take a third
   const double begin = seconds_now();
   const auto next = [&](std::string& text) {
     if (documents.next(text)) return true;
@@ -42,11 +48,19 @@ int train(const Train& o) {
   };
   const TokenizerTrainReport r = train_tokenizer_to(next, options, o.out);
   progress.end();
+  if (r.pieces_left_out > 0)
+    fmt::print(stderr,
+               "note: {} of {} different words are left out: those seen fewer than {} times, so that the rest fits in "
+               "memory ({} MiB; --memory)\n",
+               r.pieces_left_out, r.pieces, r.least_count, options.memory_bytes >> 20);
   const double seconds = seconds_now() - begin;
   if (o.json) {
     OrderedJson j;
     j["documents"] = r.documents;
     j["bytes"] = r.bytes;
+    j["pieces"] = r.pieces;
+    j["pieces_left_out"] = r.pieces_left_out;
+    j["least_count"] = r.least_count;
     j["vocab_size"] = r.vocab_size;
     j["learned"] = r.learned;
     j["placeholders"] = r.placeholders;
@@ -99,6 +113,9 @@ Action add_tokenizer(Arguments args) {
   train_args.option("--out", t->out, "directory for tokenizer.json and tokenizer_config.json").required();
   train_args.option("--pattern", t->pattern, "pre-split: deepseek_v3 (default) or gpt2")
       .one_of({"deepseek_v3", "gpt2"});
+  train_args.option("--memory", t->memory,
+                    "for counting words and learning from them (default 320M); of more different words the rarest are "
+                    "left out");
   train_args.flag("--json", t->json, "print JSON");
   train_args.then([=] { *action = [t] { return train(*t); }; });
 

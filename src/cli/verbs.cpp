@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <new>
 
 #include "base/error.h"
 #include "base/threads.h"
@@ -76,6 +77,11 @@ int run_line(int argc, char** argv) {
     return kExitUsage;
   } catch (const std::filesystem::filesystem_error& error) {
     std::fprintf(stderr, "nuri: %s; check the path, the permissions and the space left\n", error.what());
+    return kExitUsage;
+  } catch (const std::bad_alloc&) {  // nothing is allocated here
+    std::fprintf(stderr,
+                 "nuri: no memory is left; allow this process more (ulimit, control group), or ask for less at once "
+                 "(--memory and the sizes of the verb)\n");
     return kExitUsage;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "nuri: internal error: %s\n", error.what());

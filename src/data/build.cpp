@@ -149,7 +149,8 @@ class Builder {
     CleanStream documents(options_.sources, options_.limits, options_.repeated_line_characters,
                           [&](const RawDocument& raw, const fs::path& file, const std::string& reason) {
                             rejected.add(raw, file, reason);
-                          });
+                          },
+                          {options_.out, options_.dedup_bytes});
     std::array<std::optional<SplitWriter>, kSplits> writers;
     int source = -1;
     std::vector<CleanDocument> batch;

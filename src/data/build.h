@@ -1,5 +1,7 @@
-// From text to shards: read, clean, split, tokenise, write. Memory does not grow with the input, except for the hashes
-// of documents (up to 48 bytes each) and of long lines (up to 24 bytes each, of one source at a time).
+// From text to shards: read, clean, split, tokenise, write. Memory does not grow with the input: the hashes of
+// documents (16 bytes each) and of long lines (8 bytes each, of one source at a time) go to scratch files in the data
+// directory where they are too many (seen_hashes.h). What is left in proportion are the names of files and, of the
+// shards being written, 40 bytes a document.
 //
 // A document becomes [begin] ids [end]: begin where the tokenizer has one (so that the first token of a document is
 // predicted too, and generation starts as training did), end always.
@@ -25,6 +27,7 @@ struct BuildOptions {
   int64_t repeated_line_characters = 60;  // lines at least this long are kept once per source (0: all)
   ReadLimits limits;
   uint64_t shard_tokens = uint64_t(1) << 26;  // a shard is closed at the first document end from here on
+  uint64_t dedup_bytes = uint64_t(48) << 20;  // memory of the hashes of documents, and again of those of lines
   bool overwrite = false;                     // replace a data directory that is complete
 };
 

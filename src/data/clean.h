@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "data/hash.h"
+#include "data/seen_hashes.h"
 
 namespace nuri::data {
 
@@ -34,13 +35,14 @@ std::string keep_hangul_lines(std::string_view utf8, double share);
 class RepeatedLines {
  public:
   /// Lines shorter than `min_characters` are never dropped; 0 drops none at all.
-  explicit RepeatedLines(int64_t min_characters) : min_characters_(min_characters) {}
+  explicit RepeatedLines(int64_t min_characters, SeenStorage storage = {})
+      : min_characters_(min_characters), seen_(std::move(storage)) {}
   /// Removes the repeated lines from `text` and returns their number.
   int64_t drop(std::string& text);
 
  private:
   int64_t min_characters_;
-  HashSet<uint64_t> seen_;
+  SeenHashes<uint64_t> seen_;
 };
 
 }  // namespace nuri::data

@@ -8,16 +8,18 @@ namespace nuri::data {
 namespace {
 
 constexpr size_t kBatchDocuments = 1024;
-constexpr size_t kBatchBytes = 8 << 20;
+constexpr size_t kBatchBytes = 2 << 20;
 
 }  // namespace
 
 CleanStream::CleanStream(std::vector<Source> sources, ReadLimits limits, int64_t repeated_line_characters,
-                         RejectedRow on_rejected)
+                         RejectedRow on_rejected, SeenStorage storage)
     : limits_(limits),
       repeated_line_characters_(repeated_line_characters),
       on_rejected_(std::move(on_rejected)),
-      parsers_(static_cast<size_t>(thread_count())) {
+      parsers_(static_cast<size_t>(thread_count())),
+      storage_(std::move(storage)),
+      seen_(storage_) {
   for (Source& source : sources) {
     SourceReport& report = reports_.emplace_back();
     report.source = std::move(source);
@@ -31,11 +33,16 @@ CleanStream::CleanStream(std::vector<Source> sources, ReadLimits limits, int64_t
 CleanStream::~CleanStream() = default;
 
 void CleanStream::start_source() {
-  if (source_ == reports_.size()) return;
+  if (source_ == reports_.size()) {  // whoever goes on working with the text needs the memory
+    lines_.reset();
+    parsers_.clear();
+    seen_ = SeenHashes<Hash128>(storage_);
+    return;
+  }
   reader_ = std::make_unique<DocumentReader>(files_[source_], limits_);
   // Chat rows repeat their markers and thoughts by design.
   const bool keep_lines = reports_[source_].source.markers;
-  lines_ = std::make_unique<RepeatedLines>(keep_lines ? 0 : repeated_line_characters_);
+  lines_ = std::make_unique<RepeatedLines>(keep_lines ? 0 : repeated_line_characters_, storage_);
   last_file_ = UINT32_MAX;
 }
 

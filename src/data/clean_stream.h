@@ -32,9 +32,9 @@ class CleanStream {
  public:
   /// Lists the files of all sources first, so that a wrong path is found before work begins. Lines of at least
   /// `repeated_line_characters` that came before in the same source are dropped (0: none; sources
-  /// with markers keep all their lines).
+  /// with markers keep all their lines). `storage`: of the hashes of documents, and again of the hashes of lines.
   CleanStream(std::vector<Source> sources, ReadLimits limits, int64_t repeated_line_characters,
-              RejectedRow on_rejected = {});
+              RejectedRow on_rejected = {}, SeenStorage storage = {});
   ~CleanStream();
   /// The documents of the next few megabytes of input, prepared on all threads; may be none. False at the end. All of
   /// one batch belong to the same source.
@@ -42,6 +42,7 @@ class CleanStream {
 
   /// Counts so far (without amounts), one per source.
   std::vector<SourceReport>& reports() { return reports_; }
+  const std::vector<SourceReport>& reports() const { return reports_; }
   uint64_t bytes_read() const;
   uint64_t bytes_total() const { return bytes_total_; }
   std::string current_source() const;
@@ -61,7 +62,8 @@ class CleanStream {
   std::vector<SourceReport> reports_;
   std::vector<std::vector<SourceFile>> files_;
   std::vector<RowParser> parsers_;  // one per thread
-  HashSet<Hash128> seen_;
+  SeenStorage storage_;
+  SeenHashes<Hash128> seen_;
   size_t source_ = 0;
   std::unique_ptr<DocumentReader> reader_;
   std::unique_ptr<RepeatedLines> lines_;

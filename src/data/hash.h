@@ -1,6 +1,7 @@
 // Hashes of texts and files (XXH3), and sets of them that take little more than the hashes themselves.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -61,6 +62,20 @@ class HashSet {
   }
   size_t size() const { return size_ + has_zero_; }
   void clear() { *this = HashSet(); }
+  /// Without the keys, but with their memory.
+  void empty_slots() {
+    std::fill(slots_.begin(), slots_.end(), Key{});
+    size_ = 0;
+    has_zero_ = false;
+  }
+  /// Calls f(key) for each key, in no particular order.
+  template <class F>
+  void for_each(F f) const {
+    if (has_zero_) f(Key{});
+    for (const Key& key : slots_) {
+      if (!(key == Key{})) f(key);
+    }
+  }
 
  private:
   bool place(const Key& key) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "base/error.h"
 #include "text/hash.h"
@@ -73,7 +74,7 @@ class PairTable {
 
 class Learner {
  public:
-  Learner(const PieceCounts& pieces, const int32_t* byte_ids, int32_t first_id, int64_t min_count)
+  Learner(const ForEachPiece& pieces, const int32_t* byte_ids, int32_t first_id, int64_t min_count)
       : first_id_(first_id), min_count_(std::max<int64_t>(min_count, 1)) {
     kinds_.assign(static_cast<size_t>(first_id), Kind::whole);
     bytes_.resize(static_cast<size_t>(first_id));
@@ -82,6 +83,7 @@ class Learner {
       bytes_[static_cast<size_t>(byte_ids[b])] = static_cast<char>(b);
     }
     add_words(pieces, byte_ids);
+    reserve_places();
     for (uint32_t w = 0; w < words_.size(); ++w) count_pairs(w);
     for (size_t i = 0; i < pairs_.size(); ++i) push(static_cast<int32_t>(i));
   }
@@ -137,15 +139,36 @@ class Learner {
     return head >= 0xC0 && bytes.size() == (head >= 0xF0 ? 4u : head >= 0xE0 ? 3u : 2u);
   }
 
-  void add_words(const PieceCounts& pieces, const int32_t* byte_ids) {
-    words_.reserve(pieces.size());
-    pieces.for_each([&](std::string_view piece, int64_t count) {
+  void add_words(const ForEachPiece& pieces, const int32_t* byte_ids) {
+    uint64_t n_words = 0, n_symbols = 0;  // first, so that nothing is copied while it grows
+    pieces([&](std::string_view piece, int64_t) {
       if (piece.size() < 2) return;
-      NURI_CHECK(piece.size() < (uint64_t(1) << 32) && words_.size() < (uint64_t(1) << 32) - 1,
+      NURI_CHECK(piece.size() < (uint64_t(1) << 32) && n_words < (uint64_t(1) << 32) - 1,
                  "too many or too long pieces ({} bytes here); train on a sample of the text", piece.size());
+      ++n_words;
+      n_symbols += piece.size();
+    });
+    words_.reserve(n_words);
+    symbols_.reserve(n_symbols);
+    pieces([&](std::string_view piece, int64_t count) {
+      if (piece.size() < 2) return;
       words_.push_back({symbols_.size(), static_cast<uint32_t>(piece.size()), count});
       for (const char byte : piece) symbols_.push_back(byte_ids[static_cast<uint8_t>(byte)]);
     });
+  }
+
+  /// Room for the words of each pair of bytes: most of what the lists ever hold is there before the first merge.
+  void reserve_places() {
+    for (const Word& word : words_) {
+      const int32_t* s = symbols_.data() + word.begin;
+      for (uint32_t i = 0; i + 1 < word.length; ++i) {
+        if (allowed(s[i], s[i + 1])) ++pairs_[pairs_.find_or_add(s[i], s[i + 1])].count;
+      }
+    }
+    for (size_t i = 0; i < pairs_.size(); ++i) {
+      Pair& pair = pairs_[static_cast<int32_t>(i)];
+      pair.words.reserve(static_cast<size_t>(std::exchange(pair.count, 0)));
+    }
   }
 
   bool allowed(int32_t left, int32_t right) const {
@@ -229,9 +252,11 @@ class Learner {
 
 }  // namespace
 
-LearnedMerges learn_merges(const PieceCounts& pieces, const int32_t* byte_ids, int32_t first_id, int32_t max_tokens,
+LearnedMerges learn_merges(ForEachPiece pieces, const int32_t* byte_ids, int32_t first_id, int32_t max_tokens,
                            int64_t min_count, const std::function<void(int32_t)>& progress) {
-  return Learner(pieces, byte_ids, first_id, min_count).run(max_tokens, progress);
+  Learner learner(pieces, byte_ids, first_id, min_count);
+  pieces = nullptr;
+  return learner.run(max_tokens, progress);
 }
 
 }  // namespace nuri

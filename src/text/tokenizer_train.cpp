@@ -2,96 +2,19 @@
 
 #include <algorithm>
 #include <chrono>
-#include <memory>
 #include <numeric>
 
 #include "base/error.h"
-#include "base/threads.h"
-#include "text/bpe_train.h"
 #include "text/byte_alphabet.h"
-#include "text/pre_split.h"
+#include "text/piece_counter.h"
 #include "text/tokenizer_write.h"
-#include "text/unicode.h"
 #include "text/utf8.h"
 
 namespace nuri {
 namespace {
 
-constexpr size_t kBatchBytes = size_t(16) << 20;
-constexpr size_t kTaskBytes = size_t(128) << 10;
-
+constexpr size_t kBatchBytes = size_t(4) << 20;
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-/// Counts pieces of batches of documents on all threads. Sums do not depend on who counted what.
-class Counter {
- public:
-  Counter(const TokenizerTrainOptions& options, TokenizerTrainReport& report)
-      : nfc_(options.nfc), splitter_(pre_splitter(options.pattern)), report_(report) {}
-
-  void add(std::vector<std::string>& batch) {
-    // Tasks are runs of documents of about equal size; each takes the counts of the thread it runs on.
-    std::vector<size_t> begin{0};
-    size_t bytes = 0;
-    for (size_t i = 0; i < batch.size(); ++i) {
-      bytes += batch[i].size();
-      if (bytes >= kTaskBytes || i + 1 == batch.size()) begin.push_back(i + 1), bytes = 0;
-    }
-    const auto tasks = static_cast<int64_t>(begin.size()) - 1;
-    while (slots_.size() < static_cast<size_t>(thread_count())) slots_.push_back(std::make_unique<Slot>());
-    parallel_for(tasks, [&](int64_t task) {
-      Slot& slot = *slots_[static_cast<size_t>(thread_index())];
-      for (size_t i = begin[static_cast<size_t>(task)]; i < begin[static_cast<size_t>(task) + 1]; ++i)
-        count(batch[i], slot);
-    });
-    batch.clear();
-  }
-
-  PieceCounts finish() {
-    PieceCounts all;
-    for (std::unique_ptr<Slot>& slot : slots_) {
-      report_.documents += slot->documents;
-      report_.invalid_documents += slot->invalid;
-      report_.bytes += slot->bytes;
-      if (all.size() == 0)
-        all = std::move(slot->counts);
-      else
-        all.add_all(slot->counts);
-      slot.reset();
-    }
-    slots_.clear();
-    report_.pieces = static_cast<int64_t>(all.size());
-    return all;
-  }
-
- private:
-  struct Slot {
-    PieceCounts counts;
-    RegexScratch regex;
-    std::string normalised;
-    int64_t documents = 0, invalid = 0, bytes = 0;
-  };
-
-  void count(const std::string& document, Slot& slot) const {
-    if (utf8_first_invalid(document) != std::string::npos) {
-      ++slot.invalid;
-      return;
-    }
-    std::string_view text = document;
-    if (nfc_ && !surely_nfc(text)) {
-      slot.normalised.clear();
-      append_nfc(text, slot.normalised);
-      text = slot.normalised;
-    }
-    ++slot.documents;
-    slot.bytes += static_cast<int64_t>(text.size());
-    splitter_.split(text, slot.regex, [&](std::string_view piece) { slot.counts.add(piece); });
-  }
-
-  bool nfc_;
-  PreSplitter splitter_;
-  TokenizerTrainReport& report_;
-  std::vector<std::unique_ptr<Slot>> slots_;  // by thread
-};
 
 }  // namespace
 
@@ -149,7 +72,7 @@ TrainedTokenizer train_tokenizer(const DocumentSource& next, const TokenizerTrai
   TrainedTokenizer out;
   TokenizerTrainReport& report = out.report;
   const double start = seconds();
-  Counter counter(options, report);
+  PieceCounter counter(pre_splitter(options.pattern), options);
   std::vector<std::string> batch;
   size_t batch_bytes = 0;
   int64_t read = 0;
@@ -163,8 +86,8 @@ TrainedTokenizer train_tokenizer(const DocumentSource& next, const TokenizerTrai
     if (options.progress) options.progress("counting", read);
   }
   counter.add(batch);
-  const PieceCounts pieces = counter.finish();
-  NURI_CHECK(pieces.size() > 0,
+  ForEachPiece pieces = counter.finish(report);
+  NURI_CHECK(report.pieces > 0,
              "no text to train a tokenizer on: {} documents, {} of them not UTF-8; give files that hold text", read,
              report.invalid_documents);
   report.count_seconds = seconds() - start;
@@ -180,10 +103,10 @@ TrainedTokenizer train_tokenizer(const DocumentSource& next, const TokenizerTrai
     layout.tokens.emplace_back(1, static_cast<char>(order[static_cast<size_t>(i)]));
   }
   const int32_t room = options.vocab_size - fixed;
-  LearnedMerges learned =
-      learn_merges(pieces, byte_ids, TokenizerLayout::kFirstSpecial + 256, room, options.min_count, [&](int32_t done) {
-        if (options.progress) options.progress("merging", done);
-      });
+  LearnedMerges learned = learn_merges(std::move(pieces), byte_ids, TokenizerLayout::kFirstSpecial + 256, room,
+                                       options.min_count, [&](int32_t done) {
+                                         if (options.progress) options.progress("merging", done);
+                                       });
   report.learned = static_cast<int32_t>(learned.tokens.size());
   report.placeholders = options.fill_vocab ? room - report.learned : 0;
   report.vocab_size = fixed + report.learned + report.placeholders;
@@ -196,11 +119,12 @@ TrainedTokenizer train_tokenizer(const DocumentSource& next, const TokenizerTrai
   return out;
 }
 
-TokenizerTrainReport train_tokenizer_to(const DocumentSource& next, const TokenizerTrainOptions& options,
+TokenizerTrainReport train_tokenizer_to(const DocumentSource& next, TokenizerTrainOptions options,
                                         const fs::path& dir) {
   std::error_code error;
   fs::create_directories(dir, error);  // before the work, so that a wrong path shows at once
   NURI_CHECK(!error, "{}: cannot make this directory ({}); choose another", dir.string(), error.message());
+  options.scratch = dir;
   const TrainedTokenizer trained = train_tokenizer(next, options);
   write_file_atomic(dir / "tokenizer_config.json", trained.tokenizer_config_json);
   write_file_atomic(dir / "tokenizer.json", trained.tokenizer_json);

@@ -94,7 +94,8 @@ TEST(LearnMerges, EqualsTheDefinition) {
     int32_t byte_ids[256];
     std::map<std::string, int32_t> ids;
     for (int b = 0; b < 256; ++b) ids[std::string(1, static_cast<char>(b))] = byte_ids[b] = b + 3;
-    const LearnedMerges fast = learn_merges(pieces, byte_ids, 259, 60, 2, {});
+    const LearnedMerges fast =
+        learn_merges([&](const PieceCallback& f) { pieces.for_each(f); }, byte_ids, 259, 60, 2, {});
     EXPECT_EQ(fast.tokens, learn_slowly(words, 60, 2, ids)) << "round " << round;
   }
 }

@@ -31,7 +31,7 @@ numbers() { # a filter: these keys are numbers
 }
 
 # The road from text to a model, each step with --json.
-json 0 "$(numbers documents bytes vocab_size learned placeholders seconds mb_per_s)" \
+json 0 "$(numbers documents bytes pieces pieces_left_out least_count vocab_size learned placeholders seconds mb_per_s)" \
   tokenizer train "$work/text.jsonl" --vocab-size 512 --out "$work/tokenizer" --json
 printf '12 더하기 3은 15이다.' >"$work/line.txt"
 json 0 'type == "array" and all(type == "number")' tokenizer encode "$work/tokenizer" "$work/line.txt" --json
@@ -89,6 +89,9 @@ machine='has("cpu") and has("commit") and has("level") and .peak_gflops > 0 and 
 json 0 "$machine and .tokens_per_s > 0 and .mfu > 0 and .step_ms > 0 and .breakdown.product > 0" bench step --rows 1 --length 16 --seconds 0.05 --json
 json 0 "$machine and .tokens_per_s > 0 and (.decode | length) > 0 and
   all(.decode[]; .context > 0 and .tokens_per_s > 0 and .bytes_per_token > 0 and .of_read > 0)" bench decode --preset nano --json
+json 0 "$machine and .train_mb_per_s > 0 and .shards_mb_per_s > 0 and .megabytes > 0 and (.sources | map(.name)) == [\"a\", \"b\"] and
+  all(.sources[]; .megabytes > 0 and .tokens > 0 and .encode_mb_per_s > 0 and .encode_threads_mb_per_s > 0)" \
+  bench text --text "$work/text.jsonl::name=a" --text "$work/line.txt::name=b" --vocab-size 400 --json
 
 # A profile: shares of the threads' time that add up, a trace whose kernels lie inside its steps, the verb's own output.
 code 0 profile --skip 1 --steps 2 --trace "$work/trace.json" --json "$work/rows.json" -- \
@@ -135,6 +138,8 @@ bad profile
 bad profile -- profile -- info
 bad profile -- no_such_verb
 bad profile --skip 1000 -- generate "$work/run" --prompt a --max-tokens 1
+bad bench text
+bad bench text --text "$work/absent.txt"
 bad --threads 0 info
 NURI_CPU=sse bad selftest
 NURI_THREADS=none bad selftest
