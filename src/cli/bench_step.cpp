@@ -33,7 +33,7 @@ StepBench bench_step(const BenchOptions& o) {
   out.length = o.length > 0 ? o.length : o.preset == "nano" ? 256 : o.preset == "micro" ? 512 : 1024;
   DeepseekV3 model(config, {.dtype = dtype_of(o), .trainable = true, .with_mtp = o.with_mtp});
   model.initialise(1);
-  AdamW optimizer(model.parameters(), {});
+  Optimizer optimizer(model.parameters(), {});
   const StepOptions options{.length = out.length, .micro_rows = o.preset == "small" ? 1 : out.rows};
   TrainStep step(model, optimizer, options);
   const std::vector<int32_t> documents(static_cast<size_t>(out.rows * (out.length + 1)), 0);

@@ -141,7 +141,9 @@ StepOptions Recipe::step_options() const {
           .bias_update_speed = bias_update_speed};
 }
 
-AdamWOptions Recipe::adamw_options() const { return {beta1, beta2, eps, weight_decay, max_grad_norm}; }
+OptimizerOptions Recipe::optimizer_options() const {
+  return {{beta1, beta2, eps, weight_decay, max_grad_norm}, parse_optimizer(optimizer), muon_momentum};
+}
 
 Schedule Recipe::make_schedule(int64_t total_steps) const {
   return {parse_schedule(schedule), lr, lr * final_lr, warmup_steps, total_steps, decay_fraction};
@@ -171,6 +173,7 @@ void Recipe::validate() const {
   NURI_CHECK(precision == "bf16" || precision == "f32", "precision = '{}'; allowed are bf16 and f32", precision);
   NURI_CHECK(mla_form == "expanded" || mla_form == "absorbed", "mla_form = '{}'; allowed are expanded and absorbed",
              mla_form);
+  (void)parse_optimizer(optimizer);
   (void)parse_schedule(schedule);
   (void)source_weights();
   check_step_options(step_options(), batch_rows);

@@ -101,7 +101,7 @@ class Run {
 
   void build() {
     model_ = std::make_unique<DeepseekV3>(options_.recipe.model, model_options(recipe_));
-    optimizer_ = std::make_unique<AdamW>(model_->parameters(), recipe_.adamw_options());
+    optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe_.optimizer_options());
     step_ = std::make_unique<TrainStep>(*model_, *optimizer_, recipe_.step_options());
   }
 
@@ -316,7 +316,7 @@ class Run {
   std::unique_ptr<Tokenizer> tokenizer_;
   std::vector<int32_t> token_bytes_;
   std::unique_ptr<DeepseekV3> model_;
-  std::unique_ptr<AdamW> optimizer_;
+  std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<TrainStep> step_;
   std::unique_ptr<RunFile> record_;
   std::unique_ptr<LogWriter> log_;

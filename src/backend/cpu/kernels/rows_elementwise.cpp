@@ -5,17 +5,6 @@
 namespace nuri::cpu::NURI_LEVEL {
 namespace {
 
-typedef uint16_t H __attribute__((vector_size(kWidth * 2)));
-typedef uint16_t HUnaligned __attribute__((vector_size(kWidth * 2), aligned(2), may_alias));
-
-NURI_INLINE void store_bf16(uint16_t* p, F v, int64_t count) {
-  const H half = __builtin_convertvector(round_bf16_bits(v) >> 16, H);
-  if (count == kWidth)
-    *reinterpret_cast<HUnaligned*>(p) = half;
-  else
-    for (int64_t i = 0; i < count; ++i) p[i] = half[i];
-}
-
 void add(int64_t n, const float* a, const float* b, float* y) {
   for_vectors(n, [=](int64_t i, int64_t count) {
     store_some(y + i, load_some(a + i, count) + load_some(b + i, count), count);

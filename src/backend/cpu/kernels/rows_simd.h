@@ -17,6 +17,18 @@ NURI_INLINE void store_some(float* p, F v, int64_t count) {
     store_partial(p, v, static_cast<int>(count));
 }
 
+typedef uint16_t H __attribute__((vector_size(kWidth * 2)));
+typedef uint16_t HUnaligned __attribute__((vector_size(kWidth * 2), aligned(2), may_alias));
+
+/// BF16 of v: `count` elements, as above.
+NURI_INLINE void store_bf16(uint16_t* p, F v, int64_t count) {
+  const H half = __builtin_convertvector(round_bf16_bits(v) >> 16, H);
+  if (count == kWidth)
+    *reinterpret_cast<HUnaligned*>(p) = half;
+  else
+    for (int64_t i = 0; i < count; ++i) p[i] = half[i];
+}
+
 /// body(i, count) for i = 0, kWidth, ...; count is kWidth but for the last.
 template <class Body>
 NURI_INLINE void for_vectors(int64_t n, Body body) {
