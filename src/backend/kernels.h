@@ -301,6 +301,38 @@ struct AdamWArgs {
   Bf16* copy = nullptr;
   float lr = 0, beta1 = 0, beta2 = 0, eps = 0, decay = 0, clip = 1, bias1 = 1, bias2 = 1;
 };
+/// out = fma(b, y, a * x), or a * x where y is null. Any of them may be the same memory.
+struct AxpbyArgs {
+  int64_t n = 0;
+  float a = 0;
+  const float* x = nullptr;
+  float b = 0;
+  const float* y = nullptr;
+  float* out = nullptr;
+};
+/// Muon's momentum of many matrices, of n elements each (Nesterov):
+///   g = grad * clip;  m = fma(momentum, m, (1 - momentum) * g);  u = fma(momentum, m, (1 - momentum) * g)
+struct MuonMomentumArgs {
+  struct Matrix {
+    int64_t n = 0;
+    const float* grad = nullptr;
+    float* m = nullptr;
+    float* u = nullptr;
+  };
+  std::span<const Matrix> matrices;
+  float momentum = 0, clip = 1;
+};
+/// Muon's update by the orthogonalised u:  p = p - lr_decay * p;  p = p - rate * u;  copy (may be null) = BF16 of p.
+struct MuonUpdateArgs {
+  struct Matrix {
+    int64_t n = 0;
+    const float* u = nullptr;
+    float* p = nullptr;
+    Bf16* copy = nullptr;
+  };
+  std::span<const Matrix> matrices;
+  float lr_decay = 0, rate = 0;
+};
 /// Sums of squares of blocks of 4,096 elements by rule 5, block sums added in double in order; *sum is written.
 struct SquareSumArgs {
   int64_t n = 0;
@@ -334,6 +366,9 @@ struct KernelTable {
   void (*round)(const RoundArgs&) = nullptr;
   void (*adamw)(std::span<const AdamWArgs>) = nullptr;  ///< tensors of one optimizer step, run as one
   void (*square_sum)(std::span<const SquareSumArgs>) = nullptr;
+  void (*axpby)(const AxpbyArgs&) = nullptr;
+  void (*muon_momentum)(const MuonMomentumArgs&) = nullptr;
+  void (*muon_update)(const MuonUpdateArgs&) = nullptr;
 };
 
 /// The chip in use. Tests may put another table in its place.

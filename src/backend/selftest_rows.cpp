@@ -256,12 +256,35 @@ bool optimizer(BitHash& hash) {
   return true;
 }
 
+bool muon(BitHash& hash) {
+  if (!kernels().axpby || !kernels().muon_momentum || !kernels().muon_update) return false;
+  constexpr int64_t kN = 9'001, kFirst = 64;  // two matrices
+  auto p = numbers(kN, 690), m = numbers(kN, 691, 0.01f), u = room(kN);
+  const auto grad = numbers(kN, 692, 0.1f);
+  std::vector<Bf16> copy(static_cast<size_t>(kN));
+  const MuonMomentumArgs::Matrix momentum[] = {
+      {.n = kFirst, .grad = grad.data(), .m = m.data(), .u = u.data()},
+      {.n = kN - kFirst, .grad = grad.data() + kFirst, .m = m.data() + kFirst, .u = u.data() + kFirst}};
+  const MuonUpdateArgs::Matrix update[] = {
+      {.n = kFirst, .u = u.data(), .p = p.data(), .copy = copy.data()},
+      {.n = kN - kFirst, .u = u.data() + kFirst, .p = p.data() + kFirst, .copy = copy.data() + kFirst}};
+  kernels().muon_momentum({.matrices = momentum, .momentum = 0.95f, .clip = 0.37f});
+  kernels().axpby({.n = kN, .a = 3.4445f, .x = u.data(), .b = -4.775f, .y = p.data(), .out = u.data()});
+  kernels().muon_update({.matrices = update, .lr_decay = 2.2e-5f, .rate = 3e-3f});
+  std::vector<uint16_t> narrow(copy.size());
+  for (size_t i = 0; i < copy.size(); ++i) narrow[i] = copy[i].bits;
+  hash.add(p), hash.add(m), hash.add(u), hash.add(narrow);
+  kernels().axpby({.n = kN, .a = 0.7f, .x = m.data(), .out = u.data()});
+  hash.add(u);
+  return true;
+}
+
 constexpr Entry kEntries[] = {
     {"kernel/rmsnorm", rmsnorm},     {"kernel/rope", rope},
     {"kernel/embedding", embedding}, {"kernel/swiglu", swiglu},
     {"kernel/router", router},       {"kernel/moe", moe},
     {"kernel/elements", elements},   {"kernel/cross_entropy", cross_entropy},
-    {"kernel/optimizer", optimizer},
+    {"kernel/optimizer", optimizer}, {"kernel/muon", muon},
 };
 
 }  // namespace

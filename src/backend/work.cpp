@@ -144,6 +144,23 @@ Work work_of(const std::span<const AdamWArgs>& items) {
   work.shape = fmt::format("{} tensors, {}", items.size(), n);
   return work;
 }
+Work work_of(const AxpbyArgs& a) {
+  Work work = rows("axpby", 1, a.n, 12, 3);
+  work.kind = Kind::optimizer;
+  return work;
+}
+namespace {
+/// Muon's elementwise kernels: so many bytes and operations for each element of all matrices.
+template <class Args>
+Work muon_work(const char* kernel, const Args& a, double bytes, double flops) {
+  int64_t n = 0;
+  for (const auto& matrix : a.matrices) n += matrix.n;
+  return {kernel, Kind::optimizer, fmt::format("{} matrices, {}", a.matrices.size(), n), flops * as_double(n),
+          bytes * as_double(n)};
+}
+}  // namespace
+Work work_of(const MuonMomentumArgs& a) { return muon_work("muon_momentum", a, 16, 7); }
+Work work_of(const MuonUpdateArgs& a) { return muon_work("muon_update", a, 14, 4); }
 Work work_of(const std::span<const SquareSumArgs>& items) {
   Work work{"square_sum", Kind::optimizer, {}};
   int64_t n = 0;

@@ -30,6 +30,9 @@ struct CrossEntropyGradArgs;
 struct AddArgs;
 struct RoundArgs;
 struct AdamWArgs;
+struct AxpbyArgs;
+struct MuonMomentumArgs;
+struct MuonUpdateArgs;
 struct SquareSumArgs;
 
 profile::Work work_of(const std::span<const PackArgs>& items);
@@ -53,6 +56,9 @@ profile::Work work_of(const CrossEntropyGradArgs& args);
 profile::Work work_of(const AddArgs& args);
 profile::Work work_of(const RoundArgs& args);
 profile::Work work_of(const std::span<const AdamWArgs>& items);
+profile::Work work_of(const AxpbyArgs& args);
+profile::Work work_of(const MuonMomentumArgs& args);
+profile::Work work_of(const MuonUpdateArgs& args);
 profile::Work work_of(const std::span<const SquareSumArgs>& items);
 
 /// Records a kernel while alive, where a profile is being taken. reference: the chip has none for it.

@@ -36,7 +36,7 @@ StepBench bench_step(const BenchOptions& o) {
   out.length = o.length > 0 ? o.length : o.preset == "nano" ? 256 : o.preset == "micro" ? 512 : 1024;
   DeepseekV3 model(config, {.dtype = dtype_of(o), .trainable = true, .with_mtp = o.with_mtp});
   model.initialise(1);
-  AdamW optimizer(model.parameters(), {});
+  Optimizer optimizer(model.parameters(), {});
   const StepOptions options{.length = out.length,
                             .micro_rows = o.preset == "small" ? 1 : out.rows,
                             .recompute = o.recompute == "selective" ? Recompute::selective

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/x1.h"
 #include "ops/adamw.h"
 #include "ops/residual.h"
@@ -9,13 +10,19 @@
 
 namespace nuri {
 
-AdamW::AdamW(std::vector<Parameter*> parameters, const AdamWOptions& options)
+float clip_factor(double max_grad_norm, double norm) {
+  return static_cast<float>(max_grad_norm > 0 ? std::min(1.0, max_grad_norm / (norm + 1e-6)) : 1.0);
+}
+
+AdamW::AdamW(std::vector<Parameter*> parameters, const AdamWOptions& options, bool (*elsewhere)(const Parameter&))
     : parameters_(std::move(parameters)), options_(options) {
   NURI_CHECK(options.eps >= 1e-12,
              "AdamW eps = {} is below 1e-12: subnormal numbers are zero in profile x1, so the "
              "division would not be protected; use 1e-12 or more",
              options.eps);
-  for (const Parameter* p : parameters_) {
+  for (Parameter* p : parameters_) {
+    if (elsewhere && elsewhere(*p)) continue;
+    updated_.push_back(p);
     Tensor mean = Tensor::zeros(p->value.shape(), DType::f32, Owner::optimizer);
     states_.push_back({p->name, mean, Tensor::zeros(p->value.shape(), DType::f32, Owner::optimizer)});
   }
@@ -37,11 +44,10 @@ double AdamW::join_and_norm() {
 
 void AdamW::update(double learning_rate, int64_t step, double norm) {
   const AdamWOptions& o = options_;
-  // One factor for all, rounded once: min(1, max / (norm + 1e-6)).
-  const double clip = o.max_grad_norm > 0 ? std::min(1.0, o.max_grad_norm / (norm + 1e-6)) : 1.0;
+  const float clip = clip_factor(o.max_grad_norm, norm);  // one factor for all
   std::vector<AdamWArgs> items;
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    Parameter& p = *parameters_[i];
+  for (size_t i = 0; i < updated_.size(); ++i) {
+    Parameter& p = *updated_[i];
     AdamWArgs a;
     a.n = p.value.size();
     a.p = p.master.data<float>();
@@ -53,11 +59,41 @@ void AdamW::update(double learning_rate, int64_t step, double norm) {
     a.beta1 = static_cast<float>(o.beta1), a.beta2 = static_cast<float>(o.beta2);
     a.eps = static_cast<float>(o.eps);
     a.decay = p.matrix ? static_cast<float>(o.weight_decay) : 0.0f;
-    a.clip = static_cast<float>(clip);
+    a.clip = clip;
     a.bias1 = adamw_bias(o.beta1, step), a.bias2 = adamw_bias(o.beta2, step);
     items.push_back(a);
   }
   adamw(items);
+}
+
+OptimizerKind parse_optimizer(std::string_view name) {
+  if (name == "adamw") return OptimizerKind::adamw;
+  if (name == "muon") return OptimizerKind::muon;
+  fail("optimizer = '{}'; allowed are adamw and muon", name);
+}
+
+Optimizer::Optimizer(std::vector<Parameter*> parameters, const OptimizerOptions& options)
+    : adamw_(parameters, options.adamw, options.kind == OptimizerKind::muon ? muon_takes : nullptr),
+      max_grad_norm_(options.adamw.max_grad_norm) {
+  if (options.kind != OptimizerKind::muon) return;
+  std::erase_if(parameters, [](const Parameter* p) { return !muon_takes(*p); });
+  muon_.emplace(std::move(parameters), MuonOptions{options.muon_momentum, options.adamw.weight_decay});
+}
+
+void Optimizer::update(double learning_rate, int64_t step, double norm) {
+  adamw_.update(learning_rate, step, norm);
+  if (muon_) muon_->update(learning_rate, clip_factor(max_grad_norm_, norm));
+}
+
+std::vector<Optimizer::State> Optimizer::states() {
+  std::vector<State> out;
+  for (const AdamW::State& s : adamw_.states()) {
+    out.push_back({"mean." + s.name, s.mean});
+    out.push_back({"square." + s.name, s.square});
+  }
+  if (muon_)
+    for (const Muon::State& s : muon_->states()) out.push_back({"momentum." + s.name, s.momentum});
+  return out;
 }
 
 void update_router_bias(std::span<float> bias, std::span<const int64_t> counts, double speed) {

@@ -1,13 +1,15 @@
-// The optimizer's step over all parameters: gradient chains joined, clipped by the global norm, AdamW, and the bias
-// update of loss-free balancing (reference: DeepSeek-V3 paper, sections 2.1.2 and 4.2).
+// The optimizer's step over all parameters: gradient chains joined, clipped by the global norm, AdamW or Muon, and the
+// bias update of loss-free balancing (reference: DeepSeek-V3 paper, sections 2.1.2 and 4.2).
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "autograd/weight.h"
+#include "optim/muon.h"
 
 namespace nuri {
 
@@ -17,11 +19,16 @@ struct AdamWOptions {
   double max_grad_norm = 1.0;  ///< 0: no clipping
 };
 
+/// min(1, max / (norm + 1e-6)), rounded once; 1 where max_grad_norm is 0.
+float clip_factor(double max_grad_norm, double norm);
+
 /// First and second moments of each parameter, in name order.
 class AdamW {
  public:
-  /// parameters sorted by name; they outlive this object. Errors: eps below 1e-12 (subnormals are zero in profile x1).
-  AdamW(std::vector<Parameter*> parameters, const AdamWOptions& options);
+  /// parameters sorted by name; they outlive this object. Those that `elsewhere` says are joined, counted in the norm
+  /// and cleared as all are, but have no state here: another optimizer updates them. Errors: eps below 1e-12
+  /// (subnormals are zero in profile x1).
+  AdamW(std::vector<Parameter*> parameters, const AdamWOptions& options, bool (*elsewhere)(const Parameter&) = nullptr);
 
   /// Adds the chains of parameters used several times, in order, into the first one; returns the global norm.
   double join_and_norm();
@@ -35,9 +42,44 @@ class AdamW {
   std::vector<State>& states() { return states_; }
 
  private:
-  std::vector<Parameter*> parameters_;
+  std::vector<Parameter*> parameters_, updated_;  ///< all; those with a state
   std::vector<State> states_;
   AdamWOptions options_;
+};
+
+enum class OptimizerKind : uint8_t {
+  adamw,
+  muon,  ///< Muon for what muon_takes() says, AdamW for the rest, with one learning rate and decay
+};
+OptimizerKind parse_optimizer(std::string_view name);  ///< "adamw" or "muon"; else an error
+
+struct OptimizerOptions {
+  AdamWOptions adamw;
+  OptimizerKind kind = OptimizerKind::adamw;
+  double muon_momentum = 0.95;
+};
+
+/// What updates the parameters of a run.
+class Optimizer {
+ public:
+  /// parameters sorted by name; they outlive this object. Errors: AdamW's.
+  explicit Optimizer(std::vector<Parameter*> parameters, const OptimizerOptions& options = {});
+
+  double join_and_norm() { return adamw_.join_and_norm(); }  ///< see AdamW
+  /// One update at this rate; `step` counts from 1. norm: as returned by join_and_norm.
+  void update(double learning_rate, int64_t step, double norm);
+
+  struct State {
+    std::string name;  ///< "mean.", "square." or "momentum." and the parameter's
+    Tensor tensor;
+  };
+  /// All that a checkpoint must hold.
+  std::vector<State> states();
+
+ private:
+  AdamW adamw_;
+  std::optional<Muon> muon_;
+  double max_grad_norm_;
 };
 
 /// bias += speed * sign(mean count - count), for the counts of a whole step.

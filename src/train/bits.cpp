@@ -55,10 +55,10 @@ struct Bits {
   BitHash weights, logits, greedy;
 };
 
-Bits run_model(DType dtype, MlaForm form) {
+Bits run_model(DType dtype, MlaForm form, const OptimizerOptions& optimizer_options = {}) {
   DeepseekV3 model(small_config(), {.dtype = dtype, .trainable = true, .with_mtp = true, .form = form});
   model.initialise(7);
-  AdamW optimizer(model.parameters(), {});
+  Optimizer optimizer(model.parameters(), optimizer_options);
   const StepOptions options{.length = kLength, .micro_rows = 2, .grad_shards = 1};
   TrainStep step(model, optimizer, options);
   std::vector<int32_t> documents(static_cast<size_t>(kRows * (kLength + 1)), 0);
@@ -85,6 +85,17 @@ Bits run_model(DType dtype, MlaForm form) {
   return bits;
 }
 
+SelftestLine line_of(std::string name, const BitHash& hash) {
+  SelftestLine line;
+  line.name = std::move(name);
+  line.hash = hash.value();
+  line.committed = committed_hash(line.name);
+  line.verdict = !line.committed                ? SelftestLine::Verdict::not_committed
+                 : *line.committed == line.hash ? SelftestLine::Verdict::equal
+                                                : SelftestLine::Verdict::differs;
+  return line;
+}
+
 }  // namespace
 
 std::vector<SelftestLine> model_bits(std::string_view prefix) {
@@ -97,17 +108,11 @@ std::vector<SelftestLine> model_bits(std::string_view prefix) {
       const Bits bits = run_model(dtype, form);
       for (const auto& [what, hash] : {std::pair<const char*, const BitHash*>{"weights_after_20_steps", &bits.weights},
                                        {"prefill_logits", &bits.logits},
-                                       {"greedy_ids", &bits.greedy}}) {
-        SelftestLine line;
-        line.name = name + what;
-        line.hash = hash->value();
-        line.committed = committed_hash(line.name);
-        line.verdict = !line.committed                ? SelftestLine::Verdict::not_committed
-                       : *line.committed == line.hash ? SelftestLine::Verdict::equal
-                                                      : SelftestLine::Verdict::differs;
-        out.push_back(std::move(line));
-      }
+                                       {"greedy_ids", &bits.greedy}})
+        out.push_back(line_of(name + what, *hash));
     }
+  if (const std::string name = "model/bf16_expanded_muon/weights_after_20_steps"; name.starts_with(prefix))
+    out.push_back(line_of(name, run_model(DType::bf16, MlaForm::expanded, {.kind = OptimizerKind::muon}).weights));
   return out;
 }
 

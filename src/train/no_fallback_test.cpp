@@ -66,7 +66,10 @@ const Row kRows[] = {NURI_ROW(pack),
                      NURI_ROW(add),
                      NURI_ROW(round),
                      NURI_ROW(adamw),
-                     NURI_ROW(square_sum)};
+                     NURI_ROW(square_sum),
+                     NURI_ROW(axpby),
+                     NURI_ROW(muon_momentum),
+                     NURI_ROW(muon_update)};
 #undef NURI_ROW
 static_assert(sizeof(KernelTable) == sizeof(std::string_view) + std::size(kRows) * sizeof(void*),
               "list the new entry of KernelTable here");
@@ -90,7 +93,7 @@ std::vector<int32_t> random_ids(int64_t n, int64_t vocab) {
 void train_one_step(DeepseekV3& model) {
   constexpr int64_t kTrainingRows = 2, kLength = 19;
   ASSERT_TRUE(model.has_mtp());
-  AdamW optimizer(model.parameters(), {});
+  Optimizer optimizer(model.parameters(), {.kind = OptimizerKind::muon});  // AdamW for some, Muon for the rest
   TrainStep step(model, optimizer, {.length = kLength});
   const int64_t n = kTrainingRows * (kLength + 1);
   const std::vector<int32_t> documents(static_cast<size_t>(n), 0);

@@ -94,7 +94,8 @@ class Checker {
       form_name_ = form == MlaForm::expanded ? "expanded" : "absorbed";
       forward_fp32();
       gradients();
-      training();
+      training(OptimizerKind::adamw);
+      training(OptimizerKind::muon);
       forward_bf16();
     }
     return std::move(report_);
@@ -201,7 +202,7 @@ class Checker {
     o.bias_update_speed = h.number("bias_update_speed", 0, 1e6);
     return o;
   }
-  AdamWOptions adamw_options() const {
+  OptimizerOptions optimizer_options(OptimizerKind kind = OptimizerKind::adamw) const {
     const JsonObject h = expected("hyperparameters");
     AdamWOptions o;
     o.beta1 = h.number("beta1", 0, 1e6);
@@ -209,7 +210,9 @@ class Checker {
     o.eps = h.number("eps", 0, 1e6);
     o.weight_decay = h.number("weight_decay", 0, 1e6);
     o.max_grad_norm = h.number("max_grad_norm", 0, 1e6);
-    return o;
+    OptimizerOptions all{o, kind};
+    if (kind == OptimizerKind::muon) all.muon_momentum = h.number("muon_momentum", 0, 1);
+    return all;
   }
 
   void compare_losses(const std::string& what, const StepResult& r, const JsonObject& theirs) {
@@ -234,7 +237,7 @@ class Checker {
     LoadedModel loaded = load_model(directory_, {.dtype = DType::f32, .trainable = true, .form = form_});
     for (const char* kind : {"whole", "packed"}) {
       read_rows(std::string(kind) == "packed");
-      AdamW optimizer(loaded.model->parameters(), adamw_options());
+      Optimizer optimizer(loaded.model->parameters(), optimizer_options());
       TrainStep step(*loaded.model, optimizer, step_options());
       const StepResult result = step.gradients(tokens_, documents_, rows_);
       optimizer.join_and_norm();
@@ -253,10 +256,13 @@ class Checker {
     }
   }
 
-  void training() {
+  void training(OptimizerKind kind) {
+    const bool muon = kind == OptimizerKind::muon;
+    const char* key = muon ? "muon_steps" : "steps";
     const auto file = open_if_there(directory_ / "training.safetensors");
-    if (!file || !expected_ || !expected_->contains("steps"))
-      return absent("training.safetensors with expected.json: no optimizer steps to compare");
+    if (!file || !expected_ || !expected_->contains(key))
+      return absent(fmt::format("training.safetensors with {} of expected.json: no {} steps to compare", key,
+                                muon ? "Muon" : "optimizer"));
     LoadedModel loaded = load_model(directory_, {.dtype = DType::f32, .trainable = true, .form = form_});
     const TensorEntry& batches = file->at("batches");
     NURI_CHECK(batches.shape.size() == 3, "{}: batches must be [steps, rows, length + 1]", file->path().string());
@@ -265,32 +271,32 @@ class Checker {
     const std::vector<int32_t> tokens = load_ids(*file, "batches", vocab_);
     const size_t per_step = static_cast<size_t>(rows_ * (length_ + 1));
     const std::vector<int32_t> documents(per_step, 0);
-    AdamW optimizer(loaded.model->parameters(), adamw_options());
+    Optimizer optimizer(loaded.model->parameters(), optimizer_options(kind));
     TrainStep step(*loaded.model, optimizer, step_options());
     const double rate = expected("hyperparameters").number("lr", 0, 1e6);
     double worst_loss = 0, worst_norm = 0, worst_weight = 0;
-    const Json& theirs = expected_->at("steps");
+    const Json& theirs = expected_->at(key);
     NURI_CHECK(theirs.is_array() && static_cast<int64_t>(theirs.size()) == steps,
-               "{}: {} steps, but training.safetensors has {}", (directory_ / "expected.json").string(), theirs.size(),
-               steps);
+               "{}: {} {}, but training.safetensors has {}", expected_name(), theirs.size(), key, steps);
     for (int64_t s = 0; s < steps; ++s) {
       StepResult r =
           step.gradients(std::span(tokens).subspan(static_cast<size_t>(s) * per_step, per_step), documents, rows_);
       step.apply(r, rate, s + 1);
-      const JsonObject t(theirs.at(static_cast<size_t>(s)), expected_name() + ": steps");
+      const JsonObject t(theirs.at(static_cast<size_t>(s)), expected_name() + ": " + key);
       for (const auto& [name, ours] :
            {std::pair{"main", r.main}, {"mtp", r.mtp}, {"balance", r.balance}, {"total", r.total}})
         if (t.has(name)) worst_loss = std::max(worst_loss, relative_error(ours, t.number(name, -1e30, 1e30)));
       worst_norm = std::max(worst_norm, relative_error(r.grad_norm, t.number("grad_norm", -1e30, 1e30)));
     }
+    row(fmt::format("losses of {} steps{}", steps, muon ? " of Muon" : ""), worst_loss, bounds_.loss);
+    row(fmt::format("gradient norms of {} steps{}", steps, muon ? " of Muon" : ""), worst_norm, bounds_.grad_norm);
+    if (muon) return;  // no weights after Muon's steps are recorded: the losses of later steps show them
     std::string which;
     for (const NamedTensor& t : model_tensors(*loaded.model)) {
       if (!file->find("final." + t.name)) continue;
       const double e = difference(t.tensor, file->load("final." + t.name, DType::f32), t.name).by_norm();
       if (!(e <= worst_weight)) worst_weight = e, which = t.name;
     }
-    row(fmt::format("losses of {} steps", steps), worst_loss, bounds_.loss);
-    row(fmt::format("gradient norms of {} steps", steps), worst_norm, bounds_.grad_norm);
     row(fmt::format("weights after {} steps", steps), worst_weight, bounds_.weights, which);
   }
 

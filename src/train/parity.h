@@ -4,7 +4,8 @@
 //                          <layer>.experts, <layer>.weights
 //   gradients.safetensors  whole.<name>, packed.<name>
 //   training.safetensors   batches [steps, rows, length + 1], final.<name>
-//   expected.json          hyperparameters, losses, steps, transformers.bfloat16_rms_relative
+//   expected.json          hyperparameters, losses, steps (AdamW), muon_steps (the same batches with Muon),
+//                          transformers.bfloat16_rms_relative
 #pragma once
 
 #include <filesystem>

@@ -19,11 +19,11 @@ void expect_parity(const std::filesystem::path& directory, size_t at_least) {
 
 TEST(Parity, DeepseekV3) {
   NURI_SHARED_OR_SKIP(shared);
-  expect_parity(shared / "golden" / "deepseek_v3", 46);
+  expect_parity(shared / "golden" / "deepseek_v3", 50);
 }
 TEST(Parity, DeepseekV3Plain) {
   NURI_SHARED_OR_SKIP(shared);
-  expect_parity(shared / "golden" / "deepseek_v3_plain", 30);
+  expect_parity(shared / "golden" / "deepseek_v3_plain", 34);
 }
 TEST(Parity, DeepseekV3Saved) {
   NURI_SHARED_OR_SKIP(shared);
@@ -62,7 +62,28 @@ TEST(Parity, ReadsWhatPythonWritesForNumbersThatAreNotFinite) {
   const size_t brace = expected.find('{');
   expected.insert(brace + 1, R"("smallest": Infinity, "least": -Infinity, "x": [NaN], "text": "NaN \" Infinity",)");
   write_file_atomic(dir.path() / "expected.json", expected);
-  expect_parity(dir.path(), 30);
+  expect_parity(dir.path(), 34);
+}
+
+TEST(Parity, OtherMuonStepsFail) {
+  // The recorded losses of AdamW in place of Muon's: far beyond the bound, so the row does show which optimizer ran.
+  NURI_SHARED_OR_SKIP(shared);
+  const test::TempDir dir;
+  copy_of(shared / "golden" / "deepseek_v3_plain", dir.path());
+  std::string expected = read_file(dir.path() / "expected.json");
+  const size_t adamw = expected.find("\"steps\""), muon = expected.find("\"muon_steps\"");
+  ASSERT_TRUE(adamw != std::string::npos && muon != std::string::npos);
+  expected.replace(muon, 12, "\"steps\"");
+  expected.replace(adamw, 7, "\"muon_steps\"");
+  write_file_atomic(dir.path() / "expected.json", expected);
+  int64_t failed = 0;
+  for (const ParityRow& row : check_parity(dir.path()).rows)
+    if (row.what.find("losses of 8 steps") != std::string::npos) {
+      EXPECT_FALSE(row.passed()) << row.what;
+      EXPECT_GT(row.measured, 1e-3) << row.what;
+      ++failed;
+    }
+  EXPECT_EQ(failed, 4);
 }
 
 TEST(Parity, ATighterBoundFails) {

@@ -142,7 +142,9 @@ StepOptions Recipe::step_options() const {
           .bias_update_speed = bias_update_speed};
 }
 
-AdamWOptions Recipe::adamw_options() const { return {beta1, beta2, eps, weight_decay, max_grad_norm}; }
+OptimizerOptions Recipe::optimizer_options() const {
+  return {{beta1, beta2, eps, weight_decay, max_grad_norm}, parse_optimizer(optimizer), muon_momentum};
+}
 
 Schedule Recipe::make_schedule(int64_t total_steps) const {
   return {parse_schedule(schedule), lr, lr * final_lr, warmup_steps, total_steps, decay_fraction};
@@ -178,6 +180,7 @@ void Recipe::validate() const {
              mla_form);
   NURI_CHECK(recompute == "auto" || recompute == "none" || recompute_kind() != Recompute::none,
              "recompute = '{}'; allowed are auto, none, selective and blocks", recompute);
+  (void)parse_optimizer(optimizer);
   (void)parse_schedule(schedule);
   (void)source_weights();
   check_step_options(step_options(), batch_rows);

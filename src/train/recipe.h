@@ -38,6 +38,8 @@ struct Recipe {
   int64_t tokens = 0;
   double epochs = 1;
   int64_t seed = 0;
+  std::string optimizer = "adamw";
+  double muon_momentum = 0.95;
   std::string schedule = "wsd";
   double lr = 2.2e-4;
   double final_lr = 0.1;
@@ -81,6 +83,10 @@ struct Recipe {
     field(F{"tokens", "tokens", "length of the run where steps is 0; 0: by epochs", 0, 1e15}, self.tokens);
     field(F{"epochs", "epochs", "length of the run where steps and tokens are 0", 0, 1e6}, self.epochs);
     field(F{"seed", "", "of initial weights and data order", 0, 9e18}, self.seed);
+    field(F{"optimizer", "", "adamw, or muon: Muon for matrices but embedding, head and router, AdamW for the rest", 0,
+            0},
+          self.optimizer);
+    field(F{"muon_momentum", "", "of Muon (Nesterov)", 0, 0.999999}, self.muon_momentum);
     field(F{"schedule", "", "wsd (warm-up, stable, linear decay) or cosine", 0, 0}, self.schedule);
     field(F{"lr", "", "peak learning rate", 0, 100}, self.lr);
     field(F{"final_lr", "of lr", "learning rate of the last step", 0, 1}, self.final_lr);
@@ -89,7 +95,7 @@ struct Recipe {
     field(F{"beta1", "", "AdamW first moment", 0, 0.999999}, self.beta1);
     field(F{"beta2", "", "AdamW second moment", 0, 0.9999999}, self.beta2);
     field(F{"eps", "", "AdamW epsilon", 1e-12, 1}, self.eps);
-    field(F{"weight_decay", "", "decoupled, on matrices", 0, 100}, self.weight_decay);
+    field(F{"weight_decay", "", "decoupled, on matrices, of AdamW and Muon", 0, 100}, self.weight_decay);
     field(F{"max_grad_norm", "", "clipping by the global norm; 0: none", 0, 1e9}, self.max_grad_norm);
     field(F{"mtp_weight", "", "weight of the MTP loss; 0 keeps training MTP with no weight", 0, 100}, self.mtp_weight);
     field(F{"balance_alpha", "", "weight of the sequence-wise balance loss", 0, 100}, self.balance_alpha);
@@ -116,7 +122,7 @@ struct Recipe {
   int64_t rows_at_once() const { return micro_rows > 0 ? micro_rows : batch_rows; }
   int64_t tokens_per_step() const { return batch_rows * length; }
   StepOptions step_options() const;
-  AdamWOptions adamw_options() const;
+  OptimizerOptions optimizer_options() const;
   Schedule make_schedule(int64_t total_steps) const;
   std::map<std::string, double> source_weights() const;
 

@@ -61,6 +61,8 @@ TEST_F(RecipeFile, ErrorsNameTheKeyAndTheRemedy) {
   EXPECT_NE(error(ok + "grad_shards = 3\n").find("power of two"), std::string::npos);
   EXPECT_NE(error(ok + "precision = \"fp8\"\n").find("bf16 and f32"), std::string::npos);
   EXPECT_NE(error(ok + "schedule = \"linear\"\n").find("wsd"), std::string::npos);
+  EXPECT_NE(error(ok + "optimizer = \"sgd\"\n").find("adamw and muon"), std::string::npos);
+  EXPECT_NE(error(ok + "muon_momentum = 1\n").find("0.999999"), std::string::npos);
   EXPECT_NE(error(ok + "lr = \n").find("line 2"), std::string::npos);
   // What the library does not survive in every build: a quote inside a number, something like a date before a comment.
   EXPECT_NE(error(ok + "steps = 99'99y\xD0\xB2\n").find("quoted as a whole"), std::string::npos);

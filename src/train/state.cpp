@@ -18,14 +18,11 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxStateBytes = 1 << 20;
 
-std::vector<NamedTensor> trainer_tensors(DeepseekV3& model, AdamW& optimizer) {
+std::vector<NamedTensor> trainer_tensors(DeepseekV3& model, Optimizer& optimizer) {
   std::vector<NamedTensor> out;
   for (const Parameter* p : model.parameters())
     if (p->value.dtype() != DType::f32) out.push_back({"master." + p->name, p->master});
-  for (const AdamW::State& s : optimizer.states()) {
-    out.push_back({"mean." + s.name, s.mean});
-    out.push_back({"square." + s.name, s.square});
-  }
+  for (const Optimizer::State& s : optimizer.states()) out.push_back({s.name, s.tensor});
   return out;
 }
 
@@ -42,11 +39,11 @@ void copy_in(const SafetensorsFile& file, const NamedTensor& t) {
 
 }  // namespace
 
-uint64_t checkpoint_bytes(DeepseekV3& model, AdamW& optimizer) {
+uint64_t checkpoint_bytes(DeepseekV3& model, Optimizer& optimizer) {
   return safetensors_bytes(model_tensors(model)) + safetensors_bytes(trainer_tensors(model, optimizer)) + (8 << 20);
 }
 
-fs::path save_checkpoint(const fs::path& root, DeepseekV3& model, AdamW& optimizer, const TrainState& state,
+fs::path save_checkpoint(const fs::path& root, DeepseekV3& model, Optimizer& optimizer, const TrainState& state,
                          const ResolvedRecipe& recipe, const fs::path& tokenizer_dir) {
   for (const std::vector<NamedTensor>& tensors : {model_tensors(model), trainer_tensors(model, optimizer)})
     for (const NamedTensor& t : tensors)
@@ -92,7 +89,7 @@ TrainState parse_state(std::string_view text, const std::string& where) {
   return s;
 }
 
-void load_checkpoint(const fs::path& checkpoint, DeepseekV3& model, AdamW& optimizer) {
+void load_checkpoint(const fs::path& checkpoint, DeepseekV3& model, Optimizer& optimizer) {
   const ModelFiles files(checkpoint);
   (void)match_model(files, model.config());
   for (const NamedTensor& t : model_tensors(model)) {

@@ -1,5 +1,5 @@
-// What a checkpoint holds beside the model: trainer/optimizer.safetensors (moments, and FP32 masters in a BF16 run) and
-// trainer/state.json (step, profile, recipe, best validation). The data cursor is step * batch_rows.
+// What a checkpoint holds beside the model: trainer/optimizer.safetensors (moments or momentum, and FP32 masters in a
+// BF16 run) and trainer/state.json (step, profile, recipe, best validation). The data cursor is step * batch_rows.
 #pragma once
 
 #include <cstdint>
@@ -25,11 +25,11 @@ struct TrainState {
 };
 
 /// Bytes a checkpoint takes on disk.
-uint64_t checkpoint_bytes(DeepseekV3& model, AdamW& optimizer);
+uint64_t checkpoint_bytes(DeepseekV3& model, Optimizer& optimizer);
 
 /// Writes root/step-N, whole or not at all; the tokenizer's files are copied from tokenizer_dir. Error: a weight or
 /// moment that is NaN or Inf (nothing is written).
-std::filesystem::path save_checkpoint(const std::filesystem::path& root, DeepseekV3& model, AdamW& optimizer,
+std::filesystem::path save_checkpoint(const std::filesystem::path& root, DeepseekV3& model, Optimizer& optimizer,
                                       const TrainState& state, const ResolvedRecipe& recipe,
                                       const std::filesystem::path& tokenizer_dir);
 
@@ -37,6 +37,6 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& root, Deepsee
 TrainState read_state(const std::filesystem::path& checkpoint);
 TrainState parse_state(std::string_view text, const std::string& where);
 /// Weights, masters, router biases and moments back to the bit. Errors: sizes or names that do not fit, NaN and Inf.
-void load_checkpoint(const std::filesystem::path& checkpoint, DeepseekV3& model, AdamW& optimizer);
+void load_checkpoint(const std::filesystem::path& checkpoint, DeepseekV3& model, Optimizer& optimizer);
 
 }  // namespace nuri

@@ -24,7 +24,7 @@ void check_step_options(const StepOptions& o, int64_t rows) {
   NURI_CHECK(o.micro_rows >= 1, "micro_rows = {}: a micro-batch needs at least one row", o.micro_rows);
 }
 
-TrainStep::TrainStep(DeepseekV3& model, AdamW& optimizer, const StepOptions& options)
+TrainStep::TrainStep(DeepseekV3& model, Optimizer& optimizer, const StepOptions& options)
     : model_(model), optimizer_(optimizer), options_(options) {}
 
 StepResult TrainStep::gradients(std::span<const int32_t> tokens, std::span<const int32_t> documents, int64_t rows) {

@@ -1,4 +1,5 @@
-// One optimizer step: micro-batches forward and backward, shards added by a fixed tree, clipping, AdamW, router bias.
+// One optimizer step: micro-batches forward and backward, shards added by a fixed tree, clipping, optimizer, router
+// bias.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,7 @@ void check_step_options(const StepOptions& options, int64_t rows);
 
 class TrainStep {
  public:
-  TrainStep(DeepseekV3& model, AdamW& optimizer, const StepOptions& options);
+  TrainStep(DeepseekV3& model, Optimizer& optimizer, const StepOptions& options);
 
   /// tokens, documents [rows, length + 1]. Leaves the gradients (chains not yet joined) in the parameters.
   StepResult gradients(std::span<const int32_t> tokens, std::span<const int32_t> documents, int64_t rows);
@@ -47,7 +48,7 @@ class TrainStep {
   void push_shard(int64_t shard);
 
   DeepseekV3& model_;
-  AdamW& optimizer_;
+  Optimizer& optimizer_;
   StepOptions options_;
   std::vector<std::vector<Tensor>> tree_;  ///< per level of the tree: the sums of 2^level shards, all chains
 };

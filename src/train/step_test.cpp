@@ -11,6 +11,7 @@
 #include "base/threads.h"
 #include "models/load.h"
 #include "train/memory_plan.h"
+#include "train/state.h"
 #include "train/trainer.h"
 
 namespace nuri {
@@ -45,24 +46,32 @@ struct Result {
   StepResult last;
 };
 
-Result run(DType dtype, StepOptions options, int64_t steps = 3, int threads = 2, MlaForm form = MlaForm::expanded) {
-  set_thread_count(threads);
-  options.length = kLength;
-  DeepseekV3 model(config(), {.dtype = dtype, .trainable = true, .form = form});
-  model.initialise(1);
-  AdamW optimizer(model.parameters(), {});
-  TrainStep step(model, optimizer, options);
-  Result result;
-  for (int64_t s = 0; s < steps; ++s) {
+/// Steps `first` + 1 to `last` of a run.
+StepResult train_steps(TrainStep& step, int64_t first, int64_t last) {
+  StepResult result;
+  for (int64_t s = first; s < last; ++s) {
     const Philox random(9, Purpose::test, static_cast<uint64_t>(s));
     std::vector<int32_t> tokens, documents;
     for (int64_t i = 0; i < kRows * (kLength + 1); ++i) {
       tokens.push_back(static_cast<int32_t>(random.below(61, static_cast<uint64_t>(i))));
       documents.push_back(i % (kLength + 1) > 10 + i / (kLength + 1));
     }
-    result.last = step.gradients(tokens, documents, kRows);
-    step.apply(result.last, 1e-2, s + 1);
+    result = step.gradients(tokens, documents, kRows);
+    step.apply(result, 1e-2, s + 1);
   }
+  return result;
+}
+
+Result run(DType dtype, StepOptions options, int64_t steps = 3, int threads = 2,
+           const OptimizerOptions& optimizer_options = {}, MlaForm form = MlaForm::expanded) {
+  set_thread_count(threads);
+  options.length = kLength;
+  DeepseekV3 model(config(), {.dtype = dtype, .trainable = true, .form = form});
+  model.initialise(1);
+  Optimizer optimizer(model.parameters(), optimizer_options);
+  TrainStep step(model, optimizer, options);
+  Result result;
+  result.last = train_steps(step, 0, steps);
   result.hash = weights_hash(model);
   set_thread_count(2);
   return result;
@@ -89,9 +98,9 @@ TEST_P(StepBits, ThreadsDoNotShow) {
 
 TEST_P(StepBits, RecomputationDoesNotShow) {
   for (const MlaForm form : {MlaForm::expanded, MlaForm::absorbed}) {
-    const Result kept = run(GetParam(), {.micro_rows = kRows}, 3, 2, form);
+    const Result kept = run(GetParam(), {.micro_rows = kRows}, 3, 2, {}, form);
     for (const Recompute recompute : {Recompute::selective, Recompute::blocks}) {
-      const Result again = run(GetParam(), {.micro_rows = kRows, .recompute = recompute}, 3, 2, form);
+      const Result again = run(GetParam(), {.micro_rows = kRows, .recompute = recompute}, 3, 2, {}, form);
       EXPECT_EQ(again.hash, kept.hash);
       EXPECT_EQ(again.last.total, kept.last.total);
       EXPECT_EQ(again.last.balance, kept.last.balance);
@@ -101,6 +110,42 @@ TEST_P(StepBits, RecomputationDoesNotShow) {
         EXPECT_EQ(again.last.layers[i].largest_logit, kept.last.layers[i].largest_logit);
       }
     }
+  }
+}
+
+TEST_P(StepBits, NeitherMicroBatchesNorThreadsShowInMuon) {
+  const OptimizerOptions muon{.kind = OptimizerKind::muon};
+  const Result whole = run(GetParam(), {.micro_rows = kRows}, 3, 2, muon);
+  EXPECT_NE(whole.hash, run(GetParam(), {.micro_rows = kRows}).hash);
+  for (int threads : {1, 3, 5})
+    EXPECT_EQ(run(GetParam(), {.micro_rows = threads == 3 ? 1 : kRows}, 3, threads, muon).hash, whole.hash) << threads;
+}
+
+TEST_P(StepBits, ACheckpointContinuesToTheSameBits) {
+  for (const OptimizerKind kind : {OptimizerKind::adamw, OptimizerKind::muon}) {
+    const OptimizerOptions options{.kind = kind};
+    const StepOptions step_options{.length = kLength, .micro_rows = kRows};
+    const test::TempDir dir;
+    const auto fresh = [&] {
+      return std::make_unique<DeepseekV3>(config(), DeepseekV3::Options{.dtype = GetParam(), .trainable = true});
+    };
+    const auto model = fresh(), again = fresh();
+    model->initialise(1);
+    Optimizer optimizer(model->parameters(), options), resumed(again->parameters(), options);
+    TrainStep step(*model, optimizer, step_options), resumed_step(*again, resumed, step_options);
+    (void)train_steps(step, 0, 2);
+    TrainState state;
+    state.step = 2, state.profile = "x1";
+    const auto checkpoint = save_checkpoint(dir.path(), *model, optimizer, state, {}, {});
+    (void)train_steps(step, 2, 4);
+    load_checkpoint(checkpoint, *again, resumed);
+    (void)train_steps(resumed_step, 2, 4);
+    EXPECT_EQ(weights_hash(*again), weights_hash(*model));
+    // A checkpoint of the other optimizer lacks what this one needs, and says so.
+    const auto other = fresh();
+    Optimizer wrong(other->parameters(),
+                    {.kind = kind == OptimizerKind::adamw ? OptimizerKind::muon : OptimizerKind::adamw});
+    EXPECT_NE(test::error_of([&] { load_checkpoint(checkpoint, *other, wrong); }).find("optimizer"), std::string::npos);
   }
 }
 
@@ -134,8 +179,11 @@ TEST(Step, RefusesImpossibleOptions) {
   EXPECT_NO_THROW(check_step_options({.grad_shards = 2}, 6));
 }
 
-TEST(MemoryPlan, CountsWhatAStepReallyTakes) {
+class MemoryPlanOf : public testing::TestWithParam<const char*> {};
+
+TEST_P(MemoryPlanOf, CountsWhatAStepReallyTakes) {
   Recipe recipe;
+  recipe.optimizer = GetParam();
   recipe.batch_rows = kRows;
   recipe.length = kLength;
   DeepseekV3Config c = config();
@@ -146,7 +194,7 @@ TEST(MemoryPlan, CountsWhatAStepReallyTakes) {
   const int64_t before = memory_held().now;
   DeepseekV3 model(c, {.dtype = DType::bf16, .trainable = true});
   model.initialise(1);
-  AdamW optimizer(model.parameters(), recipe.adamw_options());
+  Optimizer optimizer(model.parameters(), recipe.optimizer_options());
   TrainStep step(model, optimizer, recipe.step_options());
   const std::vector<int32_t> ids(static_cast<size_t>(kRows * (kLength + 1)), 1);
   for (int64_t s = 1; s <= 2; ++s) {
@@ -160,6 +208,28 @@ TEST(MemoryPlan, CountsWhatAStepReallyTakes) {
   EXPECT_GT(plan.bytes[static_cast<size_t>(Owner::scratch)], 0);
   EXPECT_GE(plan.program, kBufferBytes);
   EXPECT_EQ(plan.stacks, thread_count() * kStackBytes);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, MemoryPlanOf, testing::Values("adamw", "muon"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST(MemoryPlan, MuonKeepsOneStateInsteadOfTwo) {
+  Recipe recipe;
+  recipe.batch_rows = 1, recipe.length = kLength;
+  DeepseekV3Config c = config();
+  c.d_model = 256, c.d_ff = 2048;
+  const auto optimizer_bytes = [&](const char* name) {
+    recipe.optimizer = name;
+    return plan_memory(c, recipe).bytes[static_cast<size_t>(Owner::optimizer)];
+  };
+  // All matrices but embedding, head and router.
+  DeepseekV3 model(c, {.dtype = DType::bf16, .trainable = true});
+  int64_t elements = 0;
+  for (const Parameter* p : model.parameters())
+    if (muon_takes(*p)) elements += p->value.size();
+  EXPECT_NEAR(static_cast<double>(optimizer_bytes("adamw") - optimizer_bytes("muon")),
+              4.0 * static_cast<double>(elements),
+              0.1 * 4.0 * static_cast<double>(elements));  // blocks are rounded up
 }
 
 TEST(MemoryPlan, RefusesAndSaysWhatFits) {

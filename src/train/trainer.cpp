@@ -103,7 +103,7 @@ class Run {
 
   void build() {
     model_ = std::make_unique<DeepseekV3>(options_.recipe.model, model_options(recipe_));
-    optimizer_ = std::make_unique<AdamW>(model_->parameters(), recipe_.adamw_options());
+    optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe_.optimizer_options());
     StepOptions step = recipe_.step_options();
     step.recompute = recompute_;
     step_ = std::make_unique<TrainStep>(*model_, *optimizer_, step);
@@ -321,7 +321,7 @@ class Run {
   std::unique_ptr<Tokenizer> tokenizer_;
   std::vector<int32_t> token_bytes_;
   std::unique_ptr<DeepseekV3> model_;
-  std::unique_ptr<AdamW> optimizer_;
+  std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<TrainStep> step_;
   std::unique_ptr<RunFile> record_;
   std::unique_ptr<LogWriter> log_;

@@ -8,6 +8,7 @@ const KernelTable& kernel_table() {
     add_products(t);
     add_attention(t);
     add_rows(t);
+    add_muon(t);
     return t;
   }();
   return table;

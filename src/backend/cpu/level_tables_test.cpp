@@ -33,6 +33,10 @@ std::vector<void*> entries(const ElementKernels& k) {
   static_assert(sizeof k == 7 * sizeof(void*));
   return entries(k.add, k.round, k.widen, k.swiglu, k.swiglu_grad, k.rope, k.adamw);
 }
+std::vector<void*> entries(const MuonKernels& k) {
+  static_assert(sizeof k == 3 * sizeof(void*));
+  return entries(k.axpby, k.momentum, k.update);
+}
 std::vector<void*> entries(const MoeKernels& k) {
   static_assert(sizeof k == 5 * sizeof(void*));
   return entries(k.router, k.router_grad, k.combine, k.combine_grad, k.gather_grad);
@@ -60,6 +64,7 @@ TEST(LevelTables, EachLevelHasItsOwnKernels) {
   NURI_EXPECT_OWN(attention_kernels);
   NURI_EXPECT_OWN(norm_kernels);
   NURI_EXPECT_OWN(element_kernels);
+  NURI_EXPECT_OWN(muon_kernels);
   NURI_EXPECT_OWN(moe_kernels);
   NURI_EXPECT_OWN(softmax_kernels);
 #undef NURI_EXPECT_OWN

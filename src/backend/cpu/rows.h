@@ -40,6 +40,14 @@ struct ElementKernels {
                 uint16_t* copy) = nullptr;
 };
 
+/// out = fma(b, y, a x) (y may be null: a x), and Muon's passes over n elements of a matrix.
+struct MuonKernels {
+  void (*axpby)(int64_t n, float a, const float* x, float b, const float* y, float* out) = nullptr;
+  void (*momentum)(int64_t n, float momentum, float one_minus_momentum, float clip, const float* grad, float* m,
+                   float* u) = nullptr;
+  void (*update)(int64_t n, float lr_decay, float rate, const float* u, float* p, uint16_t* copy) = nullptr;
+};
+
 struct RouterShape {
   int64_t n_experts, n_active, n_groups, n_kept_groups;
   bool normalise;
@@ -73,6 +81,7 @@ struct SoftmaxKernels {
   namespace level {                            \
   extern const NormKernels norm_kernels;       \
   extern const ElementKernels element_kernels; \
+  extern const MuonKernels muon_kernels;       \
   extern const MoeKernels moe_kernels;         \
   extern const SoftmaxKernels softmax_kernels; \
   }
