@@ -38,7 +38,8 @@ double AdamW::join_and_norm() {
     totals.push_back(total);
   }
   double sum = 0;
-  for (const double of_one : square_sums(totals)) sum += of_one;
+  square_sums_ = nuri::square_sums(totals);
+  for (const double of_one : square_sums_) sum += of_one;
   return x1::sqrt(sum);
 }
 

@@ -32,6 +32,8 @@ class AdamW {
 
   /// Adds the chains of parameters used several times, in order, into the first one; returns the global norm.
   double join_and_norm();
+  /// Of each gradient, before clipping, in the order of the parameters: what the last join_and_norm added up.
+  const std::vector<double>& square_sums() const { return square_sums_; }
   /// One update at this rate; `step` counts from 1. norm: as returned by join_and_norm.
   void update(double learning_rate, int64_t step, double norm);
 
@@ -44,6 +46,7 @@ class AdamW {
  private:
   std::vector<Parameter*> parameters_, updated_;  ///< all; those with a state
   std::vector<State> states_;
+  std::vector<double> square_sums_;
   AdamWOptions options_;
 };
 
@@ -65,7 +68,8 @@ class Optimizer {
   /// parameters sorted by name; they outlive this object. Errors: AdamW's.
   explicit Optimizer(std::vector<Parameter*> parameters, const OptimizerOptions& options = {});
 
-  double join_and_norm() { return adamw_.join_and_norm(); }  ///< see AdamW
+  double join_and_norm() { return adamw_.join_and_norm(); }                        ///< see AdamW
+  const std::vector<double>& square_sums() const { return adamw_.square_sums(); }  ///< see AdamW
   /// One update at this rate; `step` counts from 1. norm: as returned by join_and_norm.
   void update(double learning_rate, int64_t step, double norm);
 

@@ -36,6 +36,8 @@ Row to_json(const StepRow& r) {
           {"bias_norm", r.bias_norm},
           {"layer_rms", r.layer_rms},
           {"layer_logit", r.layer_logit},
+          {"layer_grad_norm", r.layer_grad_norm},
+          {"layer_update", r.layer_update},
           {"expert_counts", r.expert_counts}};
 }
 
@@ -45,6 +47,8 @@ void from_json(const nlohmann::json& j, StepRow& r) {
   r.flops = j.at("flops"), r.worst_load = j.at("worst_load"), r.dead_experts = j.at("dead_experts");
   r.bias_norm = j.at("bias_norm"), r.layer_rms = j.at("layer_rms").get<std::vector<double>>();
   r.layer_logit = j.at("layer_logit").get<std::vector<double>>();
+  if (j.contains("layer_grad_norm")) r.layer_grad_norm = j["layer_grad_norm"].get<std::vector<double>>();
+  if (j.contains("layer_update")) r.layer_update = j["layer_update"].get<std::vector<double>>();
   r.expert_counts = j.at("expert_counts").get<std::vector<std::vector<int64_t>>>();
 }
 
@@ -100,6 +104,16 @@ void LogWriter::write(const SampleRow& r) {
   line(Row{{"kind", "sample"}, {"step", r.step}, {"prompt", r.prompt}, {"text", r.text}}.dump(
       -1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
+void LogWriter::write(const WarningRow& r) {
+  line(Row{{"kind", "warning"},
+           {"step", r.step},
+           {"what", r.what},
+           {"group", r.group},
+           {"value", r.value},
+           {"usual", r.usual},
+           {"layers", r.layers}}
+           .dump());
+}
 
 RunLog read_log(const fs::path& path) { return parse_log(read_file(path)); }
 
@@ -118,6 +132,9 @@ RunLog parse_log(const std::string& text) {
                              j.at("by_language").get<std::map<std::string, double>>()});
       } else if (kind == "sample") {
         log.samples.push_back({j.at("step"), j.at("prompt"), j.at("text")});
+      } else if (kind == "warning") {
+        log.warnings.push_back(
+            {j.at("step"), j.at("what"), j.at("group"), j.at("value"), j.at("usual"), j.at("layers")});
       }
     } catch (const nlohmann::json::exception&) {
       // A row of another version or with a null (not finite) number: the charts do without it.
@@ -136,7 +153,9 @@ StepRow make_step_row(const StepResult& result, DeepseekV3& model, int64_t step,
             .balance = result.balance,
             .lr = lr,
             .grad_norm = result.grad_norm,
-            .seconds = seconds};
+            .seconds = seconds,
+            .layer_grad_norm = result.layer_grad_norms,
+            .layer_update = result.layer_updates};
   r.flops = training_flops(model.config(), result.sequence_lengths);
   for (const LayerStats& layer : result.layers) {
     r.layer_rms.push_back(layer.elements ? x1::sqrt(layer.square_sum / static_cast<double>(layer.elements)) : 0.0);
@@ -187,6 +206,12 @@ void LiveLine::show(const StepRow& row, double tokens_per_s) {
   if (peak_gflops_ > 0) text += fmt::format("  MFU {:.1f} %", mfu);
   text += fmt::format("  load {:.2f}x  ETA {}", row.worst_load, duration_text(left));
   std::fprintf(stderr, terminal_ ? "\r\x1b[K%s" : "%s\n", text.c_str());
+  std::fflush(stderr);
+}
+
+void LiveLine::note(const std::string& text) {
+  if (quiet_) return;
+  std::fprintf(stderr, terminal_ ? "\r\x1b[K%s\n" : "%s\n", text.c_str());
   std::fflush(stderr);
 }
 

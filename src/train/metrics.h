@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "eval/evaluate.h"
+#include "train/outliers.h"
 #include "train/step.h"
 
 namespace nuri {
@@ -22,6 +23,8 @@ struct StepRow {
   double flops = 0;                                 ///< of this step
   std::vector<std::vector<int64_t>> expert_counts;  ///< per layer with experts (and its index in `layers`)
   std::vector<double> layer_rms, layer_logit;       ///< per layer
+  std::vector<double> layer_grad_norm;              ///< embedding, layers, head; before clipping
+  std::vector<double> layer_update;                 ///< the same: change of the matrices, relative (LayerNorms)
   double worst_load = 0;                            ///< largest over layers of max / mean tokens of an expert
   int64_t dead_experts = 0;
   double bias_norm = 0;  ///< of all router biases together
@@ -44,6 +47,7 @@ struct RunLog {
   std::vector<StepRow> steps;
   std::vector<EvalRow> evals;
   std::vector<SampleRow> samples;
+  std::vector<WarningRow> warnings;
 };
 
 /// Appends to log.jsonl, a flush per row. Opening for a resumed run drops rows after `keep_steps` (and a torn last
@@ -57,6 +61,7 @@ class LogWriter {
   void write(const StepRow& row);
   void write(const EvalRow& row);
   void write(const SampleRow& row);
+  void write(const WarningRow& row);
 
  private:
   void line(const std::string& json);
@@ -76,6 +81,8 @@ class LiveLine {
  public:
   LiveLine(int64_t total_steps, double peak_gflops, bool quiet);
   void show(const StepRow& row, double tokens_per_s);
+  /// A line above it.
+  void note(const std::string& text);
   void end();
 
  private:

@@ -97,6 +97,38 @@ report::HeatMap load_map(const std::vector<StepRow>& steps, const std::optional<
   return map;
 }
 
+/// By group of LayerNorms: embedding, blocks, head.
+LineChart group_chart(Label title, Label y, const std::vector<StepRow>& steps,
+                      const std::optional<DeepseekV3Config>& config, const std::vector<double> StepRow::*values) {
+  constexpr size_t kMostGroups = 258;
+  std::vector<Series> series;
+  const size_t n = std::min(kMostGroups, (steps.back().*values).size());
+  for (size_t group = 0; group < n; ++group) {
+    const std::string block = group > 0 ? block_name(config, group - 1) : "";
+    const Label label = group == 0       ? Label("embedding", "임베딩")
+                        : group + 1 == n ? Label("head", "헤드")
+                        : block == "MTP" ? Label(block)
+                                         : Label("layer " + block, block + "층");
+    series.push_back(series_of(
+        label, steps, [&](const StepRow& row) { return group < (row.*values).size() ? (row.*values)[group] : NAN; }));
+  }
+  return chart_of(std::move(title), std::move(y), std::move(series));
+}
+
+/// The last warnings, newest last.
+void add_warnings(report::Page& page, const RunLog& log, const std::optional<DeepseekV3Config>& config) {
+  if (log.warnings.empty()) return;
+  constexpr size_t kMost = 20;
+  const int64_t n_groups = log.steps.empty() ? 0 : static_cast<int64_t>(log.steps.back().layer_grad_norm.size());
+  std::string text;
+  for (size_t i = log.warnings.size() > kMost ? log.warnings.size() - kMost : 0; i < log.warnings.size(); ++i)
+    text += warning_text(log.warnings[i], n_groups, config ? config->n_layers : n_groups) + "\n";
+  page.add_heading({fmt::format("Warnings ({})", log.warnings.size()), fmt::format("경고 ({})", log.warnings.size())});
+  page.add_text({"A gradient norm or update above ten times the median of the same layer's last 64 steps.",
+                 "같은 층의 최근 64스텝 중앙값의 열 배를 넘은 기울기 노름 또는 갱신 비율입니다."});
+  page.add_code(text);
+}
+
 LineChart layer_chart(Label title, Label y, const std::vector<StepRow>& steps,
                       const std::optional<DeepseekV3Config>& config, const std::vector<double> StepRow::*values) {
   constexpr size_t kMostLayers = 256;  // of a log from elsewhere: each is a series over all steps
@@ -184,9 +216,14 @@ std::string report_html(const std::string& name, const RunLog& log, const RunRec
                  {series_of({"worst layer", "최악의 층"}, steps, [](const StepRow& r) { return r.worst_load; })}));
     page.add_line_chart(
         layer_chart({"Residual stream, RMS", "잔차 흐름 RMS"}, {"RMS", "RMS"}, steps, config, &StepRow::layer_rms));
+    page.add_line_chart(group_chart({"Gradient norm by layer", "층별 기울기 노름"}, {"before clipping", "자르기 전"},
+                                    steps, config, &StepRow::layer_grad_norm));
+    page.add_line_chart(group_chart({"Update by layer", "층별 갱신 비율"}, {"change / weights", "변화 / 가중치"}, steps,
+                                    config, &StepRow::layer_update));
     page.add_line_chart(layer_chart({"Largest attention logit", "최대 어텐션 로짓"}, {"logit", "로짓"}, steps, config,
                                     &StepRow::layer_logit));
   }
+  add_warnings(page, log, config);
   if (!log.samples.empty()) {
     page.add_heading({"Samples", "생성 예"});
     std::vector<report::Sample> samples;

@@ -17,6 +17,7 @@ StepRow row(int64_t step, std::vector<std::vector<int64_t>> counts) {
   r.loss = r.main = r.mtp = 3;
   r.seconds = 0.5;
   r.layer_rms = r.layer_logit = {1, 2, 3};
+  r.layer_grad_norm = r.layer_update = {0.5, 1, 2, 3, 4};  // embedding, two layers, MTP, head
   r.expert_counts = std::move(counts);
   return r;
 }
@@ -28,11 +29,13 @@ std::string page_of(const fs::path& run, const std::string& log, const RunRecord
   return read_file(run / "report.html");
 }
 
-std::string log_of(const fs::path& dir, const std::vector<StepRow>& rows) {
+std::string log_of(const fs::path& dir, const std::vector<StepRow>& rows,
+                   const std::vector<WarningRow>& warnings = {}) {
   fs::remove(dir / "rows");
   {
     LogWriter log(dir / "rows", 0);
     for (const StepRow& r : rows) log.write(r);
+    for (const WarningRow& w : warnings) log.write(w);
   }
   return read_file(dir / "rows");
 }
@@ -53,6 +56,27 @@ TEST(Report, NamesTheRunItsResultsAndItsLayers) {
        {"Training run first-run", "25.0 %", "validation, bits per byte", "완료", ">MTP<", "lr = 1e-3    # peak"})
     EXPECT_NE(page.find(part), std::string::npos) << part;
   for (const char* part : {">nan", "bits_per_byte", ">layer 2<"}) EXPECT_EQ(page.find(part), std::string::npos) << part;
+}
+
+TEST(Report, ShowsLayersNormsAndWarnings) {
+  const test::TempDir dir;
+  write_file_atomic(dir.path() / "config.json", R"({"model_type": "deepseek_v3", "num_hidden_layers": 2})");
+  const std::vector<WarningRow> warnings = {{2, "update", 3, 0.5, 0.01, 1}};
+  const std::string log = log_of(dir.path(), {row(1, {{1, 1}}), row(2, {{1, 1}})}, warnings);
+  const std::string page = page_of(dir.path(), log);
+  for (const char* part : {"Gradient norm by layer", "Update by layer", ">embedding<", ">head<", "Warnings (1)",
+                           "warning: step 2: update of MTP is 0.5, 50.0 times its median"})
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+  const RunLog again = parse_log(log);
+  ASSERT_EQ(again.warnings.size(), 1u);
+  EXPECT_EQ(again.warnings[0].usual, 0.01);
+  EXPECT_EQ(again.steps[0].layer_update, (std::vector<double>{0.5, 1, 2, 3, 4}));
+  // A log of before these numbers is a log still.
+  std::string old = log;
+  for (const char* key : {"layer_grad_norm", "layer_update"})
+    for (size_t at; (at = old.find(key)) != std::string::npos;) old.replace(at, 5, "older");
+  EXPECT_EQ(parse_log(old).steps.size(), 2u);
+  EXPECT_NE(page_of(dir.path(), old).find("</html>"), std::string::npos);
 }
 
 TEST(Report, DamagedLogsStillMakeAPage) {

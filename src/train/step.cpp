@@ -25,7 +25,7 @@ void check_step_options(const StepOptions& o, int64_t rows) {
 }
 
 TrainStep::TrainStep(DeepseekV3& model, Optimizer& optimizer, const StepOptions& options)
-    : model_(model), optimizer_(optimizer), options_(options) {}
+    : model_(model), optimizer_(optimizer), options_(options), layer_norms_(model.parameters(), model.n_blocks()) {}
 
 StepResult TrainStep::gradients(std::span<const int32_t> tokens, std::span<const int32_t> documents, int64_t rows) {
   check_step_options(options_, rows);
@@ -97,8 +97,11 @@ void TrainStep::push_shard(int64_t shard) {
 void TrainStep::apply(StepResult& result, double learning_rate, int64_t step) {
   const profile::Scope scope("optimizer");
   result.grad_norm = optimizer_.join_and_norm();
+  result.layer_grad_norms = layer_norms_.gradient_norms(optimizer_.square_sums());
   if (!std::isfinite(result.grad_norm)) return;
+  layer_norms_.before();
   optimizer_.update(learning_rate, step, result.grad_norm);
+  result.layer_updates = layer_norms_.updates();
   for (DeepseekV3::RouterBias& bias : model_.router_biases())
     if (!meta_active())
       update_router_bias(bias.value.span<float>(), result.layers[static_cast<size_t>(bias.layer)].expert_counts,

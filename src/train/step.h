@@ -8,6 +8,7 @@
 
 #include "autograd/tape.h"
 #include "models/deepseek_v3.h"
+#include "optim/layer_norms.h"
 #include "optim/optimizer.h"
 
 namespace nuri {
@@ -24,6 +25,7 @@ struct StepOptions {
 struct StepResult {
   double main = 0, mtp = 0, balance = 0, total = 0;  ///< mean losses; balance before alpha
   double grad_norm = 0;
+  std::vector<double> layer_grad_norms, layer_updates;  ///< by group of LayerNorms: embedding, blocks, head
   int64_t tokens = 0, targets = 0;
   std::vector<int64_t> sequence_lengths;  ///< what attention saw, for the FLOP count
   std::vector<LayerStats> layers;
@@ -38,8 +40,8 @@ class TrainStep {
 
   /// tokens, documents [rows, length + 1]. Leaves the gradients (chains not yet joined) in the parameters.
   StepResult gradients(std::span<const int32_t> tokens, std::span<const int32_t> documents, int64_t rows);
-  /// Joins chains, clips, updates weights and router biases; fills in result.grad_norm. step counts from 1. Where the
-  /// norm is not finite nothing is updated.
+  /// Joins chains, clips, updates weights and router biases; fills in result.grad_norm and the norms of layers. step
+  /// counts from 1. Where the norm is not finite nothing is updated.
   void apply(StepResult& result, double learning_rate, int64_t step);
 
  private:
@@ -50,6 +52,7 @@ class TrainStep {
   DeepseekV3& model_;
   Optimizer& optimizer_;
   StepOptions options_;
+  LayerNorms layer_norms_;
   std::vector<std::vector<Tensor>> tree_;  ///< per level of the tree: the sums of 2^level shards, all chains
 };
 

@@ -164,6 +164,9 @@ class Run {
     record_ = std::make_unique<RunFile>(options_.out / "run.json", r, options_.resume);
     write_file_atomic(options_.out / "recipe.toml", recipe_text(options_.recipe));
     log_ = std::make_unique<LogWriter>(options_.out / "log.jsonl", state_.step);
+    if (state_.step > 0)  // what is usual for each layer, so that a resumed run warns as the whole one would
+      for (const StepRow& row : read_log(options_.out / "log.jsonl").steps)
+        (void)outliers_.see(row.step, row.layer_grad_norm, row.layer_update);
     record_->update();
   }
 
@@ -191,6 +194,10 @@ class Run {
       log_->write(row);
       summary_.tokens_per_s = static_cast<double>(result.tokens) / median(times);
       if (options_.peak_gflops > 0) summary_.mfu = row.flops / median(times) / (options_.peak_gflops * 1e9);
+      for (const WarningRow& warning : outliers_.see(row.step, row.layer_grad_norm, row.layer_update)) {
+        log_->write(warning);
+        live.note(warning_text(warning, n_groups(), options_.recipe.model.n_layers));
+      }
       live.show(row, summary_.tokens_per_s);
       record_->record().steps = state_.step;
       record_->record().tokens = state_.tokens;
@@ -212,6 +219,8 @@ class Run {
     summary_.seconds = seconds_now() - begin;
     if (summary_.outcome.empty()) summary_.outcome = "finished";
   }
+
+  int64_t n_groups() const { return model_->n_blocks() + 2; }
 
   void note_memory() {
     summary_.memory_anonymous = std::max(summary_.memory_anonymous, resident_bytes().anonymous);
@@ -325,6 +334,7 @@ class Run {
   std::unique_ptr<TrainStep> step_;
   std::unique_ptr<RunFile> record_;
   std::unique_ptr<LogWriter> log_;
+  OutlierWatch outliers_;
   Schedule schedule_;
   TrainState state_;
   int64_t total_steps_ = 0;
