@@ -98,6 +98,15 @@ Moe* DeepseekV3::moe_of(int64_t block) {
   return block < config_.n_layers ? blocks_[static_cast<size_t>(block)]->moe() : mtp_->block->moe();
 }
 
+int64_t DeepseekV3::clip_heads(std::span<const LayerStats> layers, double tau) {
+  int64_t clipped = 0;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    Block& block = i < blocks_.size() ? *blocks_[i] : *mtp_->block;
+    clipped += block.attention().clip_heads(layers[i].head_logits, tau);
+  }
+  return clipped;
+}
+
 std::vector<DeepseekV3::RouterBias> DeepseekV3::router_biases() {
   std::vector<RouterBias> out;
   for (int64_t i = 0; i < n_blocks(); ++i)

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -75,6 +76,9 @@ class DeepseekV3 {
   };
   std::vector<RouterBias> router_biases();
   Moe* moe_of(int64_t block);
+  /// QK-clip (Mla::clip_heads) of every layer by the logits of a step, MTP's included. Returns the number of heads
+  /// clipped. Packed forms are stale afterwards.
+  int64_t clip_heads(std::span<const LayerStats> layers, double tau);
   Weight& head() { return head_; }
 
   /// Normal values of standard deviation initializer_range for matrices and embeddings, ones for norms, zeros for

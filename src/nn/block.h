@@ -14,6 +14,7 @@ class Block {
   Block(const DeepseekV3Config& config, int64_t layer, const std::string& prefix, DType dtype, bool trainable);
   Tensor forward(const Tensor& x, const ForwardContext& context);
   void visit(const std::function<void(Weight&)>& see);
+  Mla& attention() { return attention_; }
   Moe* moe() { return moe_.get(); }  ///< null in a dense layer
 
  private:

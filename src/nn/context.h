@@ -38,6 +38,7 @@ struct LayerStats {
   std::vector<int64_t> expert_counts;  ///< tokens that chose each expert; empty in dense layers
   double balance = 0;                  ///< the layer's balance term, alpha not applied, mean over the step's rows
   float largest_logit = 0;             ///< of attention, after scaling
+  std::vector<float> head_logits;      ///< the same for each head: what QK-clip looks at
   double square_sum = 0;               ///< of the residual stream after the layer, with `elements` values
   int64_t elements = 0;
 };

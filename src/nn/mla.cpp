@@ -4,7 +4,9 @@
 #include <cstring>
 
 #include "autograd/tape.h"
+#include "base/x1.h"
 #include "ops/attention.h"
+#include "ops/axpby.h"
 #include "ops/linear.h"
 #include "ops/residual.h"
 #include "ops/rmsnorm.h"
@@ -44,6 +46,35 @@ int64_t Mla::cache_width(const DeepseekV3Config& c, MlaForm form) {
   return form == MlaForm::absorbed ? c.kv_lora_rank : c.n_heads * (c.qk_nope_head_dim + c.v_head_dim);
 }
 
+namespace {
+
+/// Rows [begin, end) of a weight times a factor: of the master, and rounded from it.
+void scale_rows(Weight& w, int64_t begin, int64_t end, double factor) {
+  const Tensor master = w.master.rows(begin, end);
+  float* p = master.data<float>();
+  axpby({.n = master.size(), .a = static_cast<float>(factor), .x = p, .out = p});
+  if (w.value.dtype() == DType::bf16) round_bf16(master, w.value.rows(begin, end));
+}
+
+}  // namespace
+
+int64_t Mla::clip_heads(std::span<const float> head_logits, double tau) {
+  const DeepseekV3Config& c = config_;
+  Weight& q = c.q_lora_rank > 0 ? q_up_ : down_;  // without q latent its rows come first in down_
+  int64_t clipped = 0;
+  for (int64_t h = 0; h < static_cast<int64_t>(head_logits.size()); ++h) {
+    const double most = static_cast<double>(head_logits[static_cast<size_t>(h)]);
+    if (!(most > tau)) continue;
+    ++clipped;
+    const double factor = tau / most, root = x1::sqrt(factor);
+    const int64_t q_row = h * c.qk_head_dim(), k_row = h * (c.qk_nope_head_dim + c.v_head_dim);
+    scale_rows(q, q_row, q_row + c.qk_nope_head_dim, root);
+    scale_rows(q, q_row + c.qk_nope_head_dim, q_row + c.qk_head_dim(), factor);
+    scale_rows(kv_up_, k_row, k_row + c.qk_nope_head_dim, root);
+  }
+  return clipped;
+}
+
 HeadProduct Mla::query_product() const {
   const DeepseekV3Config& c = config_;
   return {c.n_heads, c.qk_nope_head_dim + c.v_head_dim, 0, c.qk_nope_head_dim, c.qk_head_dim(), true};
@@ -75,28 +106,32 @@ Tensor Mla::forward(const Tensor& x, const ForwardContext& context, int64_t laye
   const Tensor k_rope =
       rope(parts[2], positions, *context.rope, 1, c.qk_rope_head_dim, 0, c.qk_rope_head_dim, c.rope.interleaved);
 
-  float largest = 0;
-  float* want = context.stats ? &largest : nullptr;
+  std::vector<float> head_max(context.stats ? static_cast<size_t>(c.n_heads) : 0);
+  float* want = context.stats ? head_max.data() : nullptr;
   if (context.form == MlaForm::absorbed) q = head_linear(q, kv_up_, query_product(), context.precision);
   Tensor o = context.cache ? attend_cache(q, normed, k_rope, context, layer, want)
                            : attend_batch(q, normed, k_rope, context, want);
   if (context.form == MlaForm::absorbed) o = head_linear(o, kv_up_, value_product(), context.precision);
   if (want) {
-    float& kept = (*context.stats)[static_cast<size_t>(layer)].largest_logit;
-    kept = std::max(kept, largest);
+    LayerStats& stats = (*context.stats)[static_cast<size_t>(layer)];
+    stats.head_logits.resize(head_max.size(), 0.0f);
+    for (size_t h = 0; h < head_max.size(); ++h) {
+      stats.head_logits[h] = std::max(stats.head_logits[h], head_max[h]);
+      stats.largest_logit = std::max(stats.largest_logit, head_max[h]);
+    }
   }
   return linear(o, out_, context.precision);
 }
 
 Tensor Mla::attend_batch(const Tensor& q, const Tensor& c, const Tensor& k_rope, const ForwardContext& context,
-                         float* largest) {
+                         float* head_max) {
   const auto& sequences = context.batch->sequences;
   if (context.form == MlaForm::absorbed)
     return attention_absorbed(q, c, k_rope, sequences, config_.n_heads, context.softmax_scale, context.precision,
-                              largest);
+                              head_max);
   const Tensor kv = linear(c, kv_up_, context.precision, 0, true);
   return attention_expanded(q, kv, k_rope, sequences, config_.n_heads, config_.qk_nope_head_dim, config_.v_head_dim,
-                            context.softmax_scale, context.precision, largest);
+                            context.softmax_scale, context.precision, head_max);
 }
 
 namespace {
@@ -121,7 +156,7 @@ void store_row(const Tensor& x, int64_t row, std::byte* page, int64_t slot, int6
 }  // namespace
 
 Tensor Mla::attend_cache(const Tensor& q, const Tensor& c, const Tensor& k_rope, const ForwardContext& context,
-                         int64_t layer, float* largest) {
+                         int64_t layer, float* head_max) {
   const DeepseekV3Config& cfg = config_;
   const bool absorbed = context.form == MlaForm::absorbed;
   const CacheView& cache = *context.cache;
@@ -171,13 +206,16 @@ Tensor Mla::attend_cache(const Tensor& q, const Tensor& c, const Tensor& k_rope,
   Tensor out = Tensor::empty({q.dim(0), cfg.n_heads * a.d_v});
   a.out = out.data<float>(), a.out_row = out.row_stride(), a.out_head = a.d_v;
   Tensor row_max;
-  if (largest) {
+  if (head_max) {
     row_max = Tensor::empty({q.dim(0), cfg.n_heads});
     a.row_max = row_max.data<float>();
   }
   attention_paged(a);
-  if (largest)
-    for (float m : row_max.span<float>()) *largest = std::max(*largest, m);
+  if (head_max)
+    for (int64_t i = 0; i < row_max.size(); ++i) {
+      float& most = head_max[i % cfg.n_heads];
+      most = std::max(most, row_max.data<float>()[i]);
+    }
   return out;
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 
 #include "arch/deepseek_v3.h"
@@ -26,15 +27,22 @@ class Mla {
   /// x [n_tokens, d_model] normed; returns [n_tokens, d_model]. layer: index into cache and stats.
   Tensor forward(const Tensor& x, const ForwardContext& context, int64_t layer);
 
+  /// QK-clip (Moonshot AI, "Kimi K2: open agentic intelligence", 2025, section 2.1): head h whose largest logit m
+  /// (after scaling, of head_logits [n_heads]) exceeds tau gets its logits multiplied by tau / m: the rows of its
+  /// q_nope and of its k_nope by sqrt(tau / m), those of its q_rope by tau / m (the rotated key is every head's and
+  /// stays). Masters change, and their BF16 copies with them; the caller drops the packed forms. Returns the number of
+  /// heads clipped.
+  int64_t clip_heads(std::span<const float> head_logits, double tau);
+
   void visit(const std::function<void(Weight&)>& see);
   /// Elements a token leaves in a page's main part.
   static int64_t cache_width(const DeepseekV3Config& config, MlaForm form);
 
  private:
   Tensor attend_batch(const Tensor& q, const Tensor& c, const Tensor& k_rope, const ForwardContext& context,
-                      float* largest);
+                      float* head_max);
   Tensor attend_cache(const Tensor& q, const Tensor& c, const Tensor& k_rope, const ForwardContext& context,
-                      int64_t layer, float* largest);
+                      int64_t layer, float* head_max);
   HeadProduct query_product() const;
   HeadProduct value_product() const;
 

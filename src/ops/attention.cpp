@@ -57,11 +57,13 @@ void check_offsets(const std::vector<int64_t>& offsets, int64_t n_tokens) {
               "sequence offsets must ascend from 0 to {}", n_tokens);
 }
 
-float largest(const Tensor& row_max) {
-  float largest = -std::numeric_limits<float>::infinity();
-  if (meta_active()) return largest;
-  for (float x : row_max.span<float>()) largest = std::max(largest, x);
-  return largest;
+/// Largest score of each head over the rows of row_max [tokens, n_heads]; -inf where there is none.
+void largest(const Tensor& row_max, float* head_max) {
+  const int64_t n_heads = row_max.dim(1);
+  std::fill(head_max, head_max + n_heads, -std::numeric_limits<float>::infinity());
+  if (meta_active()) return;
+  for (int64_t t = 0; t < row_max.dim(0); ++t)
+    for (int64_t h = 0; h < n_heads; ++h) head_max[h] = std::max(head_max[h], row_max.data<float>()[t * n_heads + h]);
 }
 
 /// The tensors of one attention.
@@ -131,7 +133,7 @@ struct Form {
   }
 };
 
-Tensor attend(const Form& form, const Inputs& in, float* max_score) {
+Tensor attend(const Form& form, const Inputs& in, float* head_max) {
   const int64_t n_tokens = in.q.dim(0);
   check_offsets(form.offsets, n_tokens);
   in.q.expect({n_tokens, form.n_heads * (form.d_k + form.d_shared)}, "attention q [tokens, n_heads * (d_k + d_rope)]");
@@ -139,12 +141,12 @@ Tensor attend(const Form& form, const Inputs& in, float* max_score) {
   const Tensor out = Tensor::empty({n_tokens, form.n_heads * form.d_v});
   const Tensor lse = Tensor::empty({n_tokens, form.n_heads});
   Tensor row_max;
-  if (max_score) row_max = Tensor::empty({n_tokens, form.n_heads}, DType::f32, Owner::scratch);
+  if (head_max) row_max = Tensor::empty({n_tokens, form.n_heads}, DType::f32, Owner::scratch);
   Call call;
   form.fill(call, in, out, lse);
-  if (max_score) call.args.row_max = row_max.data<float>();
+  if (head_max) call.args.row_max = row_max.data<float>();
   attention_paged(call.args);
-  if (max_score) *max_score = largest(row_max);
+  if (head_max) largest(row_max, head_max);
   if (Tape* tape = Tape::current()) {
     const std::array<uint64_t, 3> ids = {in.q.id(), in.kv.id(), form.d_shared ? in.k_rope.id() : 0};
     tape->record(form.op, [form, q = Kept(in.q), kv = Kept(in.kv), k_rope = in.k_rope, ids, out, lse](Tape& t) {
@@ -159,7 +161,7 @@ Tensor attend(const Form& form, const Inputs& in, float* max_score) {
 
 Tensor attention_expanded(const Tensor& q, const Tensor& kv, const Tensor& k_rope, const std::vector<int64_t>& offsets,
                           int64_t n_heads, int64_t d_nope, int64_t d_v, float scale, Precision precision,
-                          float* max_score) {
+                          float* head_max) {
   kv.expect({q.dim(0), n_heads * (d_nope + d_v)}, "attention kv [tokens, n_heads * (d_nope + d_v)]");
   if (k_rope.defined()) k_rope.expect({q.dim(0), -1}, "attention k_rope [tokens, d_rope]");
   return attend({.op = "attention",
@@ -171,11 +173,11 @@ Tensor attention_expanded(const Tensor& q, const Tensor& kv, const Tensor& k_rop
                  .kv_head = d_nope + d_v,
                  .scale = scale,
                  .precision = precision},
-                {q, kv, k_rope}, max_score);
+                {q, kv, k_rope}, head_max);
 }
 
 Tensor attention_absorbed(const Tensor& q, const Tensor& c, const Tensor& k_rope, const std::vector<int64_t>& offsets,
-                          int64_t n_heads, float scale, Precision precision, float* max_score) {
+                          int64_t n_heads, float scale, Precision precision, float* head_max) {
   c.expect({q.dim(0), -1}, "attention c [tokens, rank]");
   if (k_rope.defined()) k_rope.expect({q.dim(0), -1}, "attention k_rope [tokens, d_rope]");
   return attend({.op = "attention_absorbed",
@@ -187,7 +189,7 @@ Tensor attention_absorbed(const Tensor& q, const Tensor& c, const Tensor& k_rope
                  .kv_head = 0,
                  .scale = scale,
                  .precision = precision},
-                {q, c, k_rope}, max_score);
+                {q, c, k_rope}, head_max);
 }
 
 void attention_paged(const AttentionArgs& args) {

@@ -28,15 +28,16 @@ namespace nuri {
 /// MLA's expanded form. T tokens in sequences [offsets[s], offsets[s + 1]); all tensors contiguous FP32.
 ///   q [T, n_heads * (d_nope + d_rope)]: nope then rope per head;  kv [T, n_heads * (d_nope + d_v)]: key then value
 ///   k_rope [T, d_rope], one for all heads;  result [T, n_heads * d_v]
-/// max_score (may be null) receives the largest score that a query met. Records its backward (dq, dkv, dk_rope).
+/// head_max [n_heads] (may be null) receives the largest score that a query of each head met. Records its backward (dq,
+/// dkv, dk_rope).
 Tensor attention_expanded(const Tensor& q, const Tensor& kv, const Tensor& k_rope, const std::vector<int64_t>& offsets,
                           int64_t n_heads, int64_t d_nope, int64_t d_v, float scale, Precision precision,
-                          float* max_score);
+                          float* head_max);
 
 /// MLA's absorbed form: the latent is key and value of every head.
 ///   q [T, n_heads * (rank + d_rope)];  c [T, rank];  k_rope [T, d_rope];  result [T, n_heads * rank]
 Tensor attention_absorbed(const Tensor& q, const Tensor& c, const Tensor& k_rope, const std::vector<int64_t>& offsets,
-                          int64_t n_heads, float scale, Precision precision, float* max_score);
+                          int64_t n_heads, float scale, Precision precision, float* head_max);
 
 /// Inference over paged keys and values: checks the sizes and runs the chip's kernel. Nothing is recorded.
 void attention_paged(const AttentionArgs& args);

@@ -162,7 +162,7 @@ TEST(AttentionOp, BothFormsRecordTheirBackward) {
     const Tensor q = Tensor::from_floats({n, shape.n_heads * shape.d_q()}, c.q);
     const Tensor kv = Tensor::from_floats({n, shape.kv_row()}, c.kv);
     const Tensor k_rope = Tensor::from_floats({n, shape.d_shared}, c.k_shared);
-    float max_score = 0;
+    std::vector<float> head_max(static_cast<size_t>(shape.n_heads));
     Tensor out, dq, dkv, dk_rope;
     {
       Tape tape;
@@ -173,16 +173,21 @@ TEST(AttentionOp, BothFormsRecordTheirBackward) {
         dk_rope = t.take_grad(k_rope);
       });
       const std::vector<int64_t> offsets = {0, 5, 5, 6, 76};
-      out = absorbed
-                ? attention_absorbed(q, kv, k_rope, offsets, shape.n_heads, shape.scale(), Precision::f32, &max_score)
-                : attention_expanded(q, kv, k_rope, offsets, shape.n_heads, shape.d_k, shape.d_v, shape.scale(),
-                                     Precision::f32, &max_score);
+      out = absorbed ? attention_absorbed(q, kv, k_rope, offsets, shape.n_heads, shape.scale(), Precision::f32,
+                                          head_max.data())
+                     : attention_expanded(q, kv, k_rope, offsets, shape.n_heads, shape.d_k, shape.d_v, shape.scale(),
+                                          Precision::f32, head_max.data());
       tape.add_grad(out, Tensor::from_floats({n, shape.n_heads * shape.d_v}, c.dout));
       tape.backward();
     }
     auto floats = [](const Tensor& t) { return std::vector<float>(t.span<float>().begin(), t.span<float>().end()); };
     EXPECT_EQ(floats(out), c.out);
-    EXPECT_EQ(max_score, *std::max_element(c.row_max.begin(), c.row_max.end()));
+    for (int64_t h = 0; h < shape.n_heads; ++h) {
+      float most = c.row_max[static_cast<size_t>(h)];
+      for (size_t i = static_cast<size_t>(h); i < c.row_max.size(); i += head_max.size())
+        most = std::max(most, c.row_max[i]);
+      EXPECT_EQ(head_max[static_cast<size_t>(h)], most) << "head " << h;
+    }
     EXPECT_EQ(floats(dq), c.dq);
     EXPECT_EQ(floats(dkv), c.dkv);
     EXPECT_EQ(floats(dk_rope), c.dk_shared);

@@ -5,19 +5,13 @@
 #include <vector>
 
 #include "base/x1.h"
+#include "ops/axpby.h"
 #include "ops/product.h"
 #include "ops/square_sum.h"
 
 namespace nuri {
 
 namespace reference {
-
-void axpby(const AxpbyArgs& a) {
-  for (int64_t i = 0; i < a.n; ++i) {
-    const float ax = a.a * a.x[i];
-    a.out[i] = a.y ? x1::fma(a.b, a.y[i], ax) : ax;
-  }
-}
 
 template <class T>
 void muon_momentum_value(T momentum, T clip, T grad, T& m, T& u) {
@@ -107,7 +101,6 @@ template void orthogonalise(int64_t, int64_t, double*, int);
 
 }  // namespace reference
 
-void axpby(const AxpbyArgs& args) { run(kernels().axpby, reference::axpby, args); }
 void muon_momentum(const MuonMomentumArgs& args) { run(kernels().muon_momentum, reference::muon_momentum, args); }
 void muon_update(const MuonUpdateArgs& args) { run(kernels().muon_update, reference::muon_update, args); }
 
@@ -155,10 +148,12 @@ void orthogonalise(const Tensor& stack) {
   Tensor x = Tensor::empty(stack.shape(), DType::f32, Owner::scratch), next = stack;
   const Tensor gram = Tensor::empty({count, k, k}, DType::f32, Owner::scratch);
   const Tensor poly = Tensor::empty({count, k, k}, DType::f32, Owner::scratch);
-  for (int64_t i = 0; i < count; ++i) {
-    const Tensor one = stack.rows(i, i + 1);
-    add_scaled(static_cast<float>(1.0 / (x1::sqrt(square_sum(one)) + 1e-7)), one, 0, nullptr, x.rows(i, i + 1));
-  }
+  std::vector<Tensor> matrices;
+  for (int64_t i = 0; i < count; ++i) matrices.push_back(stack.rows(i, i + 1));
+  const std::vector<double> sums = square_sums(matrices);
+  for (int64_t i = 0; i < count; ++i)
+    add_scaled(static_cast<float>(1.0 / (x1::sqrt(sums[static_cast<size_t>(i)]) + 1e-7)),
+               matrices[static_cast<size_t>(i)], 0, nullptr, x.rows(i, i + 1));
   for (int step = 0; step < kNewtonSchulzSteps; ++step) {
     stack_products({x, tall, x, !tall, gram, false});
     stack_products({gram, false, gram, false, poly, false});

@@ -18,7 +18,6 @@ inline constexpr int kNewtonSchulzSteps = 5;
 inline constexpr float kNewtonSchulz[3] = {3.4445f, -4.7750f, 2.0315f};  ///< of X, X X^T X, (X X^T)^2 X
 
 namespace reference {
-void axpby(const AxpbyArgs& args);
 void muon_momentum(const MuonMomentumArgs& args);
 void muon_update(const MuonUpdateArgs& args);
 /// One element. T = float: the definition; T = double: the accuracy check.
@@ -31,7 +30,6 @@ template <class T>
 void orthogonalise(int64_t rows, int64_t cols, T* x, int steps = kNewtonSchulzSteps);
 }  // namespace reference
 
-void axpby(const AxpbyArgs& args);
 void muon_momentum(const MuonMomentumArgs& args);
 void muon_update(const MuonUpdateArgs& args);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/axpby.h"
 #include "ops/bounds.h"
 #include "ops/op_test_support.h"
 #include "ops/product.h"

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "base/x1.h"
-#include "ops/muon.h"
+#include "ops/axpby.h"
 #include "ops/square_sum.h"
 
 namespace nuri {

@@ -33,6 +33,7 @@ Row to_json(const StepRow& r) {
           {"flops", r.flops},
           {"worst_load", r.worst_load},
           {"dead_experts", r.dead_experts},
+          {"clipped_heads", r.clipped_heads},
           {"bias_norm", r.bias_norm},
           {"layer_rms", r.layer_rms},
           {"layer_logit", r.layer_logit},
@@ -47,6 +48,7 @@ void from_json(const nlohmann::json& j, StepRow& r) {
   r.flops = j.at("flops"), r.worst_load = j.at("worst_load"), r.dead_experts = j.at("dead_experts");
   r.bias_norm = j.at("bias_norm"), r.layer_rms = j.at("layer_rms").get<std::vector<double>>();
   r.layer_logit = j.at("layer_logit").get<std::vector<double>>();
+  r.clipped_heads = j.value("clipped_heads", int64_t{0});
   if (j.contains("layer_grad_norm")) r.layer_grad_norm = j["layer_grad_norm"].get<std::vector<double>>();
   if (j.contains("layer_update")) r.layer_update = j["layer_update"].get<std::vector<double>>();
   r.expert_counts = j.at("expert_counts").get<std::vector<std::vector<int64_t>>>();
@@ -155,7 +157,8 @@ StepRow make_step_row(const StepResult& result, DeepseekV3& model, int64_t step,
             .grad_norm = result.grad_norm,
             .seconds = seconds,
             .layer_grad_norm = result.layer_grad_norms,
-            .layer_update = result.layer_updates};
+            .layer_update = result.layer_updates,
+            .clipped_heads = result.clipped_heads};
   r.flops = training_flops(model.config(), result.sequence_lengths);
   for (const LayerStats& layer : result.layers) {
     r.layer_rms.push_back(layer.elements ? x1::sqrt(layer.square_sum / static_cast<double>(layer.elements)) : 0.0);

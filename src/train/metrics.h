@@ -27,7 +27,8 @@ struct StepRow {
   std::vector<double> layer_update;                 ///< the same: change of the matrices, relative (LayerNorms)
   double worst_load = 0;                            ///< largest over layers of max / mean tokens of an expert
   int64_t dead_experts = 0;
-  double bias_norm = 0;  ///< of all router biases together
+  int64_t clipped_heads = 0;  ///< by QK-clip
+  double bias_norm = 0;       ///< of all router biases together
 };
 
 struct EvalRow {

@@ -139,7 +139,8 @@ StepOptions Recipe::step_options() const {
           .recompute = recompute_kind(),
           .mtp_weight = mtp_weight,
           .balance_alpha = balance_alpha,
-          .bias_update_speed = bias_update_speed};
+          .bias_update_speed = bias_update_speed,
+          .qk_clip = qk_clip};
 }
 
 OptimizerOptions Recipe::optimizer_options() const {

@@ -47,6 +47,7 @@ struct Recipe {
   double decay_fraction = 0.4;
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.1, max_grad_norm = 1.0;
   double mtp_weight = 0.3, balance_alpha = 1e-4, bias_update_speed = 1e-3;
+  double qk_clip = 0;
   int64_t save_every = 500;
   int64_t keep_last = 2;
   int64_t keep_every = 0;
@@ -100,6 +101,12 @@ struct Recipe {
     field(F{"mtp_weight", "", "weight of the MTP loss; 0 keeps training MTP with no weight", 0, 100}, self.mtp_weight);
     field(F{"balance_alpha", "", "weight of the sequence-wise balance loss", 0, 100}, self.balance_alpha);
     field(F{"bias_update_speed", "", "of the router bias, after each step", 0, 1}, self.bias_update_speed);
+    field(
+        F{"qk_clip", "logit",
+          "QK-clip: after each step, heads whose largest attention logit exceeded this are scaled back to it (Kimi K2: "
+          "100); 0: none",
+          0, 1e9},
+        self.qk_clip);
     field(F{"save_every", "steps", "checkpoints; 0: only at the end", 0, kMany}, self.save_every);
     field(F{"keep_last", "checkpoints", "newest ones kept", 1, 1e6}, self.keep_last);
     field(F{"keep_every", "steps", "checkpoints of these steps are kept for good; 0: none", 0, kMany}, self.keep_every);

@@ -222,6 +222,10 @@ std::string report_html(const std::string& name, const RunLog& log, const RunRec
                                     config, &StepRow::layer_update));
     page.add_line_chart(layer_chart({"Largest attention logit", "최대 어텐션 로짓"}, {"logit", "로짓"}, steps, config,
                                     &StepRow::layer_logit));
+    if (std::any_of(steps.begin(), steps.end(), [](const StepRow& r) { return r.clipped_heads > 0; }))
+      page.add_line_chart(chart_of({"Heads clipped (QK-clip)", "잘린 헤드 수 (QK-clip)"}, {"heads", "헤드"},
+                                   {series_of({"heads", "헤드"}, steps,
+                                              [](const StepRow& r) { return static_cast<double>(r.clipped_heads); })}));
   }
   add_warnings(page, log, config);
   if (!log.samples.empty()) {

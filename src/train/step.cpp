@@ -101,6 +101,7 @@ void TrainStep::apply(StepResult& result, double learning_rate, int64_t step) {
   if (!std::isfinite(result.grad_norm)) return;
   layer_norms_.before();
   optimizer_.update(learning_rate, step, result.grad_norm);
+  if (options_.qk_clip > 0) result.clipped_heads = model_.clip_heads(result.layers, options_.qk_clip);
   result.layer_updates = layer_norms_.updates();
   for (DeepseekV3::RouterBias& bias : model_.router_biases())
     if (!meta_active())

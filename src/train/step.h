@@ -20,11 +20,13 @@ struct StepOptions {
   bool document_mask = true;
   Recompute recompute = Recompute::none;  ///< invisible in the bits
   double mtp_weight = 0.3, balance_alpha = 1e-4, bias_update_speed = 1e-3;
+  double qk_clip = 0;  ///< largest attention logit that a head may have had; 0: heads are not clipped
 };
 
 struct StepResult {
   double main = 0, mtp = 0, balance = 0, total = 0;  ///< mean losses; balance before alpha
   double grad_norm = 0;
+  int64_t clipped_heads = 0;                            ///< by QK-clip, after this step
   std::vector<double> layer_grad_norms, layer_updates;  ///< by group of LayerNorms: embedding, blocks, head
   int64_t tokens = 0, targets = 0;
   std::vector<int64_t> sequence_lengths;  ///< what attention saw, for the FLOP count
