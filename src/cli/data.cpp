@@ -91,9 +91,11 @@ int show(const Show& o) {
   options.weights = recipe.recipe.source_weights();
   const data::Loader loader(dataset, options);
   const Tokenizer tokenizer = Tokenizer::load(dataset.tokenizer_dir());
-  const uint64_t first = static_cast<uint64_t>((o.step - 1) * recipe.recipe.batch_rows);
-  fmt::print("{}", o.json ? data::show_rows_json(dataset, loader, tokenizer, first, recipe.recipe.batch_rows) + "\n"
-                          : data::show_rows(dataset, loader, tokenizer, first, recipe.recipe.batch_rows));
+  const BatchRamp ramp = recipe.recipe.batch_ramp();
+  const int64_t seen = ramp.seen_after(o.step - 1), n_rows = ramp.rows_at(seen);
+  const uint64_t first = static_cast<uint64_t>(seen);
+  fmt::print("{}", o.json ? data::show_rows_json(dataset, loader, tokenizer, first, n_rows) + "\n"
+                          : data::show_rows(dataset, loader, tokenizer, first, n_rows));
   return kExitOk;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "base/threads.h"
 #include "infer/kv_pool.h"
@@ -43,6 +44,16 @@ void rehearse(const DeepseekV3Config& config, const Recipe& recipe) {
   for (int64_t s = 1; s <= 2; ++s) {
     StepResult result = step.gradients(tokens, documents, rows);
     step.apply(result, 0, s);
+  }
+  // A forward of another size leaves blocks of its own: those that the steps of a ramp end with.
+  std::set<int64_t> rest;
+  for (const int64_t size : recipe.batch_ramp().sizes()) rest.insert(size / recipe.grad_shards % recipe.rows_at_once());
+  for (const int64_t n : rest) {
+    if (n == 0 || recipe.batch_rows_start == 0) continue;
+    const size_t of_ids = static_cast<size_t>(recipe.grad_shards * n * (recipe.length + 1));
+    const std::vector<int32_t> ids(of_ids, 0);
+    StepResult result = step.gradients(ids, ids, recipe.grad_shards * n);
+    step.apply(result, 0, 3);
   }
   const int64_t at_once = std::min(recipe.rows_at_once(), recipe.batch_rows);
   for (int64_t n : {at_once, std::max<int64_t>(1, at_once - 1)}) {

@@ -23,6 +23,7 @@ Row to_json(const StepRow& r) {
   return {{"kind", "step"},
           {"step", r.step},
           {"tokens", r.tokens},
+          {"step_tokens", r.step_tokens},
           {"loss", r.loss},
           {"main", r.main},
           {"mtp", r.mtp},
@@ -48,6 +49,7 @@ void from_json(const nlohmann::json& j, StepRow& r) {
   r.flops = j.at("flops"), r.worst_load = j.at("worst_load"), r.dead_experts = j.at("dead_experts");
   r.bias_norm = j.at("bias_norm"), r.layer_rms = j.at("layer_rms").get<std::vector<double>>();
   r.layer_logit = j.at("layer_logit").get<std::vector<double>>();
+  r.step_tokens = j.value("step_tokens", int64_t{0});
   r.clipped_heads = j.value("clipped_heads", int64_t{0});
   if (j.contains("layer_grad_norm")) r.layer_grad_norm = j["layer_grad_norm"].get<std::vector<double>>();
   if (j.contains("layer_update")) r.layer_update = j["layer_update"].get<std::vector<double>>();
@@ -149,6 +151,7 @@ StepRow make_step_row(const StepResult& result, DeepseekV3& model, int64_t step,
                       double seconds) {
   StepRow r{.step = step,
             .tokens = tokens,
+            .step_tokens = result.tokens,
             .loss = result.total,
             .main = result.main,
             .mtp = result.mtp,
@@ -188,8 +191,12 @@ std::string duration_text(double seconds) {
   return fmt::format("{} s", s);
 }
 
-LiveLine::LiveLine(int64_t total_steps, double peak_gflops, bool quiet)
-    : total_steps_(total_steps), peak_gflops_(peak_gflops), quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
+LiveLine::LiveLine(int64_t total_steps, int64_t total_tokens, double peak_gflops, bool quiet)
+    : total_steps_(total_steps),
+      total_tokens_(total_tokens),
+      peak_gflops_(peak_gflops),
+      quiet_(quiet),
+      terminal_(isatty(STDERR_FILENO) == 1) {}
 
 void LiveLine::show(const StepRow& row, double tokens_per_s) {
   if (quiet_) return;
@@ -197,13 +204,9 @@ void LiveLine::show(const StepRow& row, double tokens_per_s) {
   const bool last = row.step == total_steps_;
   if (!last && now - last_shown_ < (terminal_ ? 0.2 : 10.0)) return;
   last_shown_ = now;
-  const double per_token =
-      row.flops / static_cast<double>(std::max<int64_t>(1, row.tokens / std::max<int64_t>(1, row.step)));
+  const double per_token = row.flops / static_cast<double>(std::max<int64_t>(1, row.step_tokens));
   const double mfu = peak_gflops_ > 0 ? 100 * tokens_per_s * per_token / (peak_gflops_ * 1e9) : 0;
-  const double left = tokens_per_s > 0
-                          ? static_cast<double>(total_steps_ - row.step) * static_cast<double>(row.tokens) /
-                                static_cast<double>(row.step) / tokens_per_s
-                          : 0;
+  const double left = tokens_per_s > 0 ? static_cast<double>(total_tokens_ - row.tokens) / tokens_per_s : 0;
   std::string text =
       fmt::format("step {}/{}  loss {:.4f}  {:.0f} tokens/s", row.step, total_steps_, row.loss, tokens_per_s);
   if (peak_gflops_ > 0) text += fmt::format("  MFU {:.1f} %", mfu);

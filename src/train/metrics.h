@@ -15,8 +15,9 @@ namespace nuri {
 
 /// One optimizer step.
 struct StepRow {
-  int64_t step = 0;    ///< from 1
-  int64_t tokens = 0;  ///< seen so far
+  int64_t step = 0;         ///< from 1
+  int64_t tokens = 0;       ///< seen so far
+  int64_t step_tokens = 0;  ///< of this step; 0 in older logs
   double loss = 0, main = 0, mtp = 0, balance = 0;
   double lr = 0, grad_norm = 0;
   double seconds = 0;                               ///< of this step
@@ -80,14 +81,14 @@ StepRow make_step_row(const StepResult& result, DeepseekV3& model, int64_t step,
 /// The line of a terminal, rewritten in place on standard error; without a terminal one line every 10 seconds.
 class LiveLine {
  public:
-  LiveLine(int64_t total_steps, double peak_gflops, bool quiet);
+  LiveLine(int64_t total_steps, int64_t total_tokens, double peak_gflops, bool quiet);
   void show(const StepRow& row, double tokens_per_s);
   /// A line above it.
   void note(const std::string& text);
   void end();
 
  private:
-  int64_t total_steps_;
+  int64_t total_steps_, total_tokens_;
   double peak_gflops_;
   bool quiet_, terminal_;
   double last_shown_ = -1e9;

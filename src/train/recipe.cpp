@@ -186,8 +186,28 @@ void Recipe::validate() const {
   (void)source_weights();
   check_step_options(step_options(), batch_rows);
   NURI_CHECK(steps > 0 || tokens > 0 || epochs > 0, "steps, tokens and epochs are all 0: say how long the run is");
-  NURI_CHECK(tokens == 0 || steps > 0 || tokens >= tokens_per_step(), "tokens = {} is less than one step of {} tokens",
-             tokens, tokens_per_step());
+  NURI_CHECK((batch_rows_start > 0) == (batch_ramp_tokens > 0),
+             "batch_rows_start = {} and batch_ramp_tokens = {}: a ramp needs both, a constant batch neither",
+             batch_rows_start, batch_ramp_tokens);
+  NURI_CHECK(batch_ramp_unit == 0 || batch_rows_start > 0,
+             "batch_ramp_unit = {} without batch_rows_start: set batch_rows_start, or leave it out", batch_ramp_unit);
+  if (batch_rows_start > 0) {
+    NURI_CHECK(batch_rows_start <= batch_rows,
+               "batch_rows_start = {} is more than batch_rows = {}: a ramp rises; lower the first or raise the second",
+               batch_rows_start, batch_rows);
+    NURI_CHECK((batch_rows - batch_rows_start) % ramp_unit() == 0,
+               "from batch_rows_start = {} to batch_rows = {} is no multiple of the ramp's unit of {} rows; set "
+               "batch_ramp_unit to a divisor of {}",
+               batch_rows_start, batch_rows, ramp_unit(), batch_rows - batch_rows_start);
+    NURI_CHECK(batch_rows_start % grad_shards == 0 && ramp_unit() % grad_shards == 0,
+               "batch_rows_start = {} and the ramp's unit of {} rows must divide into grad_shards = {} equal runs",
+               batch_rows_start, ramp_unit(), grad_shards);
+    NURI_CHECK(batch_ramp_tokens >= length, "batch_ramp_tokens = {} is less than one row of {} tokens",
+               batch_ramp_tokens, length);
+  }
+  const int64_t first = batch_ramp().rows_at(0) * length;
+  NURI_CHECK(tokens == 0 || steps > 0 || tokens >= first, "tokens = {} is less than one step of {} tokens", tokens,
+             first);
 }
 
 void apply_recipe(ResolvedRecipe& resolved, std::string_view toml, const std::string& where) {

@@ -11,6 +11,7 @@
 
 #include "arch/counts.h"
 #include "arch/deepseek_v3.h"
+#include "optim/batch_ramp.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
 #include "train/step.h"
@@ -31,6 +32,9 @@ struct Recipe {
   bool document_mask = true;
   int64_t grad_shards = 1;
   int64_t batch_rows = 8;
+  int64_t batch_rows_start = 0;
+  int64_t batch_ramp_tokens = 0;
+  int64_t batch_ramp_unit = 0;
   int64_t length = 256;
   int64_t micro_rows = 0;
   std::string recompute = "auto";
@@ -71,8 +75,17 @@ struct Recipe {
     field(F{"grad_shards", "", "power of two; equal runs of rows whose gradients are added by a fixed tree", 1, 65536},
           self.grad_shards);
     field(F{"batch_rows", "rows", "of one optimizer step", 1, 1 << 20}, self.batch_rows);
+    field(F{"batch_rows_start", "rows", "of the first step, rising to batch_rows over batch_ramp_tokens; 0: no ramp", 0,
+            1 << 20},
+          self.batch_rows_start);
+    field(
+        F{"batch_ramp_tokens", "tokens", "seen when a step first has batch_rows rows; needs batch_rows_start", 0, 1e15},
+        self.batch_ramp_tokens);
+    field(F{"batch_ramp_unit", "rows", "by which the ramp rises; 0: batch_rows_start", 0, 1 << 20},
+          self.batch_ramp_unit);
     field(F{"length", "tokens", "targets of a row", 1, 1 << 24}, self.length);
-    field(F{"micro_rows", "rows", "of one forward, less memory when smaller, same bits; 0: all", 0, 1 << 20},
+    field(F{"micro_rows", "rows", "of one forward, less memory when smaller, same bits; 0: all, with a ramp its unit",
+            0, 1 << 20},
           self.micro_rows);
     field(
         F{"recompute", "",
@@ -126,8 +139,14 @@ struct Recipe {
   MlaForm form() const { return mla_form == "absorbed" ? MlaForm::absorbed : MlaForm::expanded; }
   /// Rows that one forward really has: shards and steps end it early.
   int64_t rows_of_a_forward() const { return std::min(rows_at_once(), batch_rows / grad_shards); }
-  int64_t rows_at_once() const { return micro_rows > 0 ? micro_rows : batch_rows; }
-  int64_t tokens_per_step() const { return batch_rows * length; }
+  /// With a ramp, forwards of one size whatever the rows of the step: each size would keep memory of its own.
+  int64_t rows_at_once() const {
+    if (micro_rows > 0) return micro_rows;
+    return batch_rows_start > 0 ? std::max<int64_t>(1, ramp_unit() / grad_shards) : batch_rows;
+  }
+  int64_t ramp_unit() const { return batch_ramp_unit > 0 ? batch_ramp_unit : batch_rows_start; }
+  /// Rows of each step.
+  BatchRamp batch_ramp() const { return {batch_rows, batch_rows_start, ramp_unit(), batch_ramp_tokens / length}; }
   StepOptions step_options() const;
   OptimizerOptions optimizer_options() const;
   Schedule make_schedule(int64_t total_steps) const;

@@ -78,6 +78,25 @@ TEST_F(RecipeFile, ErrorsNameTheKeyAndTheRemedy) {
     EXPECT_NE(error(ok + "weights = \"" + weights + "\"\n").find("source=number"), std::string::npos) << weights;
 }
 
+TEST_F(RecipeFile, RampsAreChecked) {
+  const std::string ok = "config = \"config.json\"\nlength = 100\nbatch_rows = 12\n";
+  const ResolvedRecipe r = load(ok + "batch_rows_start = 4\nbatch_ramp_tokens = 3000\n");
+  EXPECT_EQ(r.recipe.batch_ramp().rows_at(0), 4);
+  EXPECT_EQ(r.recipe.batch_ramp().rows_at(15), 8);
+  EXPECT_EQ(r.recipe.batch_ramp().rows_at(30), 12);
+  EXPECT_EQ(r.recipe.rows_at_once(), 4) << "forwards of one size";
+  EXPECT_EQ(load(ok).recipe.batch_ramp().rows_at(0), 12);
+  EXPECT_NE(error(ok + "batch_rows_start = 4\n").find("a ramp needs both"), std::string::npos);
+  EXPECT_NE(error(ok + "batch_ramp_tokens = 3000\n").find("a ramp needs both"), std::string::npos);
+  EXPECT_NE(error(ok + "batch_ramp_unit = 3\n").find("without batch_rows_start"), std::string::npos);
+  const std::string ramp = ok + "batch_ramp_tokens = 3000\n";
+  EXPECT_NE(error(ramp + "batch_rows_start = 16\n").find("a ramp rises"), std::string::npos);
+  EXPECT_NE(error(ramp + "batch_rows_start = 5\n").find("a divisor of 7"), std::string::npos);
+  EXPECT_NE(error(ramp + "batch_rows_start = 2\ngrad_shards = 4\n").find("grad_shards = 4"), std::string::npos);
+  EXPECT_NE(error(ok + "batch_rows_start = 4\nbatch_ramp_tokens = 99\n").find("one row"), std::string::npos);
+  EXPECT_NE(error(ramp + "batch_rows_start = 4\ntokens = 399\n").find("one step of 400"), std::string::npos);
+}
+
 TEST_F(RecipeFile, AnyTextSurvivesPrinting) {
   // Control characters in a value, and in the origin that becomes a comment.
   const std::string prompts = "tab\tline\nreturn\r\r\n\v\f\x01\x7F \\\" 가 \xC2\x85 \xE2\x80\xA8\xE2\x80\xA9";

@@ -199,11 +199,17 @@ std::string report_html(const std::string& name, const RunLog& log, const RunRec
     }
     page.add_line_chart(chart_of({"Learning rate", "학습률"}, {"", ""},
                                  {series_of({"lr", "lr"}, steps, [](const StepRow& r) { return r.lr; })}));
+    if (steps.front().step_tokens != steps.back().step_tokens)
+      page.add_line_chart(chart_of(
+          {"Batch", "배치"}, {"tokens a step", "스텝당 토큰"},
+          {series_of({"tokens", "토큰"}, steps, [](const StepRow& r) { return static_cast<double>(r.step_tokens); })}));
     page.add_line_chart(chart_of({"Gradient norm", "기울기 노름"}, {"before clipping", "자르기 전"},
                                  {series_of({"norm", "노름"}, steps, [](const StepRow& r) { return r.grad_norm; })}));
     LineChart speed = chart_of({"Throughput", "처리량"}, {"tokens/s", "토큰/초"},
                                {series_of({"tokens/s", "토큰/초"}, steps, [&](const StepRow& r) {
-                                 const double tokens = static_cast<double>(r.tokens) / static_cast<double>(r.step);
+                                 const double tokens =
+                                     r.step_tokens > 0 ? static_cast<double>(r.step_tokens)
+                                                       : static_cast<double>(r.tokens) / static_cast<double>(r.step);
                                  return r.seconds > 0 ? tokens / r.seconds : 0.0;
                                })});
     speed.from_zero = true;

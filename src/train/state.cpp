@@ -61,6 +61,7 @@ fs::path save_checkpoint(const fs::path& root, DeepseekV3& model, Optimizer& opt
   OrderedJson j;
   j["step"] = state.step;
   j["tokens"] = state.tokens;
+  j["rows"] = state.rows;
   j["profile"] = state.profile;
   j["data_manifest"] = state.data_manifest;
   j["best_bits_per_byte"] = state.best_bits;
@@ -81,6 +82,7 @@ TrainState parse_state(std::string_view text, const std::string& where) {
   TrainState s;
   s.step = j.integer("step", 0, int64_t(1) << 50);
   s.tokens = j.integer("tokens", 0, int64_t(1) << 60);
+  s.rows = j.has("rows") ? j.integer("rows", -1, int64_t(1) << 60) : -1;
   s.profile = j.text("profile");
   s.data_manifest = j.text("data_manifest");
   s.best_bits = j.number("best_bits_per_byte", 0, 1e6);

@@ -1,5 +1,6 @@
 // What a checkpoint holds beside the model: trainer/optimizer.safetensors (moments or momentum, and FP32 masters in a
-// BF16 run) and trainer/state.json (step, profile, recipe, best validation). The data cursor is step * batch_rows.
+// BF16 run) and trainer/state.json (step, profile, recipe, best validation). The data cursor is the
+// number of rows seen.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@ namespace nuri {
 struct TrainState {
   int64_t step = 0;
   int64_t tokens = 0;
+  int64_t rows = -1;          ///< seen: the loader's cursor; -1 where an older checkpoint does not say
   std::string profile;        ///< of the arithmetic that made the bits
   std::string data_manifest;  ///< hash of the data's manifest
   double best_bits = 0;       ///< lowest validation bits per byte so far; 0: none

@@ -245,6 +245,19 @@ TEST(MemoryPlan, MuonKeepsOneStateInsteadOfTwo) {
               0.1 * 4.0 * static_cast<double>(elements));  // blocks are rounded up
 }
 
+TEST(MemoryPlan, OfARampIsThatOfItsLargestSteps) {
+  Recipe recipe;
+  recipe.length = 32;
+  recipe.batch_rows = 16, recipe.micro_rows = 2;
+  const MemoryPlan constant = plan_memory(config(), recipe);
+  recipe.micro_rows = 0, recipe.batch_rows_start = 2, recipe.batch_ramp_tokens = 1000;
+  EXPECT_EQ(plan_memory(config(), recipe).bytes, constant.bytes) << "forwards of the unit's rows";
+  recipe.micro_rows = 5;  // and of 1, 2, 3 and 4: their blocks are kept besides
+  const MemoryPlan uneven = plan_memory(config(), recipe);
+  recipe.batch_rows_start = recipe.batch_ramp_tokens = 0;
+  EXPECT_GT(uneven.total, plan_memory(config(), recipe).total);
+}
+
 TEST(MemoryPlan, RefusesAndSaysWhatFits) {
   Recipe recipe;
   recipe.batch_rows = 64;

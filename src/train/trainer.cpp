@@ -76,10 +76,11 @@ class Run {
     token_bytes_ = data::bytes_per_token(*tokenizer_);
     token_bytes_.resize(static_cast<size_t>(options_.recipe.model.vocab_size));
     const double rows = recipe_.epochs * static_cast<double>(loader_->rows_per_epoch());
-    total_steps_ = recipe_.steps > 0 ? recipe_.steps
-                   : recipe_.tokens > 0
-                       ? recipe_.tokens / recipe_.tokens_per_step()
-                       : std::max<int64_t>(1, static_cast<int64_t>(rows / static_cast<double>(recipe_.batch_rows)));
+    batch_ramp_ = recipe_.batch_ramp();
+    total_steps_ = recipe_.steps > 0    ? recipe_.steps
+                   : recipe_.tokens > 0 ? batch_ramp_.steps_within(recipe_.tokens / recipe_.length)
+                                        : std::max<int64_t>(1, batch_ramp_.steps_within(static_cast<int64_t>(rows)));
+    total_tokens_ = batch_ramp_.seen_after(total_steps_) * recipe_.length;
     schedule_ = recipe_.make_schedule(total_steps_);
   }
 
@@ -94,9 +95,10 @@ class Run {
     recompute_ = plan.recompute;
     if (!options_.quiet) {
       const ParameterCounts n = count_parameters(options_.recipe.model);
-      fmt::print(stderr, "model: {:.2f} M parameters, {:.2f} M active; {} steps of {} tokens, {}, {} MLA\n",
+      const int64_t first = batch_ramp_.rows_at(0) * recipe_.length, last = recipe_.batch_rows * recipe_.length;
+      fmt::print(stderr, "model: {:.2f} M parameters, {:.2f} M active; {} steps of {}{} tokens, {}, {} MLA\n",
                  static_cast<double>(n.total()) / 1e6, static_cast<double>(n.active + n.active_mtp) / 1e6, total_steps_,
-                 recipe_.tokens_per_step(), recipe_.precision, recipe_.mla_form);
+                 first == last ? "" : fmt::format("{} to ", first), last, recipe_.precision, recipe_.mla_form);
       fmt::print(stderr, "memory planned (limit {}):\n{}", bytes_text(limit), plan_text(plan));
     }
   }
@@ -120,6 +122,7 @@ class Run {
       model_->initialise(static_cast<uint64_t>(recipe_.seed));
       state_.profile = x1::kProfile;
       state_.data_manifest = dataset_->manifest().hash;
+      state_.rows = 0;
       return;
     }
     const TrainState found = read_state(newest->directory);
@@ -141,6 +144,13 @@ class Run {
     load_checkpoint(newest->directory, *model_, *optimizer_);
     publish_model(newest->directory, options_.out);
     state_ = found;
+    const int64_t cursor = batch_ramp_.seen_after(found.step);
+    NURI_CHECK(
+        found.rows < 0 || found.rows == cursor,
+        "{}: trainer/state.json says that {} rows were seen, this recipe has seen {} after step {}: the file was "
+        "changed; resume from another checkpoint",
+        newest->directory.string(), found.rows, cursor, found.step);
+    state_.rows = cursor;
     if (!options_.quiet) fmt::print(stderr, "resumed at step {} of {}\n", state_.step, total_steps_);
   }
 
@@ -172,28 +182,30 @@ class Run {
 
   void loop() {
     const SignalScope signals;
-    LiveLine live(total_steps_, options_.peak_gflops, options_.quiet);
+    LiveLine live(total_steps_, total_tokens_, options_.peak_gflops, options_.quiet);
     const double begin = seconds_now();
-    std::vector<double> times;
+    std::vector<double> per_token, per_flop;  // seconds of each step
     while (state_.step < total_steps_) {
       const double start = seconds_now();
       profile::step("training step");
-      const data::Batch batch =
-          loader_->rows(static_cast<uint64_t>(state_.step * recipe_.batch_rows), recipe_.batch_rows);
-      StepResult result = step_->gradients(batch.tokens, batch.documents, recipe_.batch_rows);
+      const data::Batch batch = loader_->rows(static_cast<uint64_t>(state_.rows), batch_ramp_.rows_at(state_.rows));
+      StepResult result = step_->gradients(batch.tokens, batch.documents, batch.n_rows);
       const double rate = schedule_.at(state_.step);
       check_finite("loss", result.total, batch);
       step_->apply(result, rate, state_.step + 1);
       check_finite("gradient norm", result.grad_norm, batch);
       ++state_.step;
       state_.tokens += result.tokens;
-      times.push_back(seconds_now() - start);
-      const StepRow row = make_step_row(result, *model_, state_.step, state_.tokens, rate, times.back());
+      state_.rows += batch.n_rows;
+      const double seconds = seconds_now() - start;
+      const StepRow row = make_step_row(result, *model_, state_.step, state_.tokens, rate, seconds);
+      per_token.push_back(seconds / static_cast<double>(result.tokens));
+      per_flop.push_back(seconds / row.flops);
       summary_.flops += row.flops;
       summary_.loss = row.loss;
       log_->write(row);
-      summary_.tokens_per_s = static_cast<double>(result.tokens) / median(times);
-      if (options_.peak_gflops > 0) summary_.mfu = row.flops / median(times) / (options_.peak_gflops * 1e9);
+      summary_.tokens_per_s = 1 / median(per_token);
+      if (options_.peak_gflops > 0) summary_.mfu = 1 / median(per_flop) / (options_.peak_gflops * 1e9);
       for (const WarningRow& warning : outliers_.see(row.step, row.layer_grad_norm, row.layer_update)) {
         log_->write(warning);
         live.note(warning_text(warning, n_groups(), options_.recipe.model.n_layers));
@@ -237,7 +249,7 @@ class Run {
   void check_finite(const char* what, double value, const data::Batch& batch) {
     if (std::isfinite(value)) return;
     const std::string first =
-        first_not_finite(*model_, [&] { (void)step_->gradients(batch.tokens, batch.documents, recipe_.batch_rows); });
+        first_not_finite(*model_, [&] { (void)step_->gradients(batch.tokens, batch.documents, batch.n_rows); });
     fail(
         "step {}: the {} is {}; the first value that is not finite comes out of {}. Nothing was updated: lower lr or "
         "raise warmup_steps, or resume from an earlier checkpoint",
@@ -337,7 +349,8 @@ class Run {
   OutlierWatch outliers_;
   Schedule schedule_;
   TrainState state_;
-  int64_t total_steps_ = 0;
+  BatchRamp batch_ramp_;
+  int64_t total_steps_ = 0, total_tokens_ = 0;
   Recompute recompute_ = Recompute::none;  // as the memory plan chose
   TrainSummary summary_;
 };
