@@ -71,6 +71,7 @@ void print_summary(const TrainSummary& s, const Options& o) {
     j["memory_peak_bytes"] = s.memory_peak;
     j["loss"] = s.loss;
     j["validation"] = eval_json(s.eval);
+    if (s.eval_ema.all.bytes > 0) j["validation_ema"] = eval_json(s.eval_ema);
     j["weights_hash"] = s.weights_hash;
     fmt::print("{}", json_text(j));
     return;
@@ -81,6 +82,9 @@ void print_summary(const TrainSummary& s, const Options& o) {
              s.mfu > 0 ? fmt::format("MFU {:.1f} %, ", 100 * s.mfu) : "", bytes_text(s.memory_planned),
              bytes_text(s.memory_anonymous), bytes_text(s.memory_peak));
   if (s.eval.all.bytes > 0) fmt::print("validation: {:.4f} bits per byte\n", s.eval.all.bits_per_byte());
+  if (s.eval_ema.all.bytes > 0)
+    fmt::print("validation of the average of the weights ({}): {:.4f} bits per byte\n",
+               (fs::path(o.out) / "ema").string(), s.eval_ema.all.bits_per_byte());
   fmt::print("weights hash {}; report: {}\n", s.weights_hash, (fs::path(o.out) / "report.html").string());
 }
 

@@ -73,9 +73,16 @@ OptimizerKind parse_optimizer(std::string_view name) {
   fail("optimizer = '{}'; allowed are adamw and muon", name);
 }
 
-Optimizer::Optimizer(std::vector<Parameter*> parameters, const OptimizerOptions& options)
+Optimizer::Optimizer(std::vector<Parameter*> parameters, const OptimizerOptions& options,
+                     std::vector<AveragedTensor> averaged_too)
     : adamw_(parameters, options.adamw, options.kind == OptimizerKind::muon ? muon_takes : nullptr),
       max_grad_norm_(options.adamw.max_grad_norm) {
+  if (options.ema_decay > 0) {
+    std::vector<AveragedTensor> averaged;
+    for (const Parameter* p : parameters) averaged.push_back({p->name, p->master});
+    averaged.insert(averaged.end(), averaged_too.begin(), averaged_too.end());
+    ema_.emplace(std::move(averaged), options.ema_decay);
+  }
   if (options.kind != OptimizerKind::muon) return;
   std::erase_if(parameters, [](const Parameter* p) { return !muon_takes(*p); });
   muon_.emplace(std::move(parameters), MuonOptions{options.muon_momentum, options.adamw.weight_decay});
@@ -94,6 +101,9 @@ std::vector<Optimizer::State> Optimizer::states() {
   }
   if (muon_)
     for (const Muon::State& s : muon_->states()) out.push_back({"momentum." + s.name, s.momentum});
+  if (ema_)
+    for (size_t i = 0; i < ema_->tensors().size(); ++i)
+      out.push_back({"ema." + ema_->tensors()[i].name, ema_->averages()[i]});
   return out;
 }
 

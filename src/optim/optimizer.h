@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "autograd/weight.h"
+#include "optim/ema.h"
 #include "optim/muon.h"
 
 namespace nuri {
@@ -60,13 +61,16 @@ struct OptimizerOptions {
   AdamWOptions adamw;
   OptimizerKind kind = OptimizerKind::adamw;
   double muon_momentum = 0.95;
+  double ema_decay = 0;  ///< of an average of the weights; 0: none
 };
 
 /// What updates the parameters of a run.
 class Optimizer {
  public:
-  /// parameters sorted by name; they outlive this object. Errors: AdamW's.
-  explicit Optimizer(std::vector<Parameter*> parameters, const OptimizerOptions& options = {});
+  /// parameters sorted by name; they outlive this object. averaged_too: what the average holds besides the parameters
+  /// (router biases). Errors: AdamW's.
+  explicit Optimizer(std::vector<Parameter*> parameters, const OptimizerOptions& options = {},
+                     std::vector<AveragedTensor> averaged_too = {});
 
   double join_and_norm() { return adamw_.join_and_norm(); }                        ///< see AdamW
   const std::vector<double>& square_sums() const { return adamw_.square_sums(); }  ///< see AdamW
@@ -74,15 +78,18 @@ class Optimizer {
   void update(double learning_rate, int64_t step, double norm);
 
   struct State {
-    std::string name;  ///< "mean.", "square." or "momentum." and the parameter's
+    std::string name;  ///< "mean.", "square.", "momentum." or "ema." and the parameter's
     Tensor tensor;
   };
   /// All that a checkpoint must hold.
   std::vector<State> states();
+  /// The average of the weights, null where there is none. The caller updates it, when all else of a step is done.
+  WeightEma* ema() { return ema_ ? &*ema_ : nullptr; }
 
  private:
   AdamW adamw_;
   std::optional<Muon> muon_;
+  std::optional<WeightEma> ema_;
   double max_grad_norm_;
 };
 

@@ -35,7 +35,7 @@ void rehearse(const DeepseekV3Config& config, const Recipe& recipe) {
   options.trainable = true;
   options.form = recipe.form();
   DeepseekV3 model(config, options);
-  Optimizer optimizer(model.parameters(), recipe.optimizer_options());
+  Optimizer optimizer = make_optimizer(model, recipe.optimizer_options());
   TrainStep step(model, optimizer, recipe.step_options());
   // A third forward of a shard finds what the second one found: two of each show the peak of any number.
   const int64_t rows = recipe.grad_shards * std::min(recipe.batch_rows / recipe.grad_shards, 2 * recipe.rows_at_once());

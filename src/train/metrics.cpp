@@ -99,6 +99,7 @@ void LogWriter::write(const EvalRow& r) {
   line(Row{{"kind", "eval"},
            {"step", r.step},
            {"all_rows", r.all_rows},
+           {"ema", r.ema},
            {"bits_per_byte", r.bits_per_byte},
            {"by_source", r.by_source},
            {"by_language", r.by_language}}
@@ -133,7 +134,7 @@ RunLog parse_log(const std::string& text) {
       } else if (kind == "eval") {
         log.evals.push_back({j.at("step"), j.at("all_rows"), j.at("bits_per_byte"),
                              j.at("by_source").get<std::map<std::string, double>>(),
-                             j.at("by_language").get<std::map<std::string, double>>()});
+                             j.at("by_language").get<std::map<std::string, double>>(), j.value("ema", false)});
       } else if (kind == "sample") {
         log.samples.push_back({j.at("step"), j.at("prompt"), j.at("text")});
       } else if (kind == "warning") {

@@ -37,6 +37,7 @@ struct EvalRow {
   bool all_rows = false;
   double bits_per_byte = 0;
   std::map<std::string, double> by_source, by_language;
+  bool ema = false;  ///< of the average of the weights
 };
 
 struct SampleRow {

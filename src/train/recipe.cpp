@@ -144,7 +144,7 @@ StepOptions Recipe::step_options() const {
 }
 
 OptimizerOptions Recipe::optimizer_options() const {
-  return {{beta1, beta2, eps, weight_decay, max_grad_norm}, parse_optimizer(optimizer), muon_momentum};
+  return {{beta1, beta2, eps, weight_decay, max_grad_norm}, parse_optimizer(optimizer), muon_momentum, ema_decay};
 }
 
 Schedule Recipe::make_schedule(int64_t total_steps) const {

@@ -52,6 +52,7 @@ struct Recipe {
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8, weight_decay = 0.1, max_grad_norm = 1.0;
   double mtp_weight = 0.3, balance_alpha = 1e-4, bias_update_speed = 1e-3;
   double qk_clip = 0;
+  double ema_decay = 0;
   int64_t save_every = 500;
   int64_t keep_last = 2;
   int64_t keep_every = 0;
@@ -120,6 +121,9 @@ struct Recipe {
           "100); 0: none",
           0, 1e9},
         self.qk_clip);
+    field(F{"ema_decay", "", "of an FP32 average of the weights, in OUT/ema/ and evaluated at the end; 0: none", 0,
+            0.99999},
+          self.ema_decay);
     field(F{"save_every", "steps", "checkpoints; 0: only at the end", 0, kMany}, self.save_every);
     field(F{"keep_last", "checkpoints", "newest ones kept", 1, 1e6}, self.keep_last);
     field(F{"keep_every", "steps", "checkpoints of these steps are kept for good; 0: none", 0, kMany}, self.keep_every);

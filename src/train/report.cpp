@@ -36,9 +36,13 @@ LineChart chart_of(Label title, Label y, std::vector<Series> series) {
 
 LineChart bits_chart(Label title, const std::vector<EvalRow>& evals, bool by_language) {
   std::map<std::string, Series> lines;
-  Series all{{"all", "전체"}, {}};
+  Series all{{"all", "전체"}, {}}, average{{"all, average of weights", "전체, 가중치 평균"}, {}};
   for (const EvalRow& row : evals) {
     const double x = static_cast<double>(row.step);
+    if (row.ema) {
+      average.points.push_back({x, row.bits_per_byte});
+      continue;
+    }
     all.points.push_back({x, row.bits_per_byte});
     for (const auto& [name, bits] : by_language ? row.by_language : row.by_source) {
       Series& line = lines.try_emplace(name, Series{{name, name}, {}, true}).first->second;
@@ -46,6 +50,7 @@ LineChart bits_chart(Label title, const std::vector<EvalRow>& evals, bool by_lan
     }
   }
   std::vector<Series> series{all};
+  if (!average.points.empty()) series.push_back(average);
   for (auto& [name, line] : lines) series.push_back(std::move(line));
   return chart_of(std::move(title), {"bits per byte", "바이트당 비트"}, std::move(series));
 }
@@ -147,6 +152,8 @@ std::pair<Label, std::string> result_fact(const std::string& name, double value)
   if (name == "loss") return {{"training loss, all terms", "학습 손실 (전체)"}, fmt::format("{:.4f}", value)};
   if (name == "bits_per_byte")
     return {{"validation, bits per byte", "검증, 바이트당 비트"}, fmt::format("{:.4f}", value)};
+  if (name == "bits_per_byte_ema")
+    return {{"validation, average of weights", "검증, 가중치 평균"}, fmt::format("{:.4f}", value)};
   if (name == "tokens_per_s") return {{"tokens/s (median)", "토큰/초 (중앙값)"}, fmt::format("{:.0f}", value)};
   if (name == "mfu") return {{"MFU", "MFU"}, fmt::format("{:.1f} %", 100 * value)};
   return {name, fmt::format("{:.5g}", value)};

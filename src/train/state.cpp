@@ -10,6 +10,7 @@
 #include "io/safetensors.h"
 #include "models/load.h"
 #include "ops/not_finite.h"
+#include "train/step.h"
 
 namespace nuri {
 namespace {
@@ -40,7 +41,9 @@ void copy_in(const SafetensorsFile& file, const NamedTensor& t) {
 }  // namespace
 
 uint64_t checkpoint_bytes(DeepseekV3& model, Optimizer& optimizer) {
-  return safetensors_bytes(model_tensors(model)) + safetensors_bytes(trainer_tensors(model, optimizer)) + (8 << 20);
+  const uint64_t models = optimizer.ema() ? 2 : 1;
+  return models * safetensors_bytes(model_tensors(model)) + safetensors_bytes(trainer_tensors(model, optimizer)) +
+         (8 << 20);
 }
 
 fs::path save_checkpoint(const fs::path& root, DeepseekV3& model, Optimizer& optimizer, const TrainState& state,
@@ -52,10 +55,18 @@ fs::path save_checkpoint(const fs::path& root, DeepseekV3& model, Optimizer& opt
                  "warmup_steps, and resume from the last checkpoint",
                  state.step, t.name);
   CheckpointWriter writer(root, state.step);
-  save_model(model, writer.directory());
-  if (fs::is_directory(tokenizer_dir))
+  const auto write_model_directory = [&](const std::string& inside) {
+    save_model(model, writer.directory() / inside);
+    if (!fs::is_directory(tokenizer_dir)) return;
     for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"})
-      if (fs::exists(tokenizer_dir / name)) writer.copy(tokenizer_dir / name, name);
+      if (fs::exists(tokenizer_dir / name)) writer.copy(tokenizer_dir / name, inside + name);
+  };
+  write_model_directory("");
+  if (optimizer.ema()) {
+    fs::create_directories(writer.directory() / kEmaDirectory);
+    const AverageScope average(model, optimizer);
+    write_model_directory(std::string(kEmaDirectory) + "/");
+  }
   write_safetensors(writer.directory() / "trainer" / "optimizer.safetensors", trainer_tensors(model, optimizer));
   writer.write("trainer/recipe.toml", recipe_text(recipe));
   OrderedJson j;

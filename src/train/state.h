@@ -1,6 +1,6 @@
-// What a checkpoint holds beside the model: trainer/optimizer.safetensors (moments or momentum, and FP32 masters in a
-// BF16 run) and trainer/state.json (step, profile, recipe, best validation). The data cursor is the
-// number of rows seen.
+// What a checkpoint holds beside the model: trainer/optimizer.safetensors (moments or momentum, the average of the
+// weights, and FP32 masters in a BF16 run) and trainer/state.json (step, profile, recipe, best validation). The data
+// cursor is the number of rows seen.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +25,9 @@ struct TrainState {
   int64_t best_step = 0;
   bool finished = false;
 };
+
+/// Where a checkpoint, and a run, keep the average of the weights as a model directory.
+inline constexpr const char* kEmaDirectory = "ema";
 
 /// Bytes a checkpoint takes on disk.
 uint64_t checkpoint_bytes(DeepseekV3& model, Optimizer& optimizer);

@@ -10,6 +10,24 @@
 
 namespace nuri {
 
+Optimizer make_optimizer(DeepseekV3& model, const OptimizerOptions& options) {
+  std::vector<AveragedTensor> biases;
+  for (const DeepseekV3::RouterBias& bias : model.router_biases()) biases.push_back({bias.name, bias.value});
+  return Optimizer(model.parameters(), options, std::move(biases));
+}
+
+AverageScope::AverageScope(DeepseekV3& model, Optimizer& optimizer) : model_(model), ema_(optimizer.ema()) {
+  if (!ema_) return;
+  ema_->swap();
+  model_.refresh();
+}
+
+AverageScope::~AverageScope() {
+  if (!ema_) return;
+  ema_->swap();
+  model_.refresh();
+}
+
 void check_step_options(const StepOptions& o, int64_t rows) {
   NURI_CHECK(o.length >= 1, "length = {}: a row needs at least one token to predict", o.length);
   NURI_CHECK(rows >= 1, "batch_rows = {}: a step needs at least one row", rows);
@@ -107,6 +125,7 @@ void TrainStep::apply(StepResult& result, double learning_rate, int64_t step) {
     if (!meta_active())
       update_router_bias(bias.value.span<float>(), result.layers[static_cast<size_t>(bias.layer)].expert_counts,
                          options_.bias_update_speed);
+  if (WeightEma* ema = optimizer_.ema()) ema->update(step);
   model_.visit([](Weight& w) { w.invalidate(); });
 }
 

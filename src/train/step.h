@@ -33,6 +33,22 @@ struct StepResult {
   std::vector<LayerStats> layers;
 };
 
+/// The optimizer of a model: its parameters, and router biases in the average where one is kept.
+Optimizer make_optimizer(DeepseekV3& model, const OptimizerOptions& options);
+
+/// The model is the average of its weights while alive; nothing where none is kept.
+class AverageScope {
+ public:
+  AverageScope(DeepseekV3& model, Optimizer& optimizer);
+  ~AverageScope();
+  AverageScope(const AverageScope&) = delete;
+  AverageScope& operator=(const AverageScope&) = delete;
+
+ private:
+  DeepseekV3& model_;
+  WeightEma* ema_;
+};
+
 /// Checks what the options demand of the rows of a step. Errors name the keys of the recipe.
 void check_step_options(const StepOptions& options, int64_t rows);
 

@@ -245,6 +245,19 @@ TEST(MemoryPlan, MuonKeepsOneStateInsteadOfTwo) {
               0.1 * 4.0 * static_cast<double>(elements));  // blocks are rounded up
 }
 
+TEST(MemoryPlan, AnAverageTakesFourBytesAParameter) {
+  Recipe recipe;
+  recipe.batch_rows = 1, recipe.length = kLength;
+  DeepseekV3Config c = config();
+  c.d_model = 256, c.d_ff = 2048;
+  const auto optimizer_bytes = [&](double decay) {
+    recipe.ema_decay = decay;
+    return static_cast<double>(plan_memory(c, recipe).bytes[static_cast<size_t>(Owner::optimizer)]);
+  };
+  const double expected = 4.0 * static_cast<double>(count_parameters(c).total());
+  EXPECT_NEAR(optimizer_bytes(0.99) - optimizer_bytes(0), expected, 0.05 * expected);
+}
+
 TEST(MemoryPlan, OfARampIsThatOfItsLargestSteps) {
   Recipe recipe;
   recipe.length = 32;

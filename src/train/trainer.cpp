@@ -105,7 +105,7 @@ class Run {
 
   void build() {
     model_ = std::make_unique<DeepseekV3>(options_.recipe.model, model_options(recipe_));
-    optimizer_ = std::make_unique<Optimizer>(model_->parameters(), recipe_.optimizer_options());
+    optimizer_ = std::make_unique<Optimizer>(make_optimizer(*model_, recipe_.optimizer_options()));
     StepOptions step = recipe_.step_options();
     step.recompute = recompute_;
     step_ = std::make_unique<TrainStep>(*model_, *optimizer_, step);
@@ -142,7 +142,7 @@ class Run {
                newest->directory.string(), found.data_manifest, dataset_->manifest().hash);
     check_same_recipe(newest->directory);
     load_checkpoint(newest->directory, *model_, *optimizer_);
-    publish_model(newest->directory, options_.out);
+    publish(newest->directory);
     state_ = found;
     const int64_t cursor = batch_ramp_.seen_after(found.step);
     NURI_CHECK(
@@ -272,10 +272,20 @@ class Run {
     for (const auto& [name, bits] : summary_.eval.by_source) row.by_source[name] = bits.bits_per_byte();
     for (const auto& [name, bits] : summary_.eval.by_language) row.by_language[name] = bits.bits_per_byte();
     log_->write(row);
+    if (max_rows == 0 && optimizer_->ema()) validate_average(rows);
     if (max_rows == 0 || state_.best_bits == 0 || row.bits_per_byte < state_.best_bits) {
       state_.best_bits = row.bits_per_byte;
       state_.best_step = state_.step;
     }
+  }
+
+  void validate_average(const data::ValidationRows& rows) {
+    const AverageScope average(*model_, *optimizer_);
+    summary_.eval_ema = evaluate(*model_, *dataset_, rows, token_bytes_, recipe_.rows_at_once(), recipe_.document_mask);
+    EvalRow row{state_.step, true, summary_.eval_ema.all.bits_per_byte(), {}, {}, true};
+    for (const auto& [name, bits] : summary_.eval_ema.by_source) row.by_source[name] = bits.bits_per_byte();
+    for (const auto& [name, bits] : summary_.eval_ema.by_language) row.by_language[name] = bits.bits_per_byte();
+    log_->write(row);
   }
 
   void write_samples() {
@@ -313,8 +323,13 @@ class Run {
     KeepPolicy keep{recipe_.keep_last, recipe_.keep_every, std::nullopt};
     if (recipe_.keep_best && state_.best_step > 0) keep.best = state_.best_step;
     prune_checkpoints(checkpoints(), keep);
-    publish_model(checkpoint, options_.out);
+    publish(checkpoint);
     record_->update();
+  }
+
+  void publish(const fs::path& checkpoint) {
+    publish_model(checkpoint, options_.out);
+    if (optimizer_->ema()) publish_model(checkpoint / kEmaDirectory, options_.out / kEmaDirectory);
   }
 
   void finish() {
@@ -328,9 +343,14 @@ class Run {
     RunRecord& r = record_->record();
     r.results["loss"] = summary_.loss;
     if (summary_.eval.all.bytes > 0) r.results["bits_per_byte"] = summary_.eval.all.bits_per_byte();
+    if (summary_.eval_ema.all.bytes > 0) r.results["bits_per_byte_ema"] = summary_.eval_ema.all.bits_per_byte();
     r.results["tokens_per_s"] = summary_.tokens_per_s;
     if (summary_.mfu > 0) r.results["mfu"] = summary_.mfu;
     r.hashes["weights"] = summary_.weights_hash;
+    if (optimizer_->ema()) {
+      const AverageScope average(*model_, *optimizer_);
+      r.hashes["ema"] = weights_hash(*model_);
+    }
     record_->finish(summary_.outcome, summary_.outcome == "stopped" ? "asked by a signal; continue with --resume" : "");
     write_report(options_.out);
   }

@@ -1,6 +1,7 @@
 // A training run: from shards to a model directory, resumable at any instant with the same bits.
 //
-// OUT/ is a model directory once the run saved: config.json, model.safetensors, tokenizer files. Beside them:
+// OUT/ is a model directory once the run saved: config.json, model.safetensors, tokenizer files; so is OUT/ema/, the
+// average of the weights, with ema_decay. Beside them:
 // checkpoints/step-N (whole directories with trainer/), recipe.toml, run.json, log.jsonl, report.html, run.lock.
 #pragma once
 
@@ -39,6 +40,7 @@ struct TrainSummary {
   int64_t memory_anonymous = 0;   ///< the same, measured after each step
   int64_t memory_peak = 0;        ///< resident, mapped files included, measured
   double loss = 0;                ///< of the last step
+  EvalResult eval_ema;            ///< the same of the average of the weights, where one is kept
   EvalResult eval;                ///< of all validation rows, at the end of a finished run
   std::string weights_hash;       ///< of the final weights (see weights_hash())
 };

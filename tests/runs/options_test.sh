@@ -61,6 +61,19 @@ train "$work/ramp" --resume --set batch_rows=8 --set steps=41 >/dev/null 2>"$wor
 train "$work/uneven" --set steps=40 "${ramp[@]}" --set micro_rows=3 >/dev/null
 [ "$(weights_hash "$work/uneven")" = "$(weights_hash "$work/ramp")" ] || fail "ramp: micro_rows shows in the bits"
 
+ema_hash() { grep -o '"ema": "[0-9a-f]*"' "$1/run.json" | cut -d'"' -f4; }
+check ema --set ema_decay=0.9 >"$work/ema.hash"
+cmp -s "$work/plain.hash" "$work/ema.hash" || fail "ema: keeping an average changes the weights"
+[ -n "$(ema_hash "$work/ema")" ] && [ "$(ema_hash "$work/ema")" = "$(ema_hash "$work/ema-stopped")" ] || fail "ema: stopped and resumed, another average"
+"$nuri" diff "$work/ema/ema" "$work/ema-stopped/ema" >/dev/null || fail "ema: OUT/ema differs"
+"$nuri" diff "$work/ema" "$work/ema/ema" >/dev/null && fail "ema: the average is the weights"
+"$nuri" generate "$work/ema/ema" --prompt "1" --max-tokens 2 --temperature 0 >/dev/null || fail "ema: OUT/ema does not generate"
+grep -q '"bits_per_byte_ema"' "$work/ema/run.json" || fail "ema: not evaluated"
+grep '"kind":"eval"' "$work/ema/log.jsonl" | tail -n 1 | grep -q '"ema":true' || fail "ema: its evaluation is not in the log"
+check all --set optimizer=muon --set ema_decay=0.9 --set qk_clip=0.05 "${ramp[@]}" --set grad_shards=2 >/dev/null
+[ "$(ema_hash "$work/all")" = "$(ema_hash "$work/all-stopped")" ] || fail "all: stopped and resumed, another average"
+check f32 --set precision=f32 --set mla_form=absorbed --set optimizer=muon --set ema_decay=0.9 --set qk_clip=0.05 >/dev/null
+
 check clip --set qk_clip=0.05 >/dev/null
-grep '"kind":"step"' "$work/clip/log.jsonl" | grep -qv '"clipped_heads":0' || fail "qk_clip: no head was clipped"
+grep -q '"clipped_heads":[1-9]' "$work/clip/log.jsonl" || fail "qk_clip: no head was clipped"
 echo "options: $(cat "$work/plain.hash") $(cat "$work/muon.hash")"
