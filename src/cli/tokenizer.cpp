@@ -49,10 +49,13 @@ int train(const Train& o) {
   const TokenizerTrainReport r = train_tokenizer_to(next, options, o.out);
   progress.end();
   if (r.pieces_left_out > 0)
-    fmt::print(stderr,
-               "note: {} of {} different words are left out: those seen fewer than {} times, so that the rest fits in "
-               "memory ({} MiB; --memory)\n",
-               r.pieces_left_out, r.pieces, r.least_count, options.memory_bytes >> 20);
+    fmt::print(
+        stderr,
+        "note: {} of {} different words are left out: those of more than 64 KiB{}, so that the rest fits in memory "
+        "({} MiB; --memory)\n",
+        r.pieces_left_out, r.pieces,
+        r.least_count > 1 ? fmt::format(" and those seen fewer than {} times", r.least_count) : std::string(),
+        options.memory_bytes >> 20);
   const double seconds = seconds_now() - begin;
   if (o.json) {
     OrderedJson j;

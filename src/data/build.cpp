@@ -15,7 +15,9 @@
 #include "data/hash.h"
 #include "data/shard.h"
 #include "data/token_bytes.h"
+#include "text/bpe.h"
 #include "text/tokenizer.h"
+#include "text/utf8.h"
 
 namespace nuri::data {
 namespace {
@@ -24,17 +26,28 @@ constexpr size_t kMaxTokenizerBytes = size_t(1) << 28;
 
 fs::path tokenizer_file(const fs::path& path) { return fs::is_directory(path) ? path / "tokenizer.json" : path; }
 
+constexpr size_t kShownOfBadRow = size_t(128) << 10;  // bytes; of a longer one the beginning is enough to find it
+
 /// Bad rows with all that is needed to find and mend them.
 class RejectedFile {
  public:
   explicit RejectedFile(const fs::path& path) : file_(path) {}
-  void add(const RawDocument& raw, const fs::path& file, const std::string& reason) {
-    OrderedJson row = {{"file", file.string()}, {"line", raw.line}, {"reason", reason}, {"bytes", raw.full_bytes}};
-    if (to_utf8(raw.bytes, Encoding::utf8, false).invalid == 0) {
-      row["row"] = raw.bytes;
+  void add(std::string_view bytes, uint64_t full_bytes, const std::string& file, uint64_t line,
+           const std::string& reason) {
+    OrderedJson row = {{"file", file}, {"line", line}, {"reason", reason}, {"bytes", full_bytes}};
+    std::string_view shown = bytes.substr(0, kShownOfBadRow);
+    if (shown.size() < bytes.size()) {  // not inside a character
+      while (!shown.empty() && (static_cast<unsigned char>(bytes[shown.size()]) & 0xC0) == 0x80) shown.remove_suffix(1);
+    }
+    if (utf8_first_invalid(shown) == std::string_view::npos) {
+      row["row"] = shown;
     } else {
+      static constexpr char kDigits[] = "0123456789abcdef";
       std::string digits;
-      for (unsigned char c : raw.bytes) digits += fmt::format("{:02x}", c);
+      for (const char c : shown) {
+        digits += kDigits[static_cast<unsigned char>(c) >> 4];
+        digits += kDigits[c & 15];
+      }
       row["row_hex"] = digits;
     }
     file_.write(row.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
@@ -91,6 +104,7 @@ uint64_t split_place(const Hash128& hash, uint64_t seed) {
 struct Tokens {
   std::vector<int32_t> ids;
   uint64_t text_bytes = 0;
+  std::string rejected;  // why the text has no ids; empty: it has
 };
 
 class Builder {
@@ -148,7 +162,7 @@ class Builder {
     RejectedFile rejected(options_.out / "rejected.jsonl");
     CleanStream documents(options_.sources, options_.limits, options_.repeated_line_characters,
                           [&](const RawDocument& raw, const fs::path& file, const std::string& reason) {
-                            rejected.add(raw, file, reason);
+                            rejected.add(raw.bytes, raw.full_bytes, file.string(), raw.line, reason);
                           },
                           {options_.out, options_.dedup_bytes});
     std::array<std::optional<SplitWriter>, kSplits> writers;
@@ -163,6 +177,11 @@ class Builder {
       });
       for (size_t i = 0; i < batch.size(); ++i) {
         const CleanDocument& d = batch[i];
+        if (!tokens[i].rejected.empty()) {
+          ++documents.reports()[static_cast<size_t>(d.source)].rejected;
+          rejected.add(d.text, d.text.size(), d.file, d.line, tokens[i].rejected);
+          continue;
+        }
         if (d.source != source) {
           source = d.source;
           for (int s = 0; s < kSplits; ++s) {
@@ -194,10 +213,16 @@ class Builder {
 
   void tokenise(const std::string& text, const Source& source, Tokens& out) const {
     if (manifest_.begin_id >= 0) out.ids.push_back(manifest_.begin_id);
-    if (source.markers) {
-      tokenizer_.encode_to(text, out.ids);
-    } else {
-      tokenizer_.encode_plain_to(text, out.ids);
+    try {
+      if (source.markers) {
+        tokenizer_.encode_to(text, out.ids);
+      } else {
+        tokenizer_.encode_plain_to(text, out.ids);
+      }
+    } catch (const PieceTooLong& error) {
+      out.rejected = fmt::format("no text: {}", error.what());
+      out.ids = {};
+      return;
     }
     out.ids.push_back(manifest_.end_id);
     for (int32_t id : out.ids) out.text_bytes += static_cast<uint64_t>(token_bytes_[static_cast<size_t>(id)]);

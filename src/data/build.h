@@ -39,9 +39,9 @@ struct BuildProgress {
 
 /// Builds the data directory. The result depends on nothing but input and options (not on threads). If `validation` is
 /// above 0 and no document is selected, the one with the smallest hash is (where there are at least two).
-/// Bad rows (broken JSON, missing field, overlong, undecodable) are counted, left out and written to rejected.jsonl
-/// with file, line, reason and content. Errors: unreadable or damaged files, nothing to learn from, an existing
-/// directory.
+/// Bad rows (broken JSON, missing field, overlong, undecodable, words without end) are counted, left out and written to
+/// rejected.jsonl with file, line, reason and up to 128 KiB of the content. Errors: unreadable or damaged files,
+/// nothing to learn from, an existing directory.
 Manifest build_dataset(const BuildOptions& options, const std::function<void(const BuildProgress&)>& progress = {});
 
 /// Is `out` complete and made by the same options from files of the same names, sizes and times, with this tokenizer?

@@ -17,6 +17,7 @@
 #include "data/facts.h"
 #include "data/show.h"
 #include "data/token_bytes.h"
+#include "text/bpe.h"
 #include "text/byte_alphabet.h"
 #include "text/tokenizer.h"
 
@@ -309,6 +310,50 @@ TEST_F(BuildTest, NothingToLearnFromIsAnError) {
   EXPECT_FALSE(fs::exists(options_.out / "manifest.json"));
   options_.tokenizer = dir_.path() / "absent";
   EXPECT_THROW(build_dataset(options_), Error);
+}
+
+TEST_F(BuildTest, EndlessWordsAreBadRows) {  // to the byte tokenizer a document is one word
+  const std::string word(kMaxPieceBytes, 'w');
+  write_plain(in("a.jsonl"), rows(0, 3) + "{\"text\": \"" + word + "\"}\n{\"text\": \"" + word + "e\"}\n" +
+                                 "{\"text\": \"" + std::string(300'000, '\x02') + "\"}\n");
+  options_.validation = 0;
+  add_source();
+  const Manifest m = build_dataset(options_);
+  EXPECT_EQ(m.sources[0].documents_read, 6);
+  EXPECT_EQ(m.sources[0].rejected, 2);
+  EXPECT_EQ(m.total(Split::train).documents, 4);
+  EXPECT_EQ(texts(Split::train)["a.jsonl:4"], word);
+  std::ifstream rejected(options_.out / "rejected.jsonl");
+  std::map<int, Json> by_line;
+  for (std::string line; std::getline(rejected, line);) {
+    const Json row = parse_json(line, "rejected.jsonl");
+    by_line[row.at("line").get<int>()] = row;
+  }
+  ASSERT_EQ(by_line.size(), 2u);
+  EXPECT_NE(by_line[5].at("reason").get<std::string>().find("4194305 bytes without a boundary"), std::string::npos);
+  EXPECT_EQ(by_line[5].at("bytes").get<size_t>(), kMaxPieceBytes + 1);
+  EXPECT_EQ(by_line[5].at("row").get<std::string>().size(), 128u << 10);  // the beginning
+  EXPECT_EQ(by_line[6].at("bytes").get<size_t>(), 300'000u + 12);
+}
+
+/// Sets of hashes that do not fit in memory leave the same files behind.
+TEST_F(BuildTest, MemoryForDuplicatesDoesNotShow) {
+  std::string text;
+  for (int i = 0; i < 6000; ++i) {
+    const int n = i % 7 == 0 ? i / 3 : i;
+    text += "{\"text\": \"" + std::to_string(n) + " document\\n" + std::string(70, static_cast<char>('a' + n % 26)) +
+            std::to_string(n / 40) + "\\nend " + std::to_string(n) + "\"}\n";
+  }
+  write_plain(in("a.jsonl"), text);
+  add_source();
+  const Manifest m = build_dataset(options_);
+  EXPECT_GT(m.sources[0].duplicates, 300);
+  EXPECT_GT(m.sources[0].repeated_lines, 300);
+  const auto wanted = files_of(options_.out);
+  options_.overwrite = true;
+  options_.dedup_bytes = 10'000;
+  build_dataset(options_);
+  EXPECT_EQ(files_of(options_.out), wanted);
 }
 
 TEST_F(BuildTest, ShowPrintsWhatAStepSaw) {

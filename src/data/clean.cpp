@@ -1,5 +1,7 @@
 #include "data/clean.h"
 
+#include <array>
+
 namespace nuri::data {
 namespace {
 
@@ -38,6 +40,15 @@ Characters count(std::string_view s) {
   }
   return n;
 }
+
+/// Bytes that tidy keeps whatever stands beside them: visible ASCII, and those of characters that are no separator and
+/// no U+FEFF by their first byte.
+constexpr auto kVisible = [] {
+  std::array<bool, 256> out{};
+  for (size_t c = 0x21; c < 256; ++c) out[c] = c != 0x7F && c != 0xE2 && c != 0xEF;
+  return out;
+}();
+bool visible(char c) { return kVisible[static_cast<unsigned char>(c)]; }
 
 template <class Keep>
 std::string filter_lines(std::string_view text, Keep keep) {
@@ -83,6 +94,21 @@ std::string tidy(std::string_view utf8) {
   std::string blanks;  // pending spaces and tabs of this line
   for (size_t i = 0; i < utf8.size(); ++i) {
     const auto c = static_cast<unsigned char>(utf8[i]);
+    if (visible(utf8[i])) {  // as far as nothing has to be looked at
+      size_t end = i + 1;
+      while (end < utf8.size()) {
+        const bool blank_between = utf8[end] == ' ' && end + 1 < utf8.size() && visible(utf8[end + 1]);
+        if (!blank_between && !visible(utf8[end])) break;
+        end += 1 + blank_between;
+      }
+      if (!out.empty()) out.append(static_cast<size_t>(newlines < 3 ? newlines : 3), '\n');
+      newlines = 0;
+      out += blanks;
+      blanks.clear();
+      out += utf8.substr(i, end - i);
+      i = end - 1;
+      continue;
+    }
     const std::string_view three = utf8.substr(i, 3);
     const bool separator = three == "\xE2\x80\xA8" || three == "\xE2\x80\xA9";
     if (c == '\n' || c == '\r' || separator) {

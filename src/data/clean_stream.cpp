@@ -69,6 +69,7 @@ bool CleanStream::next_batch(std::vector<CleanDocument>& batch) {
   parallel_for(static_cast<int64_t>(items.size()), [&](int64_t i) {
     Item& item = items[static_cast<size_t>(i)];
     item.clean = prepare(item.raw, source, limits_, parsers_[static_cast<size_t>(thread_index())]);
+    if (item.clean.rejected.empty()) item.raw.bytes = std::string();  // before its ids take memory
   });
   for (Item& item : items) {
     if (!select(item)) continue;

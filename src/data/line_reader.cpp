@@ -7,6 +7,7 @@ namespace {
 
 constexpr size_t kBlock = 1 << 16;
 constexpr size_t kKeptOfLongLine = 4096;
+constexpr size_t kLongLine = 1 << 20;
 
 }  // namespace
 
@@ -51,7 +52,7 @@ bool LineReader::next(Line& line) {
   size_t from = begin_, end;
   while ((end = find_line_end(from)) == std::string::npos) {
     const size_t pending = buffer_.size() - begin_;
-    if (pending > max_line_bytes_) {  // keep the beginning for the report, let the rest pass
+    if (pending > max_line_bytes_ || dropped > 0) {  // keep the beginning for the report, let the rest pass
       if (dropped == 0) head = buffer_.substr(begin_, kKeptOfLongLine);
       const size_t gone = pending & ~size_t(1);
       dropped += gone;
@@ -75,7 +76,14 @@ bool LineReader::next(Line& line) {
     if (dropped == 0) head = std::string(raw.substr(0, kKeptOfLongLine));
     raw = head;
   }
-  if (encoding_ == Encoding::utf8) {
+  if (raw.size() > kLongLine && encoding_ == Encoding::utf8) {  // not twice in memory
+    std::string rest = buffer_.substr(begin_);
+    buffer_.resize(end);
+    buffer_.erase(0, end - raw.size());
+    line.text = std::move(buffer_);
+    buffer_ = std::move(rest);
+    begin_ = 0;
+  } else if (encoding_ == Encoding::utf8) {
     line.text = raw;
   } else {
     Utf8Text converted = to_utf8(raw, encoding_, false);

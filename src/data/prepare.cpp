@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "data/html.h"
+#include "text/unicode.h"
+#include "text/utf8.h"
 
 namespace nuri::data {
 namespace {
@@ -22,8 +24,13 @@ void prepare_row(const RawDocument& raw, const Source& source, RowParser& parser
   out.rejected = parser.parse(raw.bytes, source.field, out.text);
 }
 
+bool surely_nfc_utf8(std::string_view text) {
+  return utf8_first_invalid(text) == std::string_view::npos && surely_nfc(text);
+}
+
 /// NFC, and U+FFFD for what is no UTF-8.
 void normalise(Prepared& out) {
+  if (surely_nfc_utf8(out.text)) return;  // nearly every text
   Utf8Text text = to_utf8(out.text, Encoding::utf8, true);
   out.text = std::move(text.text);
   out.invalid += text.invalid;

@@ -153,6 +153,22 @@ TEST(Reader, LongLinesPassWithoutMemory) {
   EXPECT_EQ(pieces[2].line, 3u);
 }
 
+TEST(Reader, LongLinesThatAreAllowedAreWhole) {
+  const TempDir dir;
+  std::string text = "first\n";
+  std::vector<std::string> lines{"first"};
+  for (size_t i = 0; i < 5; ++i) {
+    lines.push_back(std::string((size_t(1) << 20) + 70'000 * i - 1, static_cast<char>('a' + i)));
+    lines.push_back(i % 2 ? "short" : "");
+    text += lines[lines.size() - 2] + (i % 2 ? "\r\n" : "\n") + lines.back() + "\n";
+  }
+  lines.push_back(std::string(size_t(2) << 20, 'z'));  // without a line end
+  write_plain(dir.path() / "x.jsonl", text + lines.back());
+  const auto rows = read_file_documents(dir.path() / "x.jsonl", {});
+  ASSERT_EQ(rows.size(), lines.size());
+  for (size_t i = 0; i < rows.size(); ++i) EXPECT_EQ(rows[i].bytes, lines[i]) << i;
+}
+
 TEST(Reader, TextFilesAreCutAtEmptyLines) {
   const TempDir dir;
   std::string text;
@@ -197,6 +213,58 @@ TEST(Jsonl, TextOrReason) {
     EXPECT_NE(parser.parse(row, "text", text).find(reason), std::string::npos)
         << row << ": " << parser.parse(row, "text", text);
   }
+}
+
+/// Rows made of parts that matter to where they are cut, whole and taken apart: the same text or both bad.
+TEST(Jsonl, LongRowsAreReadInParts) {
+  const std::string_view parts[] = {"\"",
+                                    "\\",
+                                    "\\\\",
+                                    "\\u",
+                                    "\\uD83D\\uDE00",
+                                    "\\ud83d",
+                                    "\\uDBFF\\uDFFF",
+                                    "\\udbFf",
+                                    "\xF4\x8F\xBF\xBF",
+                                    "\xF4\x8F\xBF\xBF"
+                                    "0",
+                                    "\xEA\xB0\x80",
+                                    "\xEA\xB0",
+                                    "\x80",
+                                    "a",
+                                    "text",
+                                    "\\n",
+                                    "\\\"",
+                                    "\n",
+                                    ",",
+                                    ":",
+                                    "{",
+                                    "}",
+                                    "[1]",
+                                    "\"text\":\"",
+                                    "\",\"",
+                                    "0000"};
+  RowParser whole({.row = 1 << 20});
+  RowParser apart({.row = 0, .string = 24, .part = 3, .rest = 1 << 20});
+  uint32_t state = 1;
+  int good = 0;
+  for (int round = 0; round < 200'000; ++round) {
+    const auto next = [&](size_t n) { return (state = state * 1664525u + 1013904223u) / 65536 % n; };
+    std::string row = next(8) ? "{\"text\":\"" : "{\"id\":\"";
+    for (size_t i = next(14); i > 0; --i) row += parts[next(std::size(parts) - (next(3) ? 6 : 0))];
+    if (next(8)) row += "\"}";
+    std::string a, b;
+    const std::string said = whole.parse(row, "text", a);
+    ASSERT_EQ(said.empty(), apart.parse(row, "text", b).empty()) << row;
+    ASSERT_EQ(a, b) << row;
+    good += said.empty();
+  }
+  EXPECT_GT(good, 5'000);
+  std::string text;
+  const std::string numbers = "{\"text\": \"a\", \"x\": [" + std::string(4000, ' ') + "1]}";
+  EXPECT_EQ(RowParser({.row = 10, .rest = 5000}).parse(numbers, "text", text), "");
+  EXPECT_NE(RowParser({.row = 10, .rest = 3000}).parse(numbers, "text", text).find("more than 3000 bytes"),
+            std::string::npos);
 }
 
 TEST(Clean, TidyIsUniformAndStable) {

@@ -10,9 +10,15 @@
 namespace nuri {
 namespace {
 
-constexpr size_t kShort = 48;  // bytes; above, the heap is faster than scanning all pairs
+constexpr size_t kKeptScratch = size_t(64) << 10;  // bytes of a piece up to which its working memory is kept
+constexpr size_t kShort = 48;                      // bytes; above, the heap is faster than scanning all pairs
 
 }  // namespace
+
+PieceTooLong::PieceTooLong(size_t bytes)
+    : Error(
+          fmt::format("a word of {} bytes without a boundary; at most {} are allowed: put spaces or line ends into it",
+                      bytes, kMaxPieceBytes)) {}
 
 Bpe::Bpe(const int32_t* byte_ids, const std::vector<Merge>& merges) {
   std::copy(byte_ids, byte_ids + 256, byte_ids_);
@@ -106,13 +112,13 @@ void Bpe::merge_short(std::string_view piece, BpeScratch&, std::vector<int32_t>&
 // A linked list of tokens and a heap of pairs: n log n for a piece of n bytes. An entry whose tokens have changed since
 // it was pushed is skipped when it comes up.
 void Bpe::merge_long(std::string_view piece, BpeScratch& scratch, std::vector<int32_t>& out) const {
-  NURI_CHECK(piece.size() < (size_t(1) << 31),
-             "a piece of {} bytes without a boundary; allowed are 2^31 - 1: split the text", piece.size());
+  if (piece.size() > kMaxPieceBytes) throw PieceTooLong(piece.size());
   auto& nodes = scratch.nodes_;
   auto& heap = scratch.heap_;
   nodes.clear();
   heap.clear();
   const auto n = static_cast<int32_t>(piece.size());
+  nodes.reserve(piece.size());
   for (int32_t i = 0; i < n; ++i) {
     const int32_t id = byte_ids_[static_cast<uint8_t>(piece[static_cast<size_t>(i)])];
     NURI_CHECK(id >= 0, "the vocabulary has no token for byte 0x{:02X}; a byte-level vocabulary needs all 256",
@@ -147,6 +153,10 @@ void Bpe::merge_long(std::string_view piece, BpeScratch& scratch, std::vector<in
     if (node.previous >= 0) consider(node.previous);
   }
   for (int32_t i = 0; i >= 0; i = nodes[static_cast<size_t>(i)].next) out.push_back(nodes[static_cast<size_t>(i)].id);
+  if (piece.size() > kKeptScratch) {
+    nodes = {};
+    heap = {};
+  }
 }
 
 }  // namespace nuri

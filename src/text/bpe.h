@@ -6,7 +6,20 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
+
 namespace nuri {
+
+/// The longest piece that is merged: what takes some 30 bytes of working memory for each of its own is kept from taking
+/// it for something that is no text.
+inline constexpr size_t kMaxPieceBytes = size_t(4) << 20;
+
+/// A longer piece; the only error of encoding that is the text's and not the vocabulary's, bytes that are no UTF-8
+/// apart.
+class PieceTooLong : public Error {
+ public:
+  explicit PieceTooLong(size_t bytes);
+};
 
 struct Merge {
   int32_t left, right, result;  // ids; the rank is the place in the list
@@ -20,7 +33,7 @@ class Bpe {
   /// byte_ids [256]: the id of each byte or -1. Of a pair that occurs twice the first counts.
   Bpe(const int32_t* byte_ids, const std::vector<Merge>& merges);
 
-  /// Appends the ids of one piece. Errors: a byte that no token stands for.
+  /// Appends the ids of one piece. Errors: a byte that no token stands for, PieceTooLong.
   void encode(std::string_view piece, BpeScratch& scratch, std::vector<int32_t>& out) const;
 
  private:

@@ -29,7 +29,7 @@ class Tokenizer {
                              std::string_view name = "tokenizer.json");
 
   /// Token ids of a text. Added tokens written in the text are matched, none are added.
-  /// Errors: bytes that are not UTF-8 (with their offset).
+  /// Errors: bytes that are not UTF-8 (with their offset), a piece of more than 4 MiB (PieceTooLong of bpe.h).
   std::vector<int32_t> encode(std::string_view utf8) const;
   /// The same, appended to `out`.
   void encode_to(std::string_view utf8, std::vector<int32_t>& out) const;

@@ -42,6 +42,20 @@ NURI_THREADS=1 "$nuri" data build "$work/corpus.jsonl" --tokenizer "$work/tokeni
   fail "without a limit: $(tail -n 3 "$work/out")"
 [ "$few" = "$(hash_of "$work/out")" ] || fail "shards depend on the memory: $few, $(hash_of "$work/out")"
 
+# What a single row or line can do: none of them takes more than ten times its own length.
+mkdir "$work/hostile"
+mib=1048576
+repeat() { head -c "$2" < <(yes "$1" | tr -d '\n'); } # repeat WORD BYTES
+{
+  printf '{"text": "' && repeat 'a long document \uD55C\uAE00, ' 24000000 && printf '"}\n{"text": "a", "x": ' && repeat '[' $((24 * mib)) && printf '\n'
+  printf '{"text": "b", "x": [' && repeat '1,' $((24 * mib)) && printf '1]}\n{"text": "' && repeat 'word' $((24 * mib)) && printf '"}\n' && repeat $'\xff' $((24 * mib))
+  printf '\n{"text": "the last row"}\n'
+} >"$work/hostile/rows.jsonl"
+{ repeat $'\x01\xfe' $((24 * mib)) && printf '\n' && repeat 'line ' $((72 * mib)) && printf '\n\nthe last line\n'; } >"$work/hostile/lines.txt"
+(ulimit -s 1024 && ulimit -d $((288 << 10)) && exec "$nuri" --threads 2 data build "$work/hostile" --validation 0 --memory 2M --tokenizer "$work/tokenizer" \
+  --out "$work/hostile_data") >"$work/out" 2>"$work/err" || fail "hostile rows: $(tail -n 3 "$work/err")"
+grep -qE '^hostile +9 +3 +0 +[0-9]+ +0 +0 +6$' "$work/out" || fail "hostile rows: $(cat "$work/out") $(cut -c1-300 "$work/hostile_data/rejected.jsonl")"
+
 # Too little is an error that says so.
 code=0
 (ulimit -d 12288 && NURI_THREADS=1 exec "$nuri" data build "$work/corpus.jsonl" --tokenizer "$work/tokenizer" --out "$work/data2") >"$work/out" 2>&1 || code=$?
