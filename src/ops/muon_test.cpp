@@ -148,9 +148,10 @@ TEST(Muon, KernelsEqualReference) {
 }
 
 TEST(Muon, StacksEqualTheReferenceOneByOne) {
-  for (const auto& [rows, cols] :
+  for (const auto& shape :
        {std::pair<int64_t, int64_t>{1, 1}, {1, 19}, {17, 1}, {13, 33}, {33, 13}, {64, 64}, {65, 100}})
     expect_same_bits("orthogonalise", [&](bool reference) {
+      const int64_t rows = shape.first, cols = shape.second;
       constexpr int64_t kCount = 3;
       std::vector<float> x = random_floats(kCount * rows * cols, 7);
       if (reference) {
