@@ -260,15 +260,16 @@ TEST(MemoryPlan, AnAverageTakesFourBytesAParameter) {
 
 TEST(MemoryPlan, OfARampIsThatOfItsLargestSteps) {
   Recipe recipe;
+  const Resident program{.anonymous = int64_t{1} << 20, .file = int64_t{1} << 20};  // of all plans that are compared
   recipe.length = 32;
   recipe.batch_rows = 16, recipe.micro_rows = 2;
-  const MemoryPlan constant = plan_memory(config(), recipe);
+  const MemoryPlan constant = plan_memory(config(), recipe, program);
   recipe.micro_rows = 0, recipe.batch_rows_start = 2, recipe.batch_ramp_tokens = 1000;
-  EXPECT_EQ(plan_memory(config(), recipe).bytes, constant.bytes) << "forwards of the unit's rows";
+  EXPECT_EQ(plan_memory(config(), recipe, program).bytes, constant.bytes) << "forwards of the unit's rows";
   recipe.micro_rows = 5;  // and of 1, 2, 3 and 4: their blocks are kept besides
-  const MemoryPlan uneven = plan_memory(config(), recipe);
+  const MemoryPlan uneven = plan_memory(config(), recipe, program);
   recipe.batch_rows_start = recipe.batch_ramp_tokens = 0;
-  EXPECT_GT(uneven.total, plan_memory(config(), recipe).total);
+  EXPECT_GT(uneven.total, plan_memory(config(), recipe, program).total);
 }
 
 TEST(MemoryPlan, RefusesAndSaysWhatFits) {
