@@ -2,11 +2,9 @@
 
 #include <utility>
 
-#include "autograd/tape.h"
-
 namespace nuri {
 
-Kept::Kept(const Tensor& x) : shape_(x.shape()) {
+Kept::Kept(const Tensor& x) {
   if (Tape* tape = Tape::current()) again_ = tape->again(x);
   if (again_)
     ++again_->readers;
@@ -33,15 +31,13 @@ void can_make_again(const Tensor& y, std::function<Tensor()> make) {
   tape->remember(y, std::move(again));
 }
 
-Tensor recomputed_block(const char* name, std::function<Tensor(bool again)> forward) {
-  Tape* tape = Tape::current();
-  if (!tape || tape->recompute() != Recompute::blocks) return forward(false);
+Tensor recomputed_block(Tape& tape, const char* name, std::function<Tensor(bool again)> forward) {
   Tensor y;
   {
     const NoTapeScope none;
     y = forward(false);
   }
-  tape->record(name, [y = y.id(), forward = std::move(forward)](Tape& t) {
+  tape.record(name, [y = y.id(), forward = std::move(forward)](Tape& t) {
     Tensor dy = t.take_grad(y);
     if (!dy.defined()) return;
     const TapeScope scope(t);  // what runs now is recorded behind this node, and goes backwards next

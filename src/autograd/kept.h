@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "autograd/tape.h"
 #include "tensor/tensor.h"
 
 namespace nuri {
@@ -20,26 +21,22 @@ struct Again {
 /// A tensor that a backward reads once. Captured by it instead of the tensor.
 class Kept {
  public:
-  Kept() = default;
   /// x itself, or where the current tape knows how to make x again: that.
   explicit Kept(const Tensor& x);
   /// The value. Makes it, if need be, for all that read it, without a tape.
   Tensor get() const;
-  bool defined() const { return tensor_.defined() || again_; }
-  const Shape& shape() const { return shape_; }
 
  private:
   Tensor tensor_;
   std::shared_ptr<detail::Again> again_;
-  Shape shape_;
 };
 
 /// Tells the current tape how to make y again, where it recomputes (Tape::recompute); else nothing. `make` runs without
 /// a tape and captures what it reads as Kept.
 void can_make_again(const Tensor& y, std::function<Tensor()> make);
 
-/// y = forward(), whose inputs stay: where the tape recomputes blocks, what lies between is not kept but runs again at
-/// its backward, with again = true (then it must not count what it saw a second time).
-Tensor recomputed_block(const char* name, std::function<Tensor(bool again)> forward);
+/// y = forward(false), whose inputs stay and of which nothing else is kept: it runs again at its backward, with
+/// again = true (then it must not count what it saw a second time). For a tape that recomputes blocks.
+Tensor recomputed_block(Tape& tape, const char* name, std::function<Tensor(bool again)> forward);
 
 }  // namespace nuri

@@ -63,8 +63,7 @@ void hand_over(Recorder& r) {
   detail::g_on = false;
   r.recording.end = since_begin(r);
   r.waiting = false;
-  if (r.step_begin >= 0 && !r.step_name.empty())
-    r.recording.stretches.push_back({r.step_name, r.step_begin, r.recording.end, 0});
+  if (!r.step_name.empty()) r.recording.stretches.push_back({r.step_name, r.step_begin, r.recording.end, 0});
   r.step_name.clear();
   if (auto done = std::exchange(r.done, nullptr)) done(std::exchange(r.recording, {}));
 }

@@ -131,8 +131,10 @@ namespace {
 
 /// A layer, whose forward runs twice where the tape recomputes blocks; what it saw is counted the first time.
 Tensor run_block(Block& block, const Tensor& x, const ForwardContext& context) {
+  Tape* tape = Tape::current();
+  if (!tape || tape->recompute() != Recompute::blocks) return block.forward(x, context);
   const auto batch = std::make_shared<const RaggedBatch>(*context.batch);
-  return recomputed_block("block", [&block, x, context, batch](bool again) {
+  return recomputed_block(*tape, "block", [&block, x, context, batch](bool again) {
     ForwardContext c = context;
     c.batch = batch.get();  // the caller's is gone by the backward
     if (again) c.stats = nullptr;

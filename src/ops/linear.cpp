@@ -14,10 +14,6 @@ Operand operand(const Tensor& t, bool transposed = false, const int32_t* rows = 
   return {t.raw(), t.dtype(), t.row_stride(), transposed, rows};
 }
 
-}  // namespace
-
-namespace {
-
 Tensor forward(const Tensor& x, Weight& w, Precision precision) {
   x.expect({-1, w.in()}, "linear x [n_tokens, in]");
   const int64_t n_tokens = x.dim(0);

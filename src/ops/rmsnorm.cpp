@@ -100,10 +100,6 @@ void backward(Tape& tape, uint64_t id, const Kept& kept, Weight& g, const Tensor
   if (!accumulate) tape.add_grad(id, dx);
 }
 
-}  // namespace
-
-namespace {
-
 /// exact: y is wanted; rounded: y as BF16 is. Both are one value on the tape.
 Normed forward(const Tensor& x, Weight& g, float eps, bool exact, bool rounded) {
   x.expect({-1, -1}, "rmsnorm x [n_tokens, d]");
@@ -130,12 +126,10 @@ Normed forward(const Tensor& x, Weight& g, float eps, bool exact, bool rounded) 
   if (tape) {
     const Kept kept(x);
     tape->record("rmsnorm", [id = x.id(), kept, &g, r, y = y.id()](Tape& t) { backward(t, id, kept, g, r, y); });
-    if (tape->recompute() == Recompute::selective) {
-      if (exact) can_make_again(out.exact, [x = Kept(x), &g, eps] { return rmsnorm(x.get(), g, eps); });
-      if (rounded)
-        can_make_again(out.rounded,
-                       [x = Kept(x), &g, eps] { return rmsnorm_for_product(x.get(), g, eps, Precision::bf16); });
-    }
+    if (exact) can_make_again(out.exact, [x = Kept(x), &g, eps] { return rmsnorm(x.get(), g, eps); });
+    if (rounded)
+      can_make_again(out.rounded,
+                     [x = Kept(x), &g, eps] { return rmsnorm_for_product(x.get(), g, eps, Precision::bf16); });
   }
   observe("rmsnorm", y);
   return out;

@@ -18,17 +18,22 @@ NURI_INLINE const void* row_of(const PackSource& s, int64_t row) {
   return static_cast<const char*>(s.data) + offset * (s.bf16 ? 2 : 4);
 }
 
+/// n (at most kWidth) BF16 numbers from element `at` of a memory row in the lower halves of words; the others +0.
+NURI_INLINE U load_halves(const void* row, int64_t at, int64_t n) {
+  const uint16_t* p = static_cast<const uint16_t*>(row) + at;
+  H half{};
+  if (n >= kWidth)
+    half = *reinterpret_cast<const HUnaligned*>(p);
+  else
+    for (int64_t i = 0; i < n; ++i) half[i] = p[i];
+  return __builtin_convertvector(half, U);
+}
+
 /// n (at most kWidth) elements from element `at` of a memory row, as FP32; the others +0. Nothing else is read.
 template <bool kBf16Source>
 NURI_INLINE F load_elements(const void* row, int64_t at, int64_t n) {
   if constexpr (kBf16Source) {
-    const uint16_t* p = static_cast<const uint16_t*>(row) + at;
-    H half{};
-    if (n >= kWidth)
-      half = *reinterpret_cast<const HUnaligned*>(p);
-    else
-      for (int64_t i = 0; i < n; ++i) half[i] = p[i];
-    return from_bits(__builtin_convertvector(half, U) << 16);
+    return from_bits(load_halves(row, at, n) << 16);
   } else {
     const float* p = static_cast<const float*>(row) + at;
     return n >= kWidth ? load(p) : load_partial(p, static_cast<int>(n < 0 ? 0 : n));
@@ -77,16 +82,6 @@ NURI_INLINE U pairs_along(F x, F y) {
 }
 #endif
 
-/// n (at most kWidth) BF16 numbers from element `at` of a memory row in the lower halves of words; the others +0.
-NURI_INLINE U load_halves(const void* row, int64_t at, int64_t n) {
-  const uint16_t* p = static_cast<const uint16_t*>(row) + at;
-  H half{};
-  if (n >= kWidth)
-    half = *reinterpret_cast<const HUnaligned*>(p);
-  else
-    for (int64_t i = 0; i < n; ++i) half[i] = p[i];
-  return __builtin_convertvector(half, U);
-}
 /// kWidth pairs of consecutive BF16 numbers of a row of k, from pair p on, as they lie: the first in the lower half.
 NURI_INLINE U load_pairs(const void* row, int64_t k, int64_t p) {
   const uint16_t* from = static_cast<const uint16_t*>(row) + 2 * p;
