@@ -12,6 +12,7 @@
 #include "ops/not_finite.h"
 #include "train/state.h"
 #include "train/step.h"
+#include "train/train_test_support.h"
 #include "train/trainer.h"
 
 namespace nuri {
@@ -21,24 +22,9 @@ constexpr int64_t kRows = 2, kLength = 21, kVocab = 61;
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInf = std::numeric_limits<float>::infinity();
 
 DeepseekV3Config config() {
-  DeepseekV3Config c;
+  DeepseekV3Config c = test::tiny_config();
   c.vocab_size = kVocab;
-  c.d_model = 24;
-  c.n_layers = 2;
-  c.n_heads = 2;
   c.q_lora_rank = 10;
-  c.kv_lora_rank = 9;
-  c.qk_nope_head_dim = 6;
-  c.qk_rope_head_dim = 4;
-  c.v_head_dim = 5;
-  c.d_ff = 20;
-  c.d_ff_expert = 7;
-  c.n_routed_experts = 4;
-  c.n_active_experts = 2;
-  c.n_expert_groups = 1;
-  c.n_kept_groups = 1;
-  c.n_dense_layers = 1;
-  c.max_seq_len = 64;
   return c;
 }
 

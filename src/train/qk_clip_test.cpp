@@ -10,6 +10,7 @@
 #include "base/x1.h"
 #include "models/load.h"
 #include "train/step.h"
+#include "train/train_test_support.h"
 
 namespace nuri {
 namespace {
@@ -17,23 +18,9 @@ namespace {
 constexpr int64_t kRows = 2, kLength = 70;
 
 DeepseekV3Config config(int64_t q_lora_rank) {
-  DeepseekV3Config c;
-  c.vocab_size = 61;
-  c.d_model = 24;
-  c.n_layers = 2;
+  DeepseekV3Config c = test::tiny_config();
   c.n_heads = 3;
   c.q_lora_rank = q_lora_rank;
-  c.kv_lora_rank = 9;
-  c.qk_nope_head_dim = 6;
-  c.qk_rope_head_dim = 4;
-  c.v_head_dim = 5;
-  c.d_ff = 20;
-  c.d_ff_expert = 7;
-  c.n_routed_experts = 4;
-  c.n_active_experts = 2;
-  c.n_expert_groups = 1;
-  c.n_kept_groups = 1;
-  c.n_dense_layers = 1;
   c.max_seq_len = 128;
   c.initializer_range = 0.6;  // logits of some size
   return c;

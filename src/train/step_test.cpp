@@ -12,6 +12,7 @@
 #include "models/load.h"
 #include "train/memory_plan.h"
 #include "train/state.h"
+#include "train/train_test_support.h"
 #include "train/trainer.h"
 
 namespace nuri {
@@ -20,24 +21,8 @@ namespace {
 constexpr int64_t kRows = 4, kLength = 33;
 
 DeepseekV3Config config() {
-  DeepseekV3Config c;
-  c.vocab_size = 61;
-  c.d_model = 24;
-  c.n_layers = 2;
-  c.n_heads = 2;
-  c.q_lora_rank = 0;
-  c.kv_lora_rank = 9;
-  c.qk_nope_head_dim = 6;
-  c.qk_rope_head_dim = 4;
-  c.v_head_dim = 5;
-  c.d_ff = 20;
-  c.d_ff_expert = 7;
+  DeepseekV3Config c = test::tiny_config();
   c.n_routed_experts = 6;
-  c.n_active_experts = 2;
-  c.n_expert_groups = 1;
-  c.n_kept_groups = 1;
-  c.n_dense_layers = 1;
-  c.max_seq_len = 64;
   return c;
 }
 

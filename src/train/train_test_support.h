@@ -1,0 +1,32 @@
+// What tests of training share.
+#pragma once
+
+#include "arch/deepseek_v3.h"
+
+namespace nuri::test {
+
+/// A small model with a dense and an expert layer, whose sizes are no multiples of anything. Tests change what they are
+/// about.
+inline DeepseekV3Config tiny_config() {
+  DeepseekV3Config c;
+  c.vocab_size = 61;
+  c.d_model = 24;
+  c.n_layers = 2;
+  c.n_heads = 2;
+  c.q_lora_rank = 0;
+  c.kv_lora_rank = 9;
+  c.qk_nope_head_dim = 6;
+  c.qk_rope_head_dim = 4;
+  c.v_head_dim = 5;
+  c.d_ff = 20;
+  c.d_ff_expert = 7;
+  c.n_routed_experts = 4;
+  c.n_active_experts = 2;
+  c.n_expert_groups = 1;
+  c.n_kept_groups = 1;
+  c.n_dense_layers = 1;
+  c.max_seq_len = 64;
+  return c;
+}
+
+}  // namespace nuri::test
