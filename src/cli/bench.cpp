@@ -137,6 +137,7 @@ void run_text(const Options& o, OrderedJson& j) {
 
 int run(Options o) {
   o.bench.with_mtp = !o.no_mtp;
+  if (o.bench.seconds <= 0) o.bench.seconds = o.what == "step" ? 5 : 0.3;
   OrderedJson j;
   machine_peaks();
   if (o.what == "ops") run_ops(o, j);
@@ -159,7 +160,7 @@ Action add_bench(Arguments args) {
   args.option("--length", o->bench.length, "tokens of a row (default: nano 256, micro 512, small 1024)");
   args.option("--recompute", o->bench.recompute, "in the backward of a step: none (default), selective or blocks")
       .one_of({"none", "selective", "blocks"});
-  args.option("--seconds", o->bench.seconds, "per measurement (default 0.3; a step takes at least 5)");
+  args.option("--seconds", o->bench.seconds, "per measurement (default 0.3, of a step 5)");
   args.flag("--no-mtp", o->no_mtp, "leave the MTP module out of the step");
   args.option("--text", o->text,
               "text for `bench text`: PATH or PATH::name=NAME (may be repeated); sources of one name "

@@ -20,7 +20,7 @@ struct BenchRow {
 
 struct BenchOptions {
   std::string preset = "nano";
-  double seconds = 0.3;  ///< per measurement, about
+  double seconds = 0;  ///< per measurement, about
   bool with_mtp = true;
   std::string precision = "bf16";
   int64_t rows = 0, length = 0;  ///< of a training step; 0: the preset's figures

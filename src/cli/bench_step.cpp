@@ -39,9 +39,7 @@ StepBench bench_step(const BenchOptions& o) {
   Optimizer optimizer(model.parameters(), {});
   const StepOptions options{.length = out.length,
                             .micro_rows = o.preset == "small" ? 1 : out.rows,
-                            .recompute = o.recompute == "selective" ? Recompute::selective
-                                         : o.recompute == "blocks"  ? Recompute::blocks
-                                                                    : Recompute::none};
+                            .recompute = parse_recompute(o.recompute)};
   TrainStep step(model, optimizer, options);
   const std::vector<int32_t> documents(static_cast<size_t>(out.rows * (out.length + 1)), 0);
   int64_t n = 0;
@@ -51,7 +49,7 @@ StepBench bench_step(const BenchOptions& o) {
     StepResult r = step.gradients(tokens, documents, out.rows);
     step.apply(r, 1e-4, n);
   };
-  out.seconds = median_seconds(one_step, std::max(o.seconds, 5.0));
+  out.seconds = median_seconds(one_step, o.seconds);
   profile::start(thread_count(), 0, 0, [&](profile::Recording recording) { out.recording = std::move(recording); });
   for (int i = 0; i < kRecordedSteps; ++i) one_step();
   profile::stop();

@@ -151,9 +151,7 @@ Schedule Recipe::make_schedule(int64_t total_steps) const {
   return {parse_schedule(schedule), lr, lr * final_lr, warmup_steps, total_steps, decay_fraction};
 }
 
-Recompute Recipe::recompute_kind() const {
-  return recompute == "selective" ? Recompute::selective : recompute == "blocks" ? Recompute::blocks : Recompute::none;
-}
+Recompute Recipe::recompute_kind() const { return recompute == "auto" ? Recompute::none : parse_recompute(recompute); }
 
 std::map<std::string, double> Recipe::source_weights() const {
   std::map<std::string, double> out;
@@ -179,8 +177,7 @@ void Recipe::validate() const {
   NURI_CHECK(precision == "bf16" || precision == "f32", "precision = '{}'; allowed are bf16 and f32", precision);
   NURI_CHECK(mla_form == "expanded" || mla_form == "absorbed", "mla_form = '{}'; allowed are expanded and absorbed",
              mla_form);
-  NURI_CHECK(recompute == "auto" || recompute == "none" || recompute_kind() != Recompute::none,
-             "recompute = '{}'; allowed are auto, none, selective and blocks", recompute);
+  (void)recompute_kind();
   (void)parse_optimizer(optimizer);
   (void)parse_schedule(schedule);
   (void)source_weights();

@@ -28,6 +28,13 @@ AverageScope::~AverageScope() {
   model_.refresh();
 }
 
+Recompute parse_recompute(std::string_view name) {
+  if (name == "none") return Recompute::none;
+  if (name == "selective") return Recompute::selective;
+  if (name == "blocks") return Recompute::blocks;
+  fail("recompute = '{}'; allowed are auto (by the memory plan), none, selective and blocks", name);
+}
+
 void check_step_options(const StepOptions& o, int64_t rows) {
   NURI_CHECK(o.length >= 1, "length = {}: a row needs at least one token to predict", o.length);
   NURI_CHECK(rows >= 1, "batch_rows = {}: a step needs at least one row", rows);

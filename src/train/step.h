@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "autograd/tape.h"
@@ -49,6 +50,8 @@ class AverageScope {
   WeightEma* ema_;
 };
 
+/// "none", "selective" or "blocks"; else an error.
+Recompute parse_recompute(std::string_view name);
 /// Checks what the options demand of the rows of a step. Errors name the keys of the recipe.
 void check_step_options(const StepOptions& options, int64_t rows);
 

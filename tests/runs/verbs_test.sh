@@ -86,7 +86,10 @@ json 0 '.passed == true and has("level") and .profile == "x1" and (.lines | leng
   (.lines[0] | has("name") and has("hash") and .verdict == "equal")' selftest --ops --json
 json 0 '.passed == true and .lines == []' selftest --prefix no_such_entry --json
 machine='has("cpu") and has("commit") and has("level") and .peak_gflops > 0 and .read_gbps > 0'
-json 0 "$machine and .tokens_per_s > 0 and .mfu > 0 and .step_ms > 0 and .breakdown.product > 0" bench step --rows 1 --length 16 --seconds 0.05 --json
+json 0 "$machine and .tokens_per_s > 0 and .mfu > 0 and .step_ms > 0 and .breakdown.product > 0 and
+  .recompute == \"selective\"" bench step --rows 1 --length 16 --seconds 0.05 --recompute selective --json
+code 0 bench step --rows 1 --length 16 --seconds 0.05 --table
+grep -q 'adamw .* tensors' "$work/out" || fail "bench step --table: $(head -c 2000 "$work/out")"
 json 0 "$machine and .tokens_per_s > 0 and (.decode | length) > 0 and
   all(.decode[]; .context > 0 and .tokens_per_s > 0 and .bytes_per_token > 0 and .of_read > 0)" bench decode --preset nano --json
 json 0 "$machine and .train_mb_per_s > 0 and .shards_mb_per_s > 0 and .megabytes > 0 and (.sources | map(.name)) == [\"a\", \"b\"] and
@@ -104,6 +107,12 @@ jq -e '[.traceEvents[] | select(.ph == "X")] as $x | [$x[] | select(.name | star
   ($steps | length) == 2 and ([$x[] | select(.args.shape) | .ts + .dur] | max) <= ($steps[1].ts + $steps[1].dur) and
   any($x[]; .name == "product" and .args.module != "" and .args.of_peak > 0 and has("tid"))' "$work/trace.json" >/dev/null ||
   fail "profile --trace: $(head -c 2000 "$work/trace.json")"
+
+code 0 profile --steps 0 --rows 2 --trace "$work/trace.json" -- score "$work/run" --tokens 1,2,3
+grep -q 'more rows' "$work/err" || fail "profile --rows 2 of a whole verb: $(cat "$work/err")"
+bad_recompute='recompute = .all.; allowed are auto'
+code 2 train "$work/recipe.toml" --data "$work/data" --out "$work/none" --set recompute=all
+grep -q "$bad_recompute" "$work/err" || fail "train --set recompute=all: $(cat "$work/err")"
 
 # Wrong use and bad input: 2, a message that begins with the program's name or the option, nothing on standard output.
 bad() {
