@@ -62,7 +62,9 @@ TEST(Kept, IsMadeOnceForAllReadersAndLetGoAfterTheLast) {
     x = {};
     EXPECT_EQ(values(first.get()), (std::vector<float>{3}));
     EXPECT_EQ(values(second.get()), (std::vector<float>{3}));
-    if (recompute != Recompute::selective) EXPECT_EQ(first.get().raw(), memory);
+    if (recompute != Recompute::selective) {
+      EXPECT_EQ(first.get().raw(), memory);
+    }
   }
   EXPECT_EQ(made, 1);
 }

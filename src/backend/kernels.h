@@ -69,14 +69,22 @@ struct ProductArgs {
 
 // ----------------------------------------------------------------------------------------------------------- attention
 
-/// Keys and values of 64 consecutive positions of a sequence; the last block may hold fewer.
-struct KeyBlock {
-  const void* k = nullptr;         ///< [64, heads or 1, d_k]
-  const void* k_shared = nullptr;  ///< [64, d_shared], one for all heads
-  const void* v = nullptr;         ///< [64, heads or 1, d_v]; may be k itself (absorbed MLA)
-};
 inline constexpr int64_t kKeyBlock = 64;       ///< keys in a block (and tokens in a page)
 inline constexpr int64_t kSegmentBlocks = 16;  ///< blocks in a segment
+
+/// How the keys and values of a block lie in memory.
+enum class KeyLayout : uint8_t {
+  rows,    ///< key after key, by the strides of AttentionArgs: a training batch, a cache of latents
+  panels,  ///< as products read them: of each head k is a PackedMatrix [d_k, 64], v one [64, d_v]; k_shared like k.
+           ///< BF16 in BF16 precision, FP32 in FP32; what belongs to keys past the last one may be anything
+};
+
+/// Keys and values of 64 consecutive positions of a sequence; the last block may hold fewer.
+struct KeyBlock {
+  const void* k = nullptr;         ///< rows: [64, heads or 1, d_k]
+  const void* k_shared = nullptr;  ///< rows: [64, d_shared], one for all heads
+  const void* v = nullptr;         ///< rows: [64, heads or 1, d_v]; may be k itself (absorbed MLA)
+};
 
 struct AttentionSequence {
   int64_t first_row = 0;  ///< of q, out, lse
@@ -90,8 +98,9 @@ struct AttentionArgs {
   Precision precision = Precision::f32;
   int64_t n_heads = 0, d_k = 0, d_shared = 0, d_v = 0;  ///< the query head is [d_k | d_shared] wide
   float scale = 1;
-  DType kv_dtype = DType::f32;    ///< of k, k_shared, v; f32 values are rounded here in bf16 precision
-  int64_t k_row = 0, k_head = 0;  ///< element strides; k_head 0: one key for all heads
+  DType kv_dtype = DType::f32;  ///< of k, k_shared, v; f32 values are rounded here in bf16 precision
+  KeyLayout layout = KeyLayout::rows;
+  int64_t k_row = 0, k_head = 0;  ///< element strides (rows: both, panels: of heads); k_head 0: one key for all heads
   int64_t shared_row = 0;
   int64_t v_row = 0, v_head = 0;
   const float* q = nullptr;  ///< [tokens, n_heads, d_k + d_shared]

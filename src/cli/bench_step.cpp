@@ -96,8 +96,8 @@ std::vector<DecodeBench> bench_decode(const BenchOptions& o) {
     std::vector<CacheStep> fill{{c.cache.get(), random_ids(n, config.vocab_size, 1)}};
     (void)forward_cached(model, *c.pool, fill);
     // Expanded cache: keys without position and values of every head, and the shared rotated key.
-    const double cache_values = static_cast<double>(
-        n * config.n_layers * (Mla::cache_width(config, MlaForm::expanded) + config.qk_rope_head_dim));
+    const KeyPage page = Mla::key_page(config, MlaForm::expanded, dtype_of(o));
+    const double cache_values = static_cast<double>(n * config.n_layers * (page.row() + page.d_shared));
     c.result.bytes_per_token = bytes * (static_cast<double>(active_matrix_parameters(config, false)) + cache_values);
     contexts.push_back(std::move(c));
   }

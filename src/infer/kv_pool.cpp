@@ -9,8 +9,7 @@ namespace nuri {
 namespace {
 
 int64_t layer_page_bytes(const DeepseekV3Config& c, MlaForm form, DType dtype) {
-  const int64_t values = kKeyBlock * (Mla::cache_width(c, form) + c.qk_rope_head_dim);
-  const int64_t bytes = values * static_cast<int64_t>(dtype_bytes(dtype));
+  const int64_t bytes = Mla::key_page(c, form, dtype).elements * static_cast<int64_t>(dtype_bytes(dtype));
   return (bytes + 63) / 64 * 64;
 }
 
@@ -28,9 +27,7 @@ KvPool::KvPool(const DeepseekV3Config& c, MlaForm form, DType dtype, int64_t n_p
     LayerPages p;
     p.base = reinterpret_cast<std::byte*>(memory_.raw()) + layer * n_pages * per_layer;
     p.page_bytes = per_layer;
-    p.main_width = Mla::cache_width(c, form);
-    p.rope_width = c.qk_rope_head_dim;
-    p.dtype = dtype;
+    p.page = Mla::key_page(c, form, dtype);
     layers_.push_back(p);
   }
   for (int64_t page = n_pages; page-- > 0;) free_.push_back(static_cast<int32_t>(page));

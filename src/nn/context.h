@@ -6,23 +6,18 @@
 
 #include "arch/counts.h"
 #include "ops/batch.h"
+#include "ops/key_cache.h"
 #include "ops/rope.h"
 #include "tensor/tensor.h"
 
 namespace nuri {
 
-/// Key-value pages of one layer: each page holds 64 tokens, first main_width values of each (expanded: for every head
-/// [64, k_nope | v], so that a head's keys are one stretch of memory; absorbed: [64, latent]), then [64, rope_width]
-/// (the rotated key that all heads share).
+/// Key-value pages of one layer.
 struct LayerPages {
+  KeyPage page;
   std::byte* base = nullptr;
   int64_t page_bytes = 0;  ///< from one page to the next of this layer
-  int64_t main_width = 0, rope_width = 0;
-  DType dtype = DType::f32;
-  std::byte* main(int32_t page) const { return base + page * page_bytes; }
-  std::byte* rope(int32_t page) const {
-    return main(page) + kKeyBlock * main_width * static_cast<int64_t>(dtype_bytes(dtype));
-  }
+  std::byte* at(int32_t number) const { return base + number * page_bytes; }
 };
 
 /// The cache as one forward sees it. The tokens of sequence s follow n_past[s] tokens that are already in its pages;

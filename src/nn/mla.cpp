@@ -1,7 +1,6 @@
 #include "nn/mla.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "autograd/tape.h"
 #include "base/x1.h"
@@ -42,8 +41,10 @@ void Mla::visit(const std::function<void(Weight&)>& see) {
   see(out_);
 }
 
-int64_t Mla::cache_width(const DeepseekV3Config& c, MlaForm form) {
-  return form == MlaForm::absorbed ? c.kv_lora_rank : c.n_heads * (c.qk_nope_head_dim + c.v_head_dim);
+KeyPage Mla::key_page(const DeepseekV3Config& c, MlaForm form, DType dtype) {
+  return form == MlaForm::absorbed
+             ? latent_key_page(dtype, c.kv_lora_rank, c.qk_rope_head_dim)
+             : expanded_key_page(dtype, c.n_heads, c.qk_nope_head_dim, c.qk_rope_head_dim, c.v_head_dim);
 }
 
 namespace {
@@ -134,61 +135,34 @@ Tensor Mla::attend_batch(const Tensor& q, const Tensor& c, const Tensor& k_rope,
                             context.softmax_scale, context.precision, head_max);
 }
 
-namespace {
-
-/// Row `row` of x goes into the slot of a page, rounded where the cache is BF16: its heads, `width` elements each, lie
-/// 64 slots apart (one head: one after the other).
-void store_row(const Tensor& x, int64_t row, std::byte* page, int64_t slot, int64_t width, DType dtype) {
-  const size_t element = dtype_bytes(dtype), bytes = static_cast<size_t>(width) * element;
-  const float* from = x.data<float>() + row * x.row_stride();
-  const std::byte* words = reinterpret_cast<const std::byte*>(from);
-  std::vector<Bf16> rounded;
-  if (dtype == DType::bf16) {
-    rounded.resize(static_cast<size_t>(x.dim(1)));
-    run(kernels().round, reference::round, RoundArgs{x.dim(1), from, rounded.data()});
-    words = reinterpret_cast<const std::byte*>(rounded.data());
-  }
-  for (int64_t head = 0; head * width < x.dim(1); ++head)
-    std::memcpy(page + static_cast<size_t>(head * kKeyBlock + slot) * bytes, words + static_cast<size_t>(head) * bytes,
-                bytes);
-}
-
-}  // namespace
-
 Tensor Mla::attend_cache(const Tensor& q, const Tensor& c, const Tensor& k_rope, const ForwardContext& context,
                          int64_t layer, float* head_max) {
   const DeepseekV3Config& cfg = config_;
   const bool absorbed = context.form == MlaForm::absorbed;
   const CacheView& cache = *context.cache;
   const LayerPages& pages = cache.layers[static_cast<size_t>(layer)];
-  const Tensor main = absorbed ? c : linear(c, kv_up_, context.precision);
-  const int64_t element = static_cast<int64_t>(dtype_bytes(pages.dtype));
-  const int64_t head = absorbed ? cfg.kv_lora_rank : cfg.qk_nope_head_dim + cfg.v_head_dim;
+  const Tensor kv = absorbed ? c : linear(c, kv_up_, context.precision);
   const RaggedBatch& batch = *context.batch;
   const size_t n_sequences = batch.sequences.size() - 1;
 
+  std::vector<KeyRun> runs;
   std::vector<KeyBlock> blocks;
   std::vector<AttentionSequence> sequences(n_sequences);
   std::vector<size_t> first_block(n_sequences);
   for (size_t s = 0; s < n_sequences; ++s) {
     const int64_t begin = batch.sequences[s], count = batch.sequences[s + 1] - begin;
-    const int64_t past = cache.n_past[s];
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t position = past + i;
-      const int32_t page = cache.pages[s][position / kKeyBlock];
-      const int64_t slot = position % kKeyBlock;
-      store_row(main, begin + i, pages.main(page), slot, head, pages.dtype);
-      store_row(k_rope, begin + i, pages.rope(page), slot, pages.rope_width, pages.dtype);
-    }
+    const int64_t past = cache.n_past[s], end = past + count;
     first_block[s] = blocks.size();
-    for (int64_t b = 0; b * kKeyBlock < past + count; ++b) {
-      const int32_t page = cache.pages[s][b];
-      const std::byte* base = pages.main(page);
-      blocks.push_back({base, pages.rope(page), absorbed ? base : base + cfg.qk_nope_head_dim * element});
+    for (int64_t at = 0; at < end; at += kKeyBlock) {
+      std::byte* page = pages.at(cache.pages[s][at / kKeyBlock]);
+      blocks.push_back(pages.page.block(page));
+      const int64_t first = std::max(at, past), last = std::min(at + kKeyBlock, end);
+      if (first < last) runs.push_back({begin + first - past, last - first, first - at, page});
     }
     sequences[s] = {begin, count, past, nullptr};
   }
   for (size_t s = 0; s < n_sequences; ++s) sequences[s].blocks = blocks.data() + first_block[s];
+  store_keys(pages.page, kv, k_rope, runs);
 
   AttentionArgs a;
   a.precision = context.precision;
@@ -197,10 +171,7 @@ Tensor Mla::attend_cache(const Tensor& q, const Tensor& c, const Tensor& k_rope,
   a.d_shared = cfg.qk_rope_head_dim;
   a.d_v = absorbed ? cfg.kv_lora_rank : cfg.v_head_dim;
   a.scale = context.softmax_scale;
-  a.kv_dtype = pages.dtype;
-  a.k_row = a.v_row = head;
-  a.k_head = a.v_head = absorbed ? 0 : head * kKeyBlock;
-  a.shared_row = pages.rope_width;
+  pages.page.describe(a);
   a.q = q.data<float>(), a.q_row = q.row_stride(), a.q_head = a.d_k + a.d_shared;
   a.sequences = sequences;
   Tensor out = Tensor::empty({q.dim(0), cfg.n_heads * a.d_v});

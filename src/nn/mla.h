@@ -35,8 +35,8 @@ class Mla {
   int64_t clip_heads(std::span<const float> head_logits, double tau);
 
   void visit(const std::function<void(Weight&)>& see);
-  /// Elements a token leaves in a page's main part.
-  static int64_t cache_width(const DeepseekV3Config& config, MlaForm form);
+  /// How a page of the cache holds a layer's keys and values.
+  static KeyPage key_page(const DeepseekV3Config& config, MlaForm form, DType dtype);
 
  private:
   Tensor attend_batch(const Tensor& q, const Tensor& c, const Tensor& k_rope, const ForwardContext& context,

@@ -197,6 +197,8 @@ void attention_paged(const AttentionArgs& args) {
               args.n_heads, args.d_k, args.d_shared, args.d_v);
   NURI_ASSERT(args.kv_dtype == DType::f32 || (args.kv_dtype == DType::bf16 && args.precision == Precision::bf16),
               "keys are {} in {} precision", dtype_name(args.kv_dtype), precision_name(args.precision));
+  NURI_ASSERT(args.layout == KeyLayout::rows || (args.kv_dtype == DType::bf16) == (args.precision == Precision::bf16),
+              "panels of {} in {} precision", dtype_name(args.kv_dtype), precision_name(args.precision));
   for (const AttentionSequence& sequence : args.sequences)
     NURI_ASSERT(sequence.first_row >= 0 && sequence.n_queries >= 0 && sequence.first_position >= 0 &&
                     (sequence.n_queries == 0 || sequence.blocks),

@@ -3,11 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <memory>
+#include <cstring>
 
 #include "base/x1.h"
 #include "ops/attention.h"
 #include "ops/attention_case.h"
+#include "ops/key_cache.h"
 #include "ops/op_test_support.h"
 
 namespace nuri {
@@ -128,82 +129,62 @@ TEST_P(AttentionBits, SignedZerosAndVanishingProducts) {
 
 // ------------------------------------------------------------------------------------------------- paged, in chunks
 
-/// Keys and values of one sequence in pages of a pool, in any order; slots that hold no token are poisoned.
-template <class E>
+/// Keys and values of one sequence in pages of a cache, in any order; slots that hold no token are poisoned.
 class Pages {
  public:
-  Pages(const AttentionCase<float>& c, int64_t first_row, int64_t length, uint64_t seed) : shape_(c.shape) {
-    const int64_t n = (length + kKeyBlock - 1) / kKeyBlock, heads = shape_.absorbed ? 1 : shape_.n_heads;
+  Pages(const AttentionCase<float>& c, DType dtype, int64_t first_row, int64_t length, uint64_t seed)
+      : page_(c.shape.absorbed
+                  ? latent_key_page(dtype, c.shape.d_k, c.shape.d_shared)
+                  : expanded_key_page(dtype, c.shape.n_heads, c.shape.d_k, c.shape.d_shared, c.shape.d_v)) {
+    const int64_t n = (length + kKeyBlock - 1) / kKeyBlock;
     std::vector<int64_t> order(static_cast<size_t>(n));
     for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i);
     const Philox random(seed, Purpose::test);
     for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i, i)]);
-    auto pool = [&](std::vector<E>& x, int64_t width) {
-      x.assign(static_cast<size_t>(n * kKeyBlock * width), poison());
-    };
-    pool(k_, heads * shape_.d_k);
-    pool(v_, heads * shape_.d_v);
-    pool(shared_, shape_.d_shared);
+    const size_t page_bytes = (static_cast<size_t>(page_.elements) * dtype_bytes(dtype) + 63) / 64 * 64;
+    memory_ = Tensor::empty({n * static_cast<int64_t>(page_bytes)}, DType::u8);
+    std::byte* memory = reinterpret_cast<std::byte*>(memory_.raw());
+    std::memset(memory, 0xFF, memory_.bytes());  // a NaN in both types
+    std::vector<KeyRun> runs;
     for (int64_t page = 0; page < n; ++page) {
-      const int64_t at = order[static_cast<size_t>(page)] * kKeyBlock;
-      blocks_.push_back(
-          {.k = k_.data() + at * heads * shape_.d_k,
-           .k_shared = shared_.data() + at * shape_.d_shared,
-           .v = shape_.absorbed ? k_.data() + at * heads * shape_.d_k : v_.data() + at * heads * shape_.d_v});
-      for (int64_t slot = 0; slot < kKeyBlock && page * kKeyBlock + slot < length; ++slot) {
-        const int64_t row = first_row + page * kKeyBlock + slot;
-        for (int64_t h = 0; h < heads; ++h) {
-          const float* kv = c.kv.data() + row * shape_.kv_row() + h * shape_.kv_head();
-          for (int64_t e = 0; e < shape_.d_k; ++e) put(k_, ((at + slot) * heads + h) * shape_.d_k + e, kv[e]);
-          for (int64_t e = 0; e < shape_.d_v; ++e)
-            put(v_, ((at + slot) * heads + h) * shape_.d_v + e, kv[shape_.value_at() + e]);
-        }
-        for (int64_t e = 0; e < shape_.d_shared; ++e)
-          put(shared_, (at + slot) * shape_.d_shared + e, c.k_shared[static_cast<size_t>(row * shape_.d_shared + e)]);
-      }
+      std::byte* at = memory + static_cast<size_t>(order[static_cast<size_t>(page)]) * page_bytes;
+      blocks_.push_back(page_.block(at));
+      // A page filled by two calls, as prompts and decoded tokens fill it.
+      const int64_t count = std::min(kKeyBlock, length - page * kKeyBlock), first = count / 3;
+      runs.push_back({page * kKeyBlock, first, 0, at});
+      runs.push_back({page * kKeyBlock + first, count - first, first, at});
     }
+    store_keys(page_, rows(c.kv, c.shape.kv_row(), first_row, length),
+               rows(c.k_shared, c.shape.d_shared, first_row, length), runs);
   }
 
   const KeyBlock* blocks() const { return blocks_.data(); }
-  /// args with the strides of these pages.
+  /// args over these pages.
   AttentionArgs over(AttentionArgs args) const {
-    const int64_t heads = shape_.absorbed ? 1 : shape_.n_heads;
-    args.kv_dtype = DTypeOf<E>::value;
-    args.k_row = heads * shape_.d_k;
-    args.k_head = shape_.absorbed ? 0 : shape_.d_k;
-    args.shared_row = shape_.d_shared;
-    args.v_row = shape_.absorbed ? args.k_row : heads * shape_.d_v;
-    args.v_head = shape_.absorbed ? 0 : shape_.d_v;
+    page_.describe(args);
     return args;
   }
 
  private:
-  static E poison() {
-    if constexpr (std::is_same_v<E, Bf16>)
-      return {0x7FC0};
-    else
-      return kNan;
+  static Tensor rows(const std::vector<float>& x, int64_t width, int64_t first, int64_t count) {
+    Tensor t = Tensor::empty({count, width});
+    std::copy_n(x.begin() + first * width, count * width, t.data<float>());
+    return t;
   }
-  static void put(std::vector<E>& x, int64_t i, float value) {
-    if constexpr (std::is_same_v<E, Bf16>)
-      x[static_cast<size_t>(i)].bits = x1::to_bf16(value);
-    else
-      x[static_cast<size_t>(i)] = value;
-  }
-  AttentionShape shape_;
-  std::vector<E> k_, v_, shared_;
+  KeyPage page_;
+  Tensor memory_;
   std::vector<KeyBlock> blocks_;
 };
 
 /// All sequences in chunks of the given sizes (the last takes the rest), all sequences' n-th chunks in one call.
-template <class E>
-void run_in_chunks(AttentionCase<float>& c, const std::vector<int64_t>& chunks, uint64_t seed) {
-  std::vector<Pages<E>> pages;
+void run_in_chunks(AttentionCase<float>& c, const std::vector<int64_t>& chunks, uint64_t seed, bool reference = false) {
+  const DType dtype = c.shape.precision == Precision::bf16 ? DType::bf16 : DType::f32;
+  std::vector<Pages> pages;
   int64_t row = 0;
   std::vector<int64_t> first_rows;
   pages.reserve(c.shape.lengths.size());
   for (int64_t length : c.shape.lengths) {
-    pages.emplace_back(c, row, length, seed + static_cast<uint64_t>(row));
+    pages.emplace_back(c, dtype, row, length, seed + static_cast<uint64_t>(row));
     first_rows.push_back(row);
     row += length;
   }
@@ -225,7 +206,10 @@ void run_in_chunks(AttentionCase<float>& c, const std::vector<int64_t>& chunks, 
     if (sequences.empty()) break;
     AttentionArgs args = whole;
     args.sequences = sequences;
-    attention_paged(args);
+    if (reference)
+      reference::attention(args);
+    else
+      attention_paged(args);
   }
 }
 
@@ -246,40 +230,43 @@ TEST_P(AttentionBits, ChunksAndPagesDoNotShow) {
       test::expect_same_bits("chunks", [&](bool reference) {
         if (reference) return expected;
         found.out.assign(found.out.size(), kNan);
-        run_in_chunks<float>(found, chunks, 7);
+        run_in_chunks(found, chunks, 7);
         return joined(found.out, found.lse, found.row_max);
       });
-      if (GetParam() == Precision::bf16)
-        test::expect_same_bits("chunks of BF16 keys", [&](bool reference) {
-          if (reference) return expected;
-          found.out.assign(found.out.size(), kNan);
-          run_in_chunks<Bf16>(found, chunks, 9);
-          return joined(found.out, found.lse, found.row_max);
-        });
     }
   }
 }
 
-// A single query meets its values where they lie: widths around the vectors of every level, panels and their multiples.
+TEST_P(AttentionBits, DefinitionReadsPages) {
+  for (const bool absorbed : {false, true}) {
+    AttentionCase<float> rows({.precision = GetParam(),
+                               .absorbed = absorbed,
+                               .n_heads = 3,
+                               .d_k = 7,
+                               .d_shared = 5,
+                               .d_v = absorbed ? 7 : 17,
+                               .lengths = {129, 2}});
+    AttentionCase<float> pages(rows.shape);
+    rows.reference_forward();
+    run_in_chunks(pages, {1000}, 3, true);
+    EXPECT_EQ(rows.out, pages.out);
+    EXPECT_EQ(rows.lse, pages.lse);
+  }
+}
+
+// A single query, of one head or of several at a time: widths around the vectors and panels of every level.
 TEST_P(AttentionBits, OneQueryAtATime) {
   for (const int64_t d_v : {1, 8, 16, 33, 64, 100, 130}) {
     AttentionCase<float> definition(
-        {.precision = GetParam(), .n_heads = 3, .d_k = 20, .d_shared = 4, .d_v = d_v, .lengths = {70, 3}});
+        {.precision = GetParam(), .n_heads = 3, .d_k = d_v % 7 + 19, .d_shared = 4, .d_v = d_v, .lengths = {70, 3}});
     AttentionCase<float> found(definition.shape);
     definition.reference_forward();
     test::expect_same_bits("one query of width " + std::to_string(d_v), [&](bool reference) {
       if (reference) return joined(definition.out, definition.lse, definition.row_max);
       found.out.assign(found.out.size(), kNan);
-      run_in_chunks<float>(found, {1}, 7);
+      run_in_chunks(found, {1}, 7);
       return joined(found.out, found.lse, found.row_max);
     });
-    if (GetParam() == Precision::bf16)
-      test::expect_same_bits("one query of BF16 keys, width " + std::to_string(d_v), [&](bool reference) {
-        if (reference) return joined(definition.out, definition.lse, definition.row_max);
-        found.out.assign(found.out.size(), kNan);
-        run_in_chunks<Bf16>(found, {1}, 9);
-        return joined(found.out, found.lse, found.row_max);
-      });
   }
 }
 
@@ -289,7 +276,7 @@ TEST_P(AttentionBits, DecodeOfALongContextIsShared) {
   definition.reference_forward();
   // One token at a time from here on: segments are tasks of their own when there are threads.
   const int64_t from = 2590;
-  Pages<float> pages(found, 0, 2600, 3);
+  const Pages pages(found, GetParam() == Precision::bf16 ? DType::bf16 : DType::f32, 0, 2600, 3);
   test::expect_same_bits("decode", [&](bool reference) {
     const AttentionCase<float>& c = reference ? definition : found;
     if (!reference)

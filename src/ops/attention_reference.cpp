@@ -30,6 +30,18 @@ T element(const void* data, int64_t i, const AttentionArgs& args) {
   }
 }
 
+/// Where element (row, column) of a PackedMatrix [k, n] lies, in elements of its type.
+template <class E>
+int64_t at_of_packed(int64_t k, int64_t row, int64_t column) {
+  const int64_t panel = column / kPanelColumns, lane = column % kPanelColumns;
+  if (sizeof(E) == 4) return (panel * k + row) * kPanelColumns + lane;
+  const int64_t word = (panel * ((k + 1) / 2) + row / 2) * kPanelColumns + lane;
+  return 2 * word + (row % 2 == 0 ? 1 : 0);  // the earlier element in the high half, little endian
+}
+int64_t at_of_packed(const AttentionArgs& args, int64_t k, int64_t row, int64_t column) {
+  return args.kv_dtype == DType::bf16 ? at_of_packed<Bf16>(k, row, column) : at_of_packed<float>(k, row, column);
+}
+
 /// One query of one head: its score against the key at a position, and the values there.
 template <class T>
 struct Row {
@@ -41,10 +53,18 @@ struct Row {
   const KeyBlock& block(int64_t position) const { return sequence.blocks[position / kKeyBlock]; }
   T key(int64_t position, int64_t i) const {
     const int64_t slot = position % kKeyBlock;
+    if (args.layout == KeyLayout::panels) {
+      if (i < args.d_k)
+        return element<T>(block(position).k, head * args.k_head + at_of_packed(args, args.d_k, i, slot), args);
+      return element<T>(block(position).k_shared, at_of_packed(args, args.d_shared, i - args.d_k, slot), args);
+    }
     if (i < args.d_k) return element<T>(block(position).k, slot * args.k_row + head * args.k_head + i, args);
     return element<T>(block(position).k_shared, slot * args.shared_row + i - args.d_k, args);
   }
   T value(int64_t position, int64_t i) const {
+    if (args.layout == KeyLayout::panels)
+      return element<T>(block(position).v, head * args.v_head + at_of_packed(args, kKeyBlock, position % kKeyBlock, i),
+                        args);
     return element<T>(block(position).v, position % kKeyBlock * args.v_row + head * args.v_head + i, args);
   }
   T score(int64_t position) const {

@@ -1,7 +1,8 @@
 // Attention forward on the CPU. A task is a run of queries of one sequence for one head, or for the heads that share a
-// key, against all keys they see: a block of keys is packed once and meets all rows of the task. A single query takes
-// several heads, as their keys lie side by side in memory. Where tasks are too few for the threads (decode of a long
-// context), segments of keys become tasks of their own and are merged after them.
+// key, against all keys they see: a block of keys in rows is packed once and meets all rows of the task; in panels it
+// is used where it lies. A single query takes several heads, as their keys lie side by side in memory. Where tasks are
+// too few for the threads (decode of a long context), segments of keys become tasks of their own and are merged after
+// them.
 #include <algorithm>
 #include <vector>
 
@@ -18,7 +19,6 @@ namespace {
 constexpr int64_t kSegmentKeys = kKeyBlock * kSegmentBlocks;
 constexpr int64_t kTaskBytes = 256 * 1024;           // of queries and results of a task: they stay in L2
 constexpr int64_t kLeastRows = 24, kMostRows = 512;  // of a task: packing a block costs about as much as 24 rows
-constexpr int64_t kFewRows = 32;                     // up to here the next block is asked for ahead
 constexpr int64_t kPartialFloats = 16 << 20;         // largest memory for segments that are merged later
 constexpr int64_t kTasksPerThread = 4;
 
@@ -58,9 +58,6 @@ struct Room {
   float* lse;        // [rows]
   float* row_max;    // [rows]
 };
-
-/// Into L2. Not __builtin_prefetch: GCC 12 takes a function of nothing but that for one without effect and drops it.
-inline void prefetch_line(const char* at) { asm volatile("prefetcht1 %0" : : "m"(*at)); }
 
 class Forward {
  public:
@@ -195,33 +192,40 @@ class Forward {
     if (args_.d_shared) pack(args_.d_k, args_.d_shared, room.q_shared);
   }
 
-  PackMatrix matrix(const void* data, int64_t head, int64_t stride, int64_t head_stride, int64_t n_keys,
-                    int64_t width) const {
-    const size_t bytes = dtype_bytes(args_.kv_dtype);
-    const void* at = static_cast<const char*>(data) + static_cast<size_t>(head * head_stride) * bytes;
-    return {at, args_.kv_dtype == DType::bf16, stride, n_keys, width};
+  const char* at(const void* data, int64_t elements) const {
+    return static_cast<const char*>(data) + static_cast<size_t>(elements) * dtype_bytes(args_.kv_dtype);
   }
-  PackMatrix keys_of(const KeyBlock& block, int64_t head, int64_t n_keys) const {
-    return matrix(block.k, head, args_.k_row, args_.k_head, n_keys, args_.d_k);
-  }
-  PackMatrix values_of(const KeyBlock& block, int64_t head, int64_t n_keys) const {
-    return matrix(block.v, head, args_.v_row, args_.v_head, n_keys, args_.d_v);
-  }
-  /// Packs a head's keys of a block, and its values. Values that need no rounding meet a single row where they lie
-  /// (packing them would be most of its work) and are the result.
-  PackMatrix pack_block(const Task& task, int64_t head, const KeyBlock& block, int64_t n_keys, const Room& room) const {
-    pack_.turned(keys_of(block, head, n_keys), room.keys);
-    const PackMatrix values = values_of(block, head, n_keys);
-    const bool single = task.queries == 1 && (task.heads == 1 || !shares_keys_);
-    if (single && (values.bf16 || !pack_.bf16())) return values;
-    pack_.straight(values, room.values);
-    return {};
+  bool panels() const { return args_.layout == KeyLayout::panels; }
+
+  /// k or k_shared of a block (rows of `width`) as panels along the width.
+  const uint32_t* keys_of(const void* data, int64_t stride, int64_t n_keys, int64_t width, uint32_t* room) const {
+    if (!panels()) {
+      pack_.turned({data, args_.kv_dtype == DType::bf16, stride, n_keys, width}, room);
+      return room;
+    }
+    const auto* words = static_cast<const uint32_t*>(data);
+    if (!pack_.bf16() || pack_.pairs()) return words;
+    pack_.split(words, (n_keys + kPanelColumns - 1) / kPanelColumns, width, room);
+    return room;
   }
 
-  void pack_shared(const KeyBlock& block, int64_t n_keys, const Room& room) const {
-    if (args_.d_shared)
-      pack_.turned({block.k_shared, args_.kv_dtype == DType::bf16, args_.shared_row, n_keys, args_.d_shared},
-                   room.keys_shared);
+  /// Operands of one head against a block.
+  struct Panels {
+    const uint32_t* keys;
+    const uint32_t* values;
+    int64_t value_words;
+  };
+  Panels panels_of(int64_t head, const KeyBlock& block, int64_t n_keys, const Room& room) const {
+    const uint32_t* keys = keys_of(at(block.k, head * args_.k_head), args_.k_row, n_keys, args_.d_k, room.keys);
+    const char* v = at(block.v, head * args_.v_head);
+    if (!panels()) {
+      pack_.straight({v, args_.kv_dtype == DType::bf16, args_.v_row, n_keys, args_.d_v}, room.values);
+      return {keys, room.values, pack_.depth(n_keys)};
+    }
+    const auto* words = reinterpret_cast<const uint32_t*>(v);
+    if (!pack_.bf16() || pack_.pairs()) return {keys, words, pack_.depth(kKeyBlock)};
+    pack_.split(words, columns_ / kPanelColumns, kKeyBlock, room.values);
+    return {keys, room.values, kKeyBlock};
   }
 
   void attend(const Task& task, const Room& room) const {
@@ -237,74 +241,54 @@ class Forward {
     if (!task.partial) finish(task, task.end_segment > 1 ? room.all : state, room);
   }
 
-  /// Asks for the keys and values of one head of the block at `key`: with few rows, memory is what a task waits for.
-  void prefetch(const Task& task, int64_t head, int64_t key) const {
-    if (key >= task.n_keys() || task.rows() > kFewRows) return;
-    const KeyBlock& block = task.sequence->blocks[key / kKeyBlock];
-    auto ask = [](const PackMatrix& m) {
-      const int64_t bytes = m.bf16 ? 2 : 4;
-      const char* at = static_cast<const char*>(m.data);
-      for (int64_t row = 0; row < m.rows; ++row, at += m.stride * bytes)
-        for (int64_t byte = 0; byte < m.columns * bytes; byte += 64) prefetch_line(at + byte);
-    };
-    ask(keys_of(block, head, keys_in(task, key)));
-    if (block.v != block.k) ask(values_of(block, head, keys_in(task, key)));
-  }
-
   int64_t keys_in(const Task& task, int64_t key) const { return std::min(kKeyBlock, task.n_keys() - key); }
 
   void attend_block(const Task& task, int64_t key, bool first, const Room& room, const State& state) const {
-    const KeyBlock* block = task.sequence->blocks + key / kKeyBlock;
+    const KeyBlock& block = task.sequence->blocks[key / kKeyBlock];
     const int64_t n_keys = keys_in(task, key);
-    pack_shared(*block, n_keys, room);
+    const uint32_t* shared = nullptr;
+    if (args_.d_shared) shared = keys_of(block.k_shared, args_.shared_row, n_keys, args_.d_shared, room.keys_shared);
     if (task.heads == 1 || shares_keys_) {
-      prefetch(task, task.head, key + kKeyBlock);
-      attend_queries(task, key, first, pack_block(task, task.head, *block, n_keys, room), room, state);
+      attend_queries(task, key, first, panels_of(task.head, block, n_keys, room), shared, room, state);
       return;
     }
     const int32_t visible = static_cast<int32_t>(n_keys);  // of the one query
     for (int64_t i = 0; i < task.heads; ++i) {
-      const int64_t head = task.head + i;
-      if (i + 1 < task.heads)
-        prefetch(task, head + 1, key);
-      else
-        prefetch(task, task.head, key + kKeyBlock);
-      const PackMatrix there = pack_block(task, head, *block, n_keys, room);
-      attend_rows(i, i + 1, n_keys < kKeyBlock ? &visible : nullptr, n_keys, first, there, room, state);
+      attend_rows(i, i + 1, n_keys < kKeyBlock ? &visible : nullptr, first,
+                  panels_of(task.head + i, block, n_keys, room), shared, room, state);
     }
   }
 
   /// Rows that see a part of the block, then rows that see all of it.
-  void attend_queries(const Task& task, int64_t key, bool first, const PackMatrix& there, const Room& room,
-                      const State& state) const {
-    const int64_t begin = task.first_row_seeing(key), n_keys = keys_in(task, key);
+  void attend_queries(const Task& task, int64_t key, bool first, const Panels& panels, const uint32_t* shared,
+                      const Room& room, const State& state) const {
+    const int64_t begin = task.first_row_seeing(key);
     const int64_t whole = std::min(task.rows(), task.first_row_seeing(key + kKeyBlock - 1));
     for (int64_t row = begin; row < whole; ++row)
       room.visible[row] = static_cast<int32_t>(task.first_position() + row / task.heads - key + 1);
-    attend_rows(begin, whole, room.visible + begin, n_keys, first, there, room, state);
-    attend_rows(whole, task.rows(), nullptr, n_keys, first, there, room, state);
+    attend_rows(begin, whole, room.visible + begin, first, panels, shared, room, state);
+    attend_rows(whole, task.rows(), nullptr, first, panels, shared, room, state);
   }
 
-  void attend_rows(int64_t begin, int64_t end, const int32_t* visible, int64_t n_keys, bool first,
-                   const PackMatrix& there, const Room& room, const State& state) const {
+  void attend_rows(int64_t begin, int64_t end, const int32_t* visible, bool first, const Panels& panels,
+                   const uint32_t* shared, const Room& room, const State& state) const {
     if (begin >= end) return;
     const int64_t stride = pack_.row_words(args_.d_k), shared_stride = pack_.row_words(args_.d_shared);
-    kernels_.attend({.bf16 = pack_.bf16(),
-                     .rows = end - begin,
-                     .visible = visible,
-                     .scores = {{room.q + begin * stride, stride, room.keys, pack_.depth(args_.d_k)},
-                                {room.q_shared + begin * shared_stride, shared_stride, room.keys_shared,
-                                 pack_.depth(args_.d_shared)}},
-                     .scale = args_.scale,
-                     .values = room.values,
-                     .value_words = pack_.depth(n_keys),
-                     .value_panels = columns_ / 16,
-                     .values_there = there,
-                     .first = first,
-                     .m = state.m + begin,
-                     .l = state.l + begin,
-                     .o = state.o + begin * columns_,
-                     .o_stride = columns_});
+    kernels_.attend(
+        {.bf16 = pack_.bf16(),
+         .rows = end - begin,
+         .visible = visible,
+         .scores = {{room.q + begin * stride, stride, panels.keys, pack_.depth(args_.d_k)},
+                    {room.q_shared + begin * shared_stride, shared_stride, shared, pack_.depth(args_.d_shared)}},
+         .scale = args_.scale,
+         .values = panels.values,
+         .value_words = panels.value_words,
+         .value_panels = columns_ / 16,
+         .first = first,
+         .m = state.m + begin,
+         .l = state.l + begin,
+         .o = state.o + begin * columns_,
+         .o_stride = columns_});
   }
 
   State partial_state(float* data, int64_t rows) const { return {data, data + rows, data + 2 * rows}; }

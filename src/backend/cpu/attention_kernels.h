@@ -35,13 +35,12 @@ struct AttendTile {
   const int32_t* visible = nullptr;  ///< [rows] keys of the block that a row sees, 1..64, ascending; null: all 64
   ChainPart scores[2];               ///< q . k, then q . k_shared (words 0: none)
   float scale = 1;
-  const uint32_t* values = nullptr;  ///< panels of V [keys, d_v]
+  const uint32_t* values = nullptr;  ///< panels of V, value_words deep: at least the keys that rows see
   int64_t value_words = 0, value_panels = 0;
-  PackMatrix values_there;  ///< instead of panels: V where it lies, BF16, or FP32 of an FP32 run; data null: panels
-  bool first = false;       ///< first block of the segment: m, l, o are written
-  float* m = nullptr;       ///< [rows]
-  float* l = nullptr;       ///< [rows]
-  float* o = nullptr;       ///< [rows, o_stride], value_panels * 16 columns used
+  bool first = false;  ///< first block of the segment: m, l, o are written
+  float* m = nullptr;  ///< [rows]
+  float* l = nullptr;  ///< [rows]
+  float* o = nullptr;  ///< [rows, o_stride], value_panels * 16 columns used
   int64_t o_stride = 0;
 };
 
@@ -129,6 +128,8 @@ struct AttentionKernels {
   void (*pack_rows)(bool bf16, const PackMatrix&, uint32_t* out, int64_t stride) = nullptr;  ///< A, stride words a row
   void (*pack_turned)(bool bf16, const PackMatrix&, uint32_t* out) = nullptr;    ///< B: the rows are its columns
   void (*pack_straight)(bool bf16, const PackMatrix&, uint32_t* out) = nullptr;  ///< B: the rows are its depth
+  /// Panels of pairs, for `depth` elements, to panels of floats.
+  void (*split_pairs)(const uint32_t* pairs, int64_t panels, int64_t depth, uint32_t* out) = nullptr;
 };
 
 namespace portable {

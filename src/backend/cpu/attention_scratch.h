@@ -66,6 +66,10 @@ class Packer {
   void turned(const PackMatrix& m, uint32_t* out) const { kernels_.pack_turned(bf16_, m, out); }
   /// B with the matrix's columns as its columns: round_up_16(columns) * depth(rows) words.
   void straight(const PackMatrix& m, uint32_t* out) const { kernels_.pack_straight(bf16_, m, out); }
+  /// A PackedMatrix of BF16 as panels of this level's words, where those are not pairs.
+  void split(const uint32_t* panels, int64_t n_panels, int64_t depth, uint32_t* out) const {
+    kernels_.split_pairs(panels, n_panels, depth, out);
+  }
   /// straight() of floats that are words already.
   void straight_words(const PackMatrix& m, uint32_t* out) const { kernels_.pack_straight(false, m, out); }
 

@@ -22,8 +22,9 @@ std::vector<void*> entries(const ProductKernels& k) {
   return entries(k.pack_rows, k.pack_panels, k.multiply);
 }
 std::vector<void*> entries(const AttentionKernels& k) {
-  static_assert(sizeof k == 8 + 9 * sizeof(void*));
-  return entries(k.attend, k.merge, k.finish, k.grad, k.product, k.dots, k.pack_rows, k.pack_turned, k.pack_straight);
+  static_assert(sizeof k == 8 + 10 * sizeof(void*));
+  return entries(k.attend, k.merge, k.finish, k.grad, k.product, k.dots, k.pack_rows, k.pack_turned, k.pack_straight,
+                 k.split_pairs);
 }
 std::vector<void*> entries(const NormKernels& k) {
   static_assert(sizeof k == 4 * sizeof(void*));

@@ -140,36 +140,6 @@ void product_of(const RowProduct& x) {
   for_tiles(x.rows, (x.columns + kPanel - 1) / kPanel, body);
 }
 
-/// Columns at .. at + kVectors * kWidth of o of one row: o * scale (or +0), then the chain over n keys with V read
-/// where it lies. The columns that V has end at `end`.
-template <bool kFromBf16, int kVectors>
-NURI_INLINE void value_columns(const PackMatrix& values, const float* p, int64_t n, int64_t at, int64_t end,
-                               const float* scale, float* o) {
-  F acc[kVectors];
-#pragma GCC unroll 16
-  for (int v = 0; v < kVectors; ++v) acc[v] = scale ? load(o + at + v * kWidth) * *scale : F{};
-  for (int64_t j = 0; j < n; ++j) {
-    const void* row = row_of(values, j);
-    const F pj = set1(p[j]);
-#pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) acc[v] = fma(pj, elements_of_row<kFromBf16>(row, at + v * kWidth, end), acc[v]);
-  }
-#pragma GCC unroll 16
-  for (int v = 0; v < kVectors; ++v) store(o + at + v * kWidth, acc[v]);
-}
-
-/// The same for all columns of o, a multiple of 16.
-template <bool kFromBf16>
-void value_row(const PackMatrix& values, const float* p, int64_t n, int64_t columns, const float* scale, float* o) {
-  constexpr int kVectors = kWidth == 4 ? 8 : 64 / kWidth;
-  int64_t at = 0;
-  for (; at + kVectors * kWidth <= values.columns; at += kVectors * kWidth)
-    value_columns<kFromBf16, kVectors>(values, p, n, at, at + kVectors * kWidth, scale, o);
-  for (; at + kWidth <= values.columns; at += kWidth)
-    value_columns<kFromBf16, 1>(values, p, n, at, at + kWidth, scale, o);
-  for (; at < columns; at += kWidth) value_columns<kFromBf16, 1>(values, p, n, at, values.columns, scale, o);
-}
-
 template <Word kWord>
 void attend_strip(const AttendTile& t, int64_t first, int64_t rows) {
   Strip strip;
@@ -180,13 +150,7 @@ void attend_strip(const AttendTile& t, int64_t first, int64_t rows) {
     const float m = row_max(strip.s + r * kBlockKeys, sees(r));
     strip.m[r] = t.first || m > t.m[first + r] ? m : t.m[first + r];
   }
-  // V where it lies meets single elements of P, panels meet words.
-  constexpr Word kElement = kWord == Word::fp32 ? Word::fp32 : Word::rounded;
-  const bool there = t.values_there.data;
-  for (int64_t r = 0; r < rows; ++r) {
-    float* s = strip.s + r * kBlockKeys;
-    strip.sum[r] = there ? row_exp<kElement>(s, strip.m[r], sees(r)) : row_exp<kWord>(s, strip.m[r], sees(r));
-  }
+  for (int64_t r = 0; r < rows; ++r) strip.sum[r] = row_exp<kWord>(strip.s + r * kBlockKeys, strip.m[r], sees(r));
   for (int64_t r = 0; r < rows; r += kWidth) {
     const int n = static_cast<int>(rows - r < kWidth ? rows - r : kWidth);
     const F m = load_partial(strip.m + r, n), sum = load_partial(strip.sum + r, n);
@@ -198,16 +162,6 @@ void attend_strip(const AttendTile& t, int64_t first, int64_t rows) {
       store(strip.a + r, a);
     }
     store_partial(t.m + first + r, m, n);
-  }
-  if (there) {
-    for (int64_t r = 0; r < rows; ++r) {
-      const int64_t n = visible ? visible[r] : t.values_there.rows;
-      const float* scale = t.first ? nullptr : strip.a + r;
-      (t.values_there.bf16 ? value_row<true> : value_row<false>)(t.values_there, strip.s + r * kBlockKeys, n,
-                                                                 t.value_panels * kPanel, scale,
-                                                                 t.o + (first + r) * t.o_stride);
-    }
-    return;
   }
   RowProduct x;
   x.rows = rows;
@@ -276,7 +230,7 @@ void finish(const FinishRows& x) {
 
 }  // namespace
 
-const AttentionKernels attention_kernels = {kHasPairs, attend, merge,          finish,      grad,
-                                            product,   dots,   pack_rows_of_a, pack_turned, pack_straight};
+const AttentionKernels attention_kernels = {kHasPairs, attend,         merge,       finish,        grad,       product,
+                                            dots,      pack_rows_of_a, pack_turned, pack_straight, split_pairs};
 
 }  // namespace nuri::cpu::NURI_LEVEL

@@ -1,6 +1,5 @@
-// Packing of attention's operands into words. Decode reads each key once, so that packing is most of its work. Where a
-// level has pairs, they are made by the conversion instruction, which rounds as profile x1 does (nearest even,
-// subnormals to signed zero).
+// Packing of attention's operands into words. Where a level has pairs, they are made by the conversion instruction,
+// which rounds as profile x1 does (nearest even, subnormals to signed zero).
 #include "backend/cpu/kernels/attention_pack.h"
 
 #include "backend/cpu/kernels/attention_tiles.h"
@@ -167,6 +166,18 @@ void pack_turned(bool bf16, const PackMatrix& m, uint32_t* out) {
 void pack_straight(bool bf16, const PackMatrix& m, uint32_t* out) {
   choose(bf16, m.bf16, straight_of<Word::fp32, false>, straight_of<kBf16Word, false>, straight_of<kBf16Word, true>)(
       m, out, 0);
+}
+
+void split_pairs(const uint32_t* pairs, int64_t panels, int64_t depth, uint32_t* out) {
+  const U high = U{} + 0xFFFF0000u;
+  for (int64_t panel = 0; panel < panels; ++panel)
+    for (int64_t e = 0; e < depth; e += 2, pairs += kPanel)
+      for (int64_t i = 0; i < kPanel; i += kWidth) {
+        const U pair = load_u32(pairs + i);
+        uint32_t* to = out + (panel * depth + e) * kPanel + i;
+        store_u32(to, pair & high);
+        if (e + 1 < depth) store_u32(to + kPanel, pair << 16);
+      }
 }
 
 }  // namespace nuri::cpu::NURI_LEVEL

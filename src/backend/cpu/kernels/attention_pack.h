@@ -49,5 +49,6 @@ NURI_INLINE F elements_of_row(const void* row, int64_t at, int64_t n) {
 void pack_rows_of_a(bool bf16, const PackMatrix& m, uint32_t* out, int64_t stride);
 void pack_turned(bool bf16, const PackMatrix& m, uint32_t* out);
 void pack_straight(bool bf16, const PackMatrix& m, uint32_t* out);
+void split_pairs(const uint32_t* pairs, int64_t panels, int64_t depth, uint32_t* out);
 
 }  // namespace nuri::cpu::NURI_LEVEL
