@@ -1,4 +1,4 @@
-// nuri bench [ops|step|decode|text].
+// nuri bench [ops|step|decode|prefill|depth|text].
 #include "cli/bench.h"
 
 #include <fmt/format.h>
@@ -88,19 +88,54 @@ void run_step(const Options& o, OrderedJson& j) {
 }
 
 void run_decode(const Options& o, OrderedJson& j) {
-  const std::vector<DecodeBench> contexts = bench_decode(o.bench);
+  const std::vector<DecodeBench> rows = bench_decode(o.bench);
   report_machine(o, j);
   j["preset"] = o.bench.preset;
-  for (const DecodeBench& d : contexts) {
-    j["decode"].push_back({{"context", d.context},
+  for (const DecodeBench& d : rows) {
+    j["decode"].push_back({{"sequences", d.sequences},
+                           {"context", d.context},
                            {"tokens_per_s", d.tokens_per_s},
-                           {"bytes_per_token", d.bytes_per_token},
-                           {"of_read", d.of_read}});
+                           {"bytes_per_step", d.bytes_per_step},
+                           {"flops_per_step", d.flops_per_step},
+                           {"of_read", d.of_read},
+                           {"of_roofline", d.of_roofline}});
     if (!o.json)
-      fmt::print("{} batch 1, context {}: {:.1f} tokens/s, {:.1f} MB a token, {:.1f} % of the read bandwidth then\n",
-                 o.bench.preset, d.context, d.tokens_per_s, d.bytes_per_token / 1e6, 100 * d.of_read);
+      fmt::print(
+          "{} {:>3} sequences, context {:>4}: {:>7.1f} tokens/s, {:>6.1f} MB and {:>6.1f} GFLOP a step, {:.1f} % "
+          "of the roofline\n",
+          o.bench.preset, d.sequences, d.context, d.tokens_per_s, d.bytes_per_step / 1e6, d.flops_per_step / 1e9,
+          100 * d.of_roofline);
   }
-  if (!contexts.empty()) j["tokens_per_s"] = contexts[0].tokens_per_s;
+  if (!rows.empty()) j["tokens_per_s"] = rows[0].tokens_per_s;
+}
+
+void run_prefill(const Options& o, OrderedJson& j) {
+  const std::vector<PrefillBench> rows = bench_prefill(o.bench);
+  report_machine(o, j);
+  j["preset"] = o.bench.preset;
+  for (const PrefillBench& p : rows) {
+    const double of_peak = p.flops / p.seconds / 1e9 / product_peak(machine_peaks(), o.bench.precision != "f32");
+    j["prefill"].push_back({{"tokens", p.tokens},
+                            {"tokens_per_s", static_cast<double>(p.tokens) / p.seconds},
+                            {"flops", p.flops},
+                            {"of_peak", of_peak}});
+    if (!o.json)
+      fmt::print("{} prompt of {} tokens: {:.1f} tokens/s, {:.1f} % of the peak\n", o.bench.preset, p.tokens,
+                 static_cast<double>(p.tokens) / p.seconds, 100 * of_peak);
+  }
+}
+
+void run_depth(const Options& o, OrderedJson& j) {
+  const std::vector<DepthBench> rows = bench_depth(o.bench);
+  report_machine(o, j);
+  for (const DepthBench& d : rows) {
+    const double of_peak = d.flops / d.seconds / 1e9 / product_peak(machine_peaks(), o.bench.precision != "f32");
+    const double gbps = d.bytes / d.seconds / 1e9;
+    j["depth"].push_back({{"context", d.context}, {"ms", 1e3 * d.seconds}, {"of_peak", of_peak}, {"gbps", gbps}});
+    if (!o.json)
+      fmt::print("attention of one token over {} latents, 16 heads: {:.3f} ms, {:.1f} % of the peak, {:.1f} GB/s\n",
+                 d.context, 1e3 * d.seconds, 100 * of_peak, gbps);
+  }
 }
 
 void run_text(const Options& o, OrderedJson& j) {
@@ -137,12 +172,14 @@ void run_text(const Options& o, OrderedJson& j) {
 
 int run(Options o) {
   o.bench.with_mtp = !o.no_mtp;
-  if (o.bench.seconds <= 0) o.bench.seconds = o.what == "step" ? 5 : 0.3;
+  if (o.bench.seconds <= 0) o.bench.seconds = o.what == "step" ? 5 : o.what == "prefill" ? 3 : 0.3;
   OrderedJson j;
   machine_peaks();
   if (o.what == "ops") run_ops(o, j);
   if (o.what == "step") run_step(o, j);
   if (o.what == "decode") run_decode(o, j);
+  if (o.what == "prefill") run_prefill(o, j);
+  if (o.what == "depth") run_depth(o, j);
   if (o.what == "text") run_text(o, j);
   if (o.json) fmt::print("{}", json_text(j));
   return kExitOk;
@@ -152,7 +189,8 @@ int run(Options o) {
 
 Action add_bench(Arguments args) {
   auto o = std::make_shared<Options>();
-  args.option("WHAT", o->what, "ops, step (default), decode or text").one_of({"ops", "step", "decode", "text"});
+  args.option("WHAT", o->what, "ops, step (default), decode, prefill, depth or text")
+      .one_of({"ops", "step", "decode", "prefill", "depth", "text"});
   args.option("--preset", o->bench.preset, "nano (default), micro or small; read from recipes/")
       .one_of({"nano", "micro", "small"});
   args.option("--precision", o->bench.precision, "bf16 (default) or f32").one_of({"bf16", "f32"});
@@ -160,7 +198,7 @@ Action add_bench(Arguments args) {
   args.option("--length", o->bench.length, "tokens of a row (default: nano 256, micro 512, small 1024)");
   args.option("--recompute", o->bench.recompute, "in the backward of a step: none (default), selective or blocks")
       .one_of({"none", "selective", "blocks"});
-  args.option("--seconds", o->bench.seconds, "per measurement (default 0.3, of a step 5)");
+  args.option("--seconds", o->bench.seconds, "per measurement (default 0.3, of prompts 3, of a step 5)");
   args.flag("--no-mtp", o->no_mtp, "leave the MTP module out of the step");
   args.option("--text", o->text,
               "text for `bench text`: PATH or PATH::name=NAME (may be repeated); sources of one name "

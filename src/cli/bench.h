@@ -2,11 +2,13 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "base/profile.h"
+#include "models/deepseek_v3.h"
 
 namespace nuri {
 
@@ -41,13 +43,32 @@ struct StepBench {
   profile::Recording recording;  ///< of some further steps
 };
 StepBench bench_step(const BenchOptions& options);
-/// One-token decoding at a context: tokens per second, bytes that must be read, and the share of the read bandwidth
-/// measured before and after: medians of rounds.
+/// Decoding of a token for each of some sequences at a context: medians of rounds. Bytes are those of the weights that
+/// are used (experts that no token chose are not) and of the cache; the roofline is the longer of bytes / read
+/// bandwidth, measured before and after, and operations / peak of products.
 struct DecodeBench {
-  int64_t context = 0;
-  double tokens_per_s = 0, bytes_per_token = 0, of_read = 0;
+  int64_t sequences = 1, context = 0;
+  double tokens_per_s = 0, bytes_per_step = 0, flops_per_step = 0;
+  double of_read = 0, of_roofline = 0;
 };
 std::vector<DecodeBench> bench_decode(const BenchOptions& options);
+/// A prompt read in chunks as `generate` reads it, logits of its last token included: median of passes.
+struct PrefillBench {
+  int64_t tokens = 0;
+  double seconds = 0, flops = 0;
+};
+std::vector<PrefillBench> bench_prefill(const BenchOptions& options);
+/// One decoded token's attention over a cache of latents (absorbed MLA), 16 heads that share keys of 512 + 64, the
+/// shapes of DeepSeek-V2-Lite: medians of passes over layers that no cache holds.
+struct DepthBench {
+  int64_t context = 0;
+  double seconds = 0, flops = 0, bytes = 0;
+};
+std::vector<DepthBench> bench_depth(const BenchOptions& options);
+/// "recipes/PRESET/config.json" with MTP left out, weights random.
+std::unique_ptr<DeepseekV3> random_model(const BenchOptions& options);
+DType dtype_of(const BenchOptions& options);
+std::vector<int32_t> random_ids(int64_t n, int64_t vocab, uint64_t stream);
 /// Encoding of the documents of one source: medians of three passes, each by a tokenizer with an empty cache.
 struct TextSourceBench {
   std::string name;

@@ -21,7 +21,7 @@ std::string_view finish_name(FinishReason reason) {
   return "?";
 }
 
-Tensor forward_cached(DeepseekV3& model, KvPool& pool, std::vector<CacheStep>& steps) {
+Tensor forward_cached(DeepseekV3& model, KvPool& pool, std::vector<CacheStep>& steps, std::vector<LayerStats>* stats) {
   RaggedBatch batch;
   CacheView view;
   view.layers = pool.layers();
@@ -38,7 +38,7 @@ Tensor forward_cached(DeepseekV3& model, KvPool& pool, std::vector<CacheStep>& s
     view.n_past.push_back(past);
   }
   batch.rows = batch.sequences;
-  Tensor hidden = model.hidden(batch, &view);
+  Tensor hidden = model.hidden(batch, &view, stats);
   for (CacheStep& step : steps) step.sequence->advance(static_cast<int64_t>(step.tokens.size()));
   return hidden;
 }

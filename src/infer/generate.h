@@ -60,10 +60,12 @@ class Generator {
 };
 
 /// One forward over a cache: appends tokens to each sequence and returns the final-normed hidden states of all of them.
+/// stats: per layer; null: not wanted.
 struct CacheStep {
   KvSequence* sequence;
   std::vector<int32_t> tokens;
 };
-Tensor forward_cached(DeepseekV3& model, KvPool& pool, std::vector<CacheStep>& steps);
+Tensor forward_cached(DeepseekV3& model, KvPool& pool, std::vector<CacheStep>& steps,
+                      std::vector<LayerStats>* stats = nullptr);
 
 }  // namespace nuri

@@ -105,7 +105,9 @@ class Forward {
     const int64_t rows = std::clamp(total_rows / wanted, kLeastRows, most);
     const int64_t one_query_heads = std::max<int64_t>(1, total_rows / (threads == 1 ? 1 : 2 * threads));
     for (const AttentionSequence& s : args_.sequences) {
-      const int64_t most_heads = shares_keys_ ? rows : s.n_queries == 1 ? one_query_heads : 1;
+      const int64_t most_heads = shares_keys_       ? (s.n_queries == 1 ? round_up_16(rows) : rows)
+                                 : s.n_queries == 1 ? one_query_heads
+                                                    : 1;
       const int64_t groups = (args_.n_heads + most_heads - 1) / most_heads;
       const int64_t heads = (args_.n_heads + groups - 1) / groups;
       const int64_t queries = std::max<int64_t>(1, rows / heads);
@@ -162,10 +164,10 @@ class Forward {
       cutter.take(s.l, rows);
       cutter.take(s.o, rows * columns_);
     };
-    cutter.take(room.q, rows * pack_.row_words(args_.d_k));
-    cutter.take(room.q_shared, rows * pack_.row_words(d_shared));
-    cutter.take(room.keys, kKeyBlock * pack_.depth(args_.d_k));
-    cutter.take(room.keys_shared, kKeyBlock * pack_.depth(d_shared));
+    cutter.take(room.q, round_up_16(rows) * pack_.row_words(args_.d_k));
+    cutter.take(room.q_shared, round_up_16(rows) * pack_.row_words(d_shared));
+    cutter.take(room.keys, kKeyBlock * key_words(args_.d_k));
+    cutter.take(room.keys_shared, kKeyBlock * key_words(d_shared));
     cutter.take(room.values, pack_.depth(kKeyBlock) * columns_);
     state(room.segment);
     if (merging_) state(room.all);
@@ -175,11 +177,20 @@ class Forward {
     cutter.take(room.row_max, rows);
   }
 
+  /// One query whose heads share keys that lie in rows: the keys stay rows, the heads become panels.
+  bool keys_in_rows(const Task& task) const { return shares_keys_ && !panels() && task.queries == 1; }
+  /// Words between such keys: an odd number of cache lines, so that those of a tile fall into different sets.
+  int64_t key_words(int64_t width) const { return pack_.row_words(width) | 16; }
+
   /// Rows of a task: queries ascending, for each its heads.
   void pack_queries(const Task& task, const Room& room) const {
     auto pack = [&](int64_t at, int64_t width, uint32_t* out) {
       const int64_t stride = pack_.row_words(width);
       const float* q = args_.q + (task.sequence->first_row + task.first) * args_.q_row + task.head * args_.q_head + at;
+      if (keys_in_rows(task)) {
+        pack_.turned({q, false, args_.q_head, task.heads, width}, out);
+        return;
+      }
       if (task.heads == 1) {
         pack_.rows({q, false, args_.q_row, task.queries, width}, out, stride);
         return;
@@ -197,10 +208,15 @@ class Forward {
   }
   bool panels() const { return args_.layout == KeyLayout::panels; }
 
-  /// k or k_shared of a block (rows of `width`) as panels along the width.
-  const uint32_t* keys_of(const void* data, int64_t stride, int64_t n_keys, int64_t width, uint32_t* room) const {
+  /// k or k_shared of a block (rows of `width`) as words: panels along the width, or rows.
+  const uint32_t* keys_of(const void* data, int64_t stride, int64_t n_keys, int64_t width, bool as_rows,
+                          uint32_t* room) const {
     if (!panels()) {
-      pack_.turned({data, args_.kv_dtype == DType::bf16, stride, n_keys, width}, room);
+      const PackMatrix keys{data, args_.kv_dtype == DType::bf16, stride, n_keys, width};
+      if (as_rows)
+        pack_.rows(keys, room, key_words(width));
+      else
+        pack_.turned(keys, room);
       return room;
     }
     const auto* words = static_cast<const uint32_t*>(data);
@@ -214,13 +230,17 @@ class Forward {
     const uint32_t* keys;
     const uint32_t* values;
     int64_t value_words;
+    int64_t key_rows = 0;        ///< keys, where they are rows
+    const void* next = nullptr;  ///< lines of the next block
+    int64_t next_lines = 0;
   };
-  Panels panels_of(int64_t head, const KeyBlock& block, int64_t n_keys, const Room& room) const {
-    const uint32_t* keys = keys_of(at(block.k, head * args_.k_head), args_.k_row, n_keys, args_.d_k, room.keys);
+  Panels panels_of(int64_t head, const KeyBlock& block, int64_t n_keys, bool as_rows, const Room& room) const {
+    const uint32_t* keys =
+        keys_of(at(block.k, head * args_.k_head), args_.k_row, n_keys, args_.d_k, as_rows, room.keys);
     const char* v = at(block.v, head * args_.v_head);
     if (!panels()) {
       pack_.straight({v, args_.kv_dtype == DType::bf16, args_.v_row, n_keys, args_.d_v}, room.values);
-      return {keys, room.values, pack_.depth(n_keys)};
+      return {keys, room.values, pack_.depth(n_keys), as_rows ? n_keys : 0};
     }
     const auto* words = reinterpret_cast<const uint32_t*>(v);
     if (!pack_.bf16() || pack_.pairs()) return {keys, words, pack_.depth(kKeyBlock)};
@@ -247,15 +267,22 @@ class Forward {
     const KeyBlock& block = task.sequence->blocks[key / kKeyBlock];
     const int64_t n_keys = keys_in(task, key);
     const uint32_t* shared = nullptr;
-    if (args_.d_shared) shared = keys_of(block.k_shared, args_.shared_row, n_keys, args_.d_shared, room.keys_shared);
+    const bool as_rows = keys_in_rows(task);
+    if (args_.d_shared)
+      shared = keys_of(block.k_shared, args_.shared_row, n_keys, args_.d_shared, as_rows, room.keys_shared);
     if (task.heads == 1 || shares_keys_) {
-      attend_queries(task, key, first, panels_of(task.head, block, n_keys, room), shared, room, state);
+      Panels panels = panels_of(task.head, block, n_keys, as_rows, room);
+      if (const int64_t next = key + kKeyBlock; as_rows && args_.k_row == args_.d_k && next < task.n_keys()) {
+        panels.next = task.sequence->blocks[next / kKeyBlock].k;
+        panels.next_lines = keys_in(task, next) * args_.d_k * static_cast<int64_t>(dtype_bytes(args_.kv_dtype)) / 64;
+      }
+      attend_queries(task, key, first, panels, shared, room, state);
       return;
     }
     const int32_t visible = static_cast<int32_t>(n_keys);  // of the one query
     for (int64_t i = 0; i < task.heads; ++i) {
       attend_rows(i, i + 1, n_keys < kKeyBlock ? &visible : nullptr, first,
-                  panels_of(task.head + i, block, n_keys, room), shared, room, state);
+                  panels_of(task.head + i, block, n_keys, false, room), shared, room, state);
     }
   }
 
@@ -273,22 +300,27 @@ class Forward {
   void attend_rows(int64_t begin, int64_t end, const int32_t* visible, bool first, const Panels& panels,
                    const uint32_t* shared, const Room& room, const State& state) const {
     if (begin >= end) return;
-    const int64_t stride = pack_.row_words(args_.d_k), shared_stride = pack_.row_words(args_.d_shared);
-    kernels_.attend(
-        {.bf16 = pack_.bf16(),
-         .rows = end - begin,
-         .visible = visible,
-         .scores = {{room.q + begin * stride, stride, panels.keys, pack_.depth(args_.d_k)},
-                    {room.q_shared + begin * shared_stride, shared_stride, shared, pack_.depth(args_.d_shared)}},
-         .scale = args_.scale,
-         .values = panels.values,
-         .value_words = panels.value_words,
-         .value_panels = columns_ / 16,
-         .first = first,
-         .m = state.m + begin,
-         .l = state.l + begin,
-         .o = state.o + begin * columns_,
-         .o_stride = columns_});
+    const auto part = [&](const uint32_t* q, const uint32_t* keys, int64_t width) -> ChainPart {
+      const int64_t stride = pack_.row_words(width), depth = pack_.depth(width);
+      if (panels.key_rows) return {keys, key_words(width), q, depth};
+      return {q + begin * stride, stride, keys, depth};
+    };
+    kernels_.attend({.bf16 = pack_.bf16(),
+                     .rows = end - begin,
+                     .visible = visible,
+                     .scores = {part(room.q, panels.keys, args_.d_k), part(room.q_shared, shared, args_.d_shared)},
+                     .key_rows = panels.key_rows,
+                     .scale = args_.scale,
+                     .values = panels.values,
+                     .value_words = panels.value_words,
+                     .value_panels = columns_ / 16,
+                     .next = panels.next,
+                     .next_lines = panels.next_lines,
+                     .first = first,
+                     .m = state.m + begin,
+                     .l = state.l + begin,
+                     .o = state.o + begin * columns_,
+                     .o_stride = columns_});
   }
 
   State partial_state(float* data, int64_t rows) const { return {data, data + rows, data + 2 * rows}; }

@@ -34,9 +34,12 @@ struct AttendTile {
   int64_t rows = 0;
   const int32_t* visible = nullptr;  ///< [rows] keys of the block that a row sees, 1..64, ascending; null: all 64
   ChainPart scores[2];               ///< q . k, then q . k_shared (words 0: none)
+  int64_t key_rows = 0;  ///< not 0: the scores' A are so many keys in rows, their B the queries in panels of 16 rows
   float scale = 1;
   const uint32_t* values = nullptr;  ///< panels of V, value_words deep: at least the keys that rows see
   int64_t value_words = 0, value_panels = 0;
+  const void* next = nullptr;  ///< lines that the next block will read: asked for as the values are multiplied
+  int64_t next_lines = 0;
   bool first = false;  ///< first block of the segment: m, l, o are written
   float* m = nullptr;  ///< [rows]
   float* l = nullptr;  ///< [rows]
@@ -103,6 +106,8 @@ struct RowProduct {
   const float* row_scale = nullptr;  ///< [rows] C is multiplied by this before; null: not
   const int32_t* begins = nullptr;   ///< [rows] first element of a row's chain, ascending; null: 0
   const int32_t* ends = nullptr;     ///< [rows] end of a row's chain in elements, ascending; null: all
+  const void* next = nullptr;        ///< lines of 64 bytes to ask for meanwhile
+  int64_t next_lines = 0;
 };
 
 /// delta[r] = row_sum(x[r] * y[r]).

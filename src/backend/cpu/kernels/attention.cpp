@@ -1,7 +1,7 @@
 // Attention forward, one level: rows of queries against a block of keys, in strips whose scores stay in L1.
 #include "backend/cpu/kernels/attention_grad.h"
 #include "backend/cpu/kernels/attention_pack.h"
-#include "backend/cpu/kernels/attention_tiles.h"
+#include "backend/cpu/kernels/attention_scores.h"
 
 namespace nuri::cpu::NURI_LEVEL {
 namespace {
@@ -134,7 +134,14 @@ NURI_TILE_CHECKS __attribute__((noinline)) void product_tile(const RowProduct& x
 
 template <Word kWord, bool kAcross>
 void product_of(const RowProduct& x) {
+  // Some lines with each tile: all at once they would wait for each other, and the products for them.
+  const int64_t panels = (x.columns + kPanel - 1) / kPanel;
+  const int64_t tiles = (x.rows + kTileRows - 1) / kTileRows * ((panels + kTilePanels - 1) / kTilePanels);
+  const int64_t share = tiles > 0 ? (x.next_lines + tiles - 1) / tiles : 0;
+  int64_t asked = 0;
   auto body = [&]<int kRows, int kPanels>(int64_t row, int64_t panel) __attribute__((always_inline)) {
+    for (const int64_t end = asked + share < x.next_lines ? asked + share : x.next_lines; asked < end; ++asked)
+      prefetch_far(static_cast<const char*>(x.next) + asked * 64);
     product_tile<kWord, kRows, kPanels, kAcross>(x, row, panel);
   };
   for_tiles(x.rows, (x.columns + kPanel - 1) / kPanel, body);
@@ -145,7 +152,11 @@ void attend_strip(const AttendTile& t, int64_t first, int64_t rows) {
   Strip strip;
   const int32_t* visible = t.visible ? t.visible + first : nullptr;
   auto sees = [&](int64_t r) { return visible ? visible[r] : static_cast<int32_t>(kBlockKeys); };
-  score_rows<kWord>(t.scores, t.scores[1].words ? 2 : 1, first, rows, visible, t.scale, strip.s);
+  const int n_parts = t.scores[1].words ? 2 : 1;
+  if (t.key_rows)
+    score_key_rows<kWord>(t.scores, n_parts, t.key_rows, first, rows, t.scale, strip.s);
+  else
+    score_rows<kWord>(t.scores, n_parts, first, rows, visible, t.scale, strip.s);
   for (int64_t r = 0; r < rows; ++r) {
     const float m = row_max(strip.s + r * kBlockKeys, sees(r));
     strip.m[r] = t.first || m > t.m[first + r] ? m : t.m[first + r];
@@ -175,12 +186,14 @@ void attend_strip(const AttendTile& t, int64_t first, int64_t rows) {
   x.fresh = t.first;
   x.row_scale = t.first ? nullptr : strip.a;
   x.ends = visible;
+  if (first == 0) x.next = t.next, x.next_lines = t.next_lines;
   product_of<arithmetic(kWord), false>(x);
 }
 
 template <Word kWord>
 void attend_rows(const AttendTile& t) {
-  for (int64_t r = 0; r < t.rows; r += kStrip) attend_strip<kWord>(t, r, t.rows - r < kStrip ? t.rows - r : kStrip);
+  const int64_t step = t.key_rows ? kPanel : kStrip;
+  for (int64_t r = 0; r < t.rows; r += step) attend_strip<kWord>(t, r, t.rows - r < step ? t.rows - r : step);
 }
 
 void attend(const AttendTile& t) { t.bf16 ? attend_rows<kBf16Word>(t) : attend_rows<Word::fp32>(t); }

@@ -2,7 +2,7 @@
 // the products for dq, dk and dv read.
 #include "backend/cpu/kernels/attention_grad.h"
 
-#include "backend/cpu/kernels/attention_tiles.h"
+#include "backend/cpu/kernels/attention_scores.h"
 
 namespace nuri::cpu::NURI_LEVEL {
 namespace {

@@ -2,6 +2,7 @@
 // which rounds as profile x1 does (nearest even, subnormals to signed zero).
 #include "backend/cpu/kernels/attention_pack.h"
 
+#include "backend/cpu/kernels/attention_lanes.h"
 #include "backend/cpu/kernels/attention_tiles.h"
 
 namespace nuri::cpu::NURI_LEVEL {
@@ -26,6 +27,23 @@ NURI_INLINE U pairs_of_row(const void* row, int64_t at, int64_t n) {
 }
 #endif
 
+#if defined(__AVX512BF16__)
+/// Elements at .. at + 32 of two BF16 rows as words (first row high), 16 to `to` and 16 to the next panel.
+NURI_INLINE void interleave(const void* high, const void* low, int64_t at, uint32_t* to, int64_t panel_stride) {
+  alignas(64) static constexpr uint16_t kOrder[2][32] = {
+      {0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
+       8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47},
+      {16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55,
+       24, 56, 25, 57, 26, 58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63}};
+  const __m512i h = _mm512_loadu_si512(static_cast<const uint16_t*>(high) + at);
+  const __m512i l = _mm512_loadu_si512(static_cast<const uint16_t*>(low) + at);
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; ++half)
+    store_u32(to + half * panel_stride,
+              reinterpret_cast<U>(_mm512_permutex2var_epi16(l, _mm512_load_si512(kOrder[half]), h)));
+}
+#endif
+
 template <Word kWord, bool kFromBf16>
 NURI_INLINE U words_of_row(const void* row, int64_t at, int64_t n) {
 #if defined(__AVX512BF16__)
@@ -34,59 +52,6 @@ NURI_INLINE U words_of_row(const void* row, int64_t at, int64_t n) {
   const F x = elements_of_row<kFromBf16>(row, at, n);
   return kWord == Word::rounded && !kFromBf16 ? round_bf16_bits(x) : bits(x);
 }
-
-// ------------------------------------------------------------------------------------------------ v[i][j] <-> v[j][i]
-
-#if defined(__AVX512F__)
-NURI_INLINE __m512i low32(__m512i a, __m512i b) { return _mm512_unpacklo_epi32(a, b); }
-NURI_INLINE __m512i high32(__m512i a, __m512i b) { return _mm512_unpackhi_epi32(a, b); }
-NURI_INLINE __m512i low64(__m512i a, __m512i b) { return _mm512_unpacklo_epi64(a, b); }
-NURI_INLINE __m512i high64(__m512i a, __m512i b) { return _mm512_unpackhi_epi64(a, b); }
-
-/// v[i][j] <-> v[j][i] of 16 x 16 words: in 4 x 4 corners of each quarter, then quarters by rows of four.
-NURI_INLINE void transpose(U* u) {
-  __m512i v[16];
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) v[i] = reinterpret_cast<__m512i>(u[i]);
-  __m512i t[16];
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; i += 4) {
-    const __m512i a = low32(v[i], v[i + 1]), b = high32(v[i], v[i + 1]);
-    const __m512i c = low32(v[i + 2], v[i + 3]), d = high32(v[i + 2], v[i + 3]);
-    t[i] = low64(a, c), t[i + 1] = high64(a, c), t[i + 2] = low64(b, d), t[i + 3] = high64(b, d);
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < 4; ++i) {  // t[4 q + i]: column 4 l + i of rows 4 q .. 4 q + 3, in quarter l
-    const __m512i even_low = _mm512_shuffle_i32x4(t[i], t[4 + i], 0x88),
-                  odd_low = _mm512_shuffle_i32x4(t[i], t[4 + i], 0xDD);
-    const __m512i even_high = _mm512_shuffle_i32x4(t[8 + i], t[12 + i], 0x88);
-    const __m512i odd_high = _mm512_shuffle_i32x4(t[8 + i], t[12 + i], 0xDD);
-    v[i] = _mm512_shuffle_i32x4(even_low, even_high, 0x88);
-    v[8 + i] = _mm512_shuffle_i32x4(even_low, even_high, 0xDD);
-    v[4 + i] = _mm512_shuffle_i32x4(odd_low, odd_high, 0x88);
-    v[12 + i] = _mm512_shuffle_i32x4(odd_low, odd_high, 0xDD);
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < 16; ++i) u[i] = reinterpret_cast<U>(v[i]);
-}
-#else
-/// Blocks of kHalf x kHalf words off the diagonal change places.
-template <int kHalf, int... kLane>
-NURI_INLINE void swap_blocks(U* v, LaneList<kLane...>) {
-#pragma GCC unroll 16
-  for (int i = 0; i < kWidth; ++i) {
-    if (i & kHalf) continue;
-    const U x = v[i], y = v[i + kHalf];
-    v[i] = __builtin_shufflevector(x, y, ((kLane & kHalf) ? kWidth + kLane - kHalf : kLane)...);
-    v[i + kHalf] = __builtin_shufflevector(x, y, ((kLane & kHalf) ? kWidth + kLane : kLane + kHalf)...);
-  }
-}
-NURI_INLINE void transpose(U* v) {
-  if constexpr (kWidth >= 8) swap_blocks<kWidth >= 8 ? 4 : 1>(v, EveryLane{});
-  swap_blocks<2>(v, EveryLane{});
-  swap_blocks<1>(v, EveryLane{});
-}
-#endif
 
 // ------------------------------------------------------------------------------------------------------------- packing
 
@@ -99,9 +64,13 @@ constexpr int64_t depth_of(int64_t k) {
 
 template <Word kWord, bool kFromBf16>
 void rows_of(const PackMatrix& m, uint32_t* out, int64_t stride) {
+  constexpr int64_t kAhead = 4096;  // bytes: a decoded token's keys stream through here, from L2 at best
+  constexpr int64_t kBytes = kWord == Word::pair ? (kFromBf16 ? 4 : 8) : (kFromBf16 ? 2 : 4);  // of a word's elements
   for (int64_t r = 0; r < m.rows; ++r)
-    for (int64_t at = 0; at < depth_of<kWord>(m.columns); at += kWidth)
+    for (int64_t at = 0; at < depth_of<kWord>(m.columns); at += kWidth) {
+      prefetch_near(static_cast<const char*>(row_of(m, r)) + at * kBytes + kAhead);
       store_u32(out + r * stride + at, words_of_row<kWord, kFromBf16>(row_of(m, r), at, m.columns));
+    }
 }
 
 template <Word kWord, bool kFromBf16>
@@ -133,6 +102,11 @@ void straight_of(const PackMatrix& m, uint32_t* out, int64_t) {
     for (int64_t at = 0; at < m.columns; at += kWidth) {
       uint32_t* to = out + at / kPanel * kPanel * depth + p * kPanel + at % kPanel;
 #if defined(__AVX512BF16__)
+      if (kWord == Word::pair && kFromBf16 && at + 2 * kPanel <= m.columns && 2 * p + 1 < m.rows) {
+        interleave(row_of(m, 2 * p), row_of(m, 2 * p + 1), at, to, depth * kPanel);
+        at += kPanel;  // two panels at once
+        continue;
+      }
       if constexpr (kWord == Word::pair) {
         const F even = elements_of_row<kFromBf16>(row_of(m, 2 * p), at, m.columns);
         const F odd =

@@ -10,6 +10,10 @@ NURI_INLINE const void* row_of(const PackMatrix& m, int64_t row) {
   return static_cast<const char*>(m.data) + row * m.stride * (m.bf16 ? 2 : 4);
 }
 
+/// Into L1 or L2. Not __builtin_prefetch: GCC 12 takes a function of nothing but that for one without effect.
+NURI_INLINE void prefetch_near(const void* at) { asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(at))); }
+NURI_INLINE void prefetch_far(const void* at) { asm volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(at))); }
+
 /// Elements at .. at + kWidth of a row of n as FP32; what lies past its end is +0 and not read.
 #if defined(__AVX512F__)
 NURI_INLINE __mmask32 first_elements(int64_t n) {

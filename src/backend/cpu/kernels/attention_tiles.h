@@ -1,15 +1,13 @@
-// Register tiles of attention, one level: chains of rows of A against panels of B, and small tools on vectors.
+// Register tiles of attention, one level: chains of rows of A against panels of B.
 #pragma once
 
 #include "backend/cpu/attention_kernels.h"
 #include "backend/cpu/kernels/simd.h"
-#include "backend/cpu/kernels/simd_math.h"
 
 namespace nuri::cpu::NURI_LEVEL {
 
 constexpr int kPanel = 16;
 constexpr int kPanelVectors = kPanel / kWidth;
-constexpr int kBlockVectors = static_cast<int>(kBlockKeys) / kWidth;
 
 #if defined(__AVX512BF16__)
 constexpr bool kHasPairs = true;
@@ -139,113 +137,5 @@ NURI_INLINE void for_tiles(int64_t rows, int64_t panels, const Body& body) {
   }
   for (; panel < panels; ++panel) for_rows<1>(rows, panel, body);
 }
-
-template <Word kWord, int kRows, int kPanels>
-NURI_TILE_CHECKS __attribute__((noinline)) void score_tile(const ChainPart* parts, int n_parts, int64_t row,
-                                                           int64_t panel, float scale, float* s) {
-  Tile<kWord, kRows, kPanels, false> tile;
-  tile.zero();
-  for (int i = 0; i < n_parts; ++i) {
-    const ChainPart& part = parts[i];
-    tile.run(part.a + row * part.a_stride, part.a_stride, part.b + panel * part.words * kPanel, part.words * kPanel, 0,
-             part.words);
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r)
-#pragma GCC unroll 16
-    for (int v = 0; v < tile.kVectors; ++v)
-      store(s + (row + r) * kBlockKeys + panel * kPanel + v * kWidth, tile.acc[r][v] * scale);
-}
-
-/// s [rows, 64] = chains times scale, of rows first..first + rows. Row r needs visible[r] columns (null: 64); columns
-/// that no row of a tile needs are left as they are.
-template <Word kWord>
-NURI_INLINE void score_rows(const ChainPart* parts, int n_parts, int64_t first, int64_t rows, const int32_t* visible,
-                            float scale, float* s) {
-  float* base = s - first * kBlockKeys;
-  auto body = [&]<int kRows, int kPanels>(int64_t row, int64_t panel) __attribute__((always_inline)) {
-    if (visible && visible[row + kRows - 1] <= panel * kPanel) return;
-    score_tile<arithmetic(kWord), kRows, kPanels>(parts, n_parts, first + row, panel, scale, base);
-  };
-  for_tiles(rows, kBlockKeys / kPanel, body);
-}
-
-// ------------------------------------------------------------------------------------------------- tools on vectors
-
-/// exp(x) for x <= 0 (or NaN), the sequence of base/x1.cpp; without the overflow that cannot happen.
-NURI_INLINE F exp_of_nonpositive(F x) {
-  const ExpParts p = exp_parts(x);
-  const F y = from_bits(bits(p.e) + (p.shifted << 23));
-#if defined(__AVX512F__)
-  const __m512 v = reinterpret_cast<__m512>(x);
-  const __mmask16 normal = _mm512_cmp_ps_mask(v, _mm512_set1_ps(::nuri::x1::constants::kExpMin), _CMP_GE_OQ);
-  const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
-  return reinterpret_cast<F>(_mm512_mask_mov_ps(_mm512_maskz_mov_ps(normal, reinterpret_cast<__m512>(y)), nan, v));
-#else
-  const U normal = reinterpret_cast<U>(x >= ::nuri::x1::constants::kExpMin), nan = reinterpret_cast<U>(x != x);
-  return from_bits((bits(y) & normal) | nan);
-#endif
-}
-
-template <int... kLane>
-struct LaneList {};
-template <int kN, int... kLane>
-struct MakeLaneList : MakeLaneList<kN - 1, kN - 1, kLane...> {};
-template <int... kLane>
-struct MakeLaneList<0, kLane...> {
-  typedef LaneList<kLane...> type;
-};
-typedef MakeLaneList<kWidth>::type EveryLane;
-
-/// x rotated down by kHalf lanes.
-template <int kHalf, int... kLane>
-NURI_INLINE F rotate(F x, LaneList<kLane...>) {
-  return __builtin_shufflevector(x, x, ((kLane + kHalf) % kWidth)...);
-}
-
-/// Every lane the largest of all.
-NURI_INLINE F max_of_lanes(F x) {
-  if constexpr (kWidth >= 16) x = max(x, rotate < kWidth >= 16 ? 8 : 1 > (x, EveryLane{}));
-  if constexpr (kWidth >= 8) x = max(x, rotate < kWidth >= 8 ? 4 : 1 > (x, EveryLane{}));
-  x = max(x, rotate<2>(x, EveryLane{}));
-  return max(x, rotate<1>(x, EveryLane{}));
-}
-
-/// The sum of a row of 64 by rule 5, from its vectors; in lane 0.
-NURI_INLINE float sum_of_block(F* v) {
-#pragma GCC unroll 16
-  for (int half = kBlockVectors / 2; half >= 1; half /= 2)
-#pragma GCC unroll 16
-    for (int i = 0; i < half; ++i) v[i] = v[i] + v[i + half];
-  F x = v[0];
-  if constexpr (kWidth >= 16) x = x + rotate < kWidth >= 16 ? 8 : 1 > (x, EveryLane{});
-  if constexpr (kWidth >= 8) x = x + rotate < kWidth >= 8 ? 4 : 1 > (x, EveryLane{});
-  x = x + rotate<2>(x, EveryLane{});
-  x = x + rotate<1>(x, EveryLane{});
-  return x[0];
-}
-
-/// 0, 1, 2, ... of the lanes.
-template <int... kLane>
-NURI_INLINE I lane_numbers(LaneList<kLane...>) {
-  return I{kLane...};
-}
-/// Lanes below n set.
-NURI_INLINE I lanes_below(int32_t n) { return lane_numbers(EveryLane{}) < n; }
-
-/// Words along the row from its elements: x, y are 2 kWidth consecutive ones (pair: word i holds elements 2i, 2i + 1).
-#if defined(__AVX512BF16__)
-NURI_INLINE U pairs_along(F x, F y) {
-  const __m512i natural = (__m512i)_mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(y), reinterpret_cast<__m512>(x));
-  return reinterpret_cast<U>(_mm512_rol_epi32(natural, 16));
-}
-/// Word i: element i of `high` in the high half, of `low` in the low half.
-NURI_INLINE U pairs_across(F high, F low) {
-  alignas(64) static constexpr uint16_t kOrder[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                                      8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-  const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(high), reinterpret_cast<__m512>(low));
-  return reinterpret_cast<U>(_mm512_permutexvar_epi16(_mm512_load_si512(kOrder), halves));
-}
-#endif
 
 }  // namespace nuri::cpu::NURI_LEVEL

@@ -1,0 +1,214 @@
+// Decoding of one and of many sequences, reading of prompts, and attention at depth, with random weights and tokens.
+#include <algorithm>
+#include <cstring>
+
+#include "arch/counts.h"
+#include "base/clock.h"
+#include "base/philox.h"
+#include "cli/bench.h"
+#include "cli/documents.h"
+#include "cli/machine.h"
+#include "infer/generate.h"
+#include "ops/attention.h"
+
+namespace nuri {
+namespace {
+
+constexpr int64_t kSteps = 28, kWarmSteps = 4;  // of a round, at most; before its first measured one
+constexpr int64_t kRoom = 3 * (kSteps + 1);     // tokens that a sequence grows by
+constexpr uint8_t kSmallNumbers = 0x3C;         // as every byte: 0.0115 in both types
+
+double as_double(int64_t n) { return static_cast<double>(n); }
+
+/// Sequences at one context that decode together.
+class Decoding {
+ public:
+  Decoding(DeepseekV3& model, DType dtype, int64_t sequences, int64_t context) : model_(model) {
+    result_.sequences = sequences, result_.context = context;
+    pool_ = std::make_unique<KvPool>(model.config(), MlaForm::expanded, dtype,
+                                     sequences * ((context + kRoom + kKeyBlock - 1) / kKeyBlock));
+    pool_->poison(kSmallNumbers);  // keys need no meaning: a token takes as long whatever was read before it
+    for (int64_t s = 0; s < sequences; ++s) {
+      KvSequence& cache = caches_.emplace_back(*pool_);
+      cache.reserve(context);
+      cache.advance(context);
+    }
+    count(static_cast<double>(dtype_bytes(dtype)));
+  }
+
+  /// One round; `read`: 1e9 bytes a second about now.
+  void round(double seconds) {
+    std::vector<double> times;
+    const double end = seconds_now() + seconds;
+    for (int64_t i = 0; i < kSteps && (i <= kWarmSteps || seconds_now() < end); ++i) {
+      std::vector<CacheStep> steps = next();
+      const double begin = seconds_now();
+      profile::step("forward");
+      (void)model_.logits_of(forward_cached(model_, *pool_, steps));
+      if (i >= kWarmSteps) times.push_back(seconds_now() - begin);
+    }
+    seconds_.push_back(median(std::move(times)));
+  }
+  void compare(double read_gbps, double peak_gflops) {
+    const double read = result_.bytes_per_step / 1e9 / read_gbps, products = result_.flops_per_step / 1e9 / peak_gflops;
+    of_read_.push_back(read / seconds_.back());
+    of_roofline_.push_back(std::max(read, products) / seconds_.back());
+  }
+  DecodeBench result() const {
+    DecodeBench r = result_;
+    r.tokens_per_s = as_double(r.sequences) / median(seconds_);
+    r.of_read = median(of_read_);
+    r.of_roofline = median(of_roofline_);
+    return r;
+  }
+
+ private:
+  std::vector<CacheStep> next() {
+    std::vector<CacheStep> steps;
+    const std::vector<int32_t> ids = random_ids(result_.sequences, model_.config().vocab_size, ++drawn_);
+    for (size_t s = 0; s < caches_.size(); ++s) steps.push_back({&caches_[s], {ids[s]}});
+    return steps;
+  }
+  /// What a step must read and compute, by the experts that one step chooses.
+  void count(double value_bytes) {
+    const DeepseekV3Config& c = model_.config();
+    std::vector<LayerStats> stats(static_cast<size_t>(c.n_layers));
+    std::vector<CacheStep> steps = next();
+    (void)model_.logits_of(forward_cached(model_, *pool_, steps, &stats));
+    int64_t used = active_matrix_parameters(c, false);
+    for (const LayerStats& layer : stats) {
+      if (layer.expert_counts.empty()) continue;
+      const auto chosen =
+          std::count_if(layer.expert_counts.begin(), layer.expert_counts.end(), [](int64_t n) { return n > 0; });
+      used += (chosen - c.n_active_experts) * count_parameters(c).expert;
+    }
+    const int64_t keys = result_.sequences * result_.context * c.n_layers;
+    const KeyPage page = Mla::key_page(c, MlaForm::expanded, model_.options().dtype);
+    const double cache = as_double(keys * (page.row() + page.d_shared));
+    result_.bytes_per_step = value_bytes * (as_double(used) + cache);
+    result_.flops_per_step = 2 * as_double(result_.sequences * active_matrix_parameters(c, false)) +
+                             2 * as_double(keys * c.n_heads * (c.qk_head_dim() + c.v_head_dim));
+  }
+
+  DeepseekV3& model_;
+  DecodeBench result_;
+  std::unique_ptr<KvPool> pool_;
+  std::vector<KvSequence> caches_;
+  uint64_t drawn_ = 10;
+  std::vector<double> seconds_, of_read_, of_roofline_;  // by round
+};
+
+}  // namespace
+
+std::unique_ptr<DeepseekV3> random_model(const BenchOptions& o) {
+  DeepseekV3Config config = read_config("recipes/" + o.preset + "/config.json");
+  config.n_mtp_layers = 0;
+  auto model = std::make_unique<DeepseekV3>(config, DeepseekV3::Options{.dtype = dtype_of(o), .with_mtp = false});
+  model->visit([&](Weight& w) {
+    for (Parameter& p : w.parameters) {
+      const Philox random(1, Purpose::init, static_cast<uint64_t>(p.value.size()));
+      for (int64_t i = 0; i < p.value.size(); ++i) {
+        const float v = p.matrix ? 0.04f * (random.uniform(static_cast<uint64_t>(i)) - 0.5f) : 1.0f;
+        if (p.value.dtype() == DType::bf16)
+          p.value.data<Bf16>()[i].bits = static_cast<uint16_t>(__builtin_bit_cast(uint32_t, v) >> 16);
+        else
+          p.value.data<float>()[i] = v;
+      }
+    }
+    w.invalidate();
+  });
+  return model;
+}
+
+std::vector<DecodeBench> bench_decode(const BenchOptions& o) {
+  const std::unique_ptr<DeepseekV3> model = random_model(o);
+  struct Case {
+    int64_t sequences, context;
+  };
+  std::vector<std::unique_ptr<Decoding>> all;
+  for (const auto& [sequences, context] : {Case{1, 128}, {1, 2048}, {4, 128}, {16, 128}, {64, 128}, {512, 128}})
+    if (context + kRoom <= model->config().max_seq_len)
+      all.push_back(std::make_unique<Decoding>(*model, dtype_of(o), sequences, context));
+  constexpr int kRounds = 3;
+  ProgressPrinter progress;
+  double read = machine_peaks().read_gbps;
+  for (int i = 0; i < kRounds; ++i) {
+    // The bandwidth is measured around each, as neighbours of a virtual machine change it within seconds.
+    for (size_t c = 0; c < all.size(); ++c) {
+      progress.show(fmt::format("round {} of {}, case {} of {}", i + 1, kRounds, c + 1, all.size()));
+      all[c]->round(o.seconds);
+      const double after = read_bandwidth_now();
+      all[c]->compare(std::max(read, after), product_peak(machine_peaks(), o.precision != "f32"));
+      read = after;
+    }
+  }
+  progress.end();
+  std::vector<DecodeBench> out;
+  for (const auto& decoding : all) out.push_back(decoding->result());
+  return out;
+}
+
+std::vector<PrefillBench> bench_prefill(const BenchOptions& o) {
+  const std::unique_ptr<DeepseekV3> model = random_model(o);
+  const DeepseekV3Config& c = model->config();
+  std::vector<PrefillBench> out;
+  for (const int64_t n : {int64_t{512}, int64_t{4096}}) {
+    if (n > c.max_seq_len) continue;
+    KvPool pool(c, MlaForm::expanded, dtype_of(o), n / kKeyBlock);
+    const std::vector<int32_t> ids = random_ids(n, c.vocab_size, 1);
+    const int64_t chunk = GenerateOptions().prefill_chunk;
+    const auto read_prompt = [&] {
+      KvSequence cache(pool);
+      for (int64_t at = 0; at < n; at += chunk) {
+        profile::step("forward");
+        std::vector<CacheStep> steps{{&cache, {ids.begin() + at, ids.begin() + std::min(n, at + chunk)}}};
+        const Tensor hidden = forward_cached(*model, pool, steps);
+        if (at + chunk >= n) (void)model->logits_of(hidden.rows(hidden.dim(0) - 1, hidden.dim(0)));
+      }
+    };
+    PrefillBench row{.tokens = n, .seconds = median_seconds(read_prompt, o.seconds)};
+    // Logits of the last token only.
+    row.flops = forward_flops(c, std::span(&n, 1), false) - 2 * as_double((n - 1) * c.vocab_size * c.d_model);
+    out.push_back(row);
+  }
+  return out;
+}
+
+std::vector<DepthBench> bench_depth(const BenchOptions& o) {
+  constexpr int64_t kHeads = 16, kLatent = 512, kRope = 64, kPool = int64_t{256} << 20;
+  const DType dtype = dtype_of(o);
+  const KeyPage page = latent_key_page(dtype, kLatent, kRope);
+  const int64_t page_bytes = page.elements * static_cast<int64_t>(dtype_bytes(dtype));
+  const Tensor pool = Tensor::empty({kPool}, DType::u8, Owner::kv_cache);
+  std::memset(pool.raw(), kSmallNumbers, pool.bytes());
+  const Tensor q = Tensor::zeros({1, kHeads * (kLatent + kRope)}), out = Tensor::empty({1, kHeads * kLatent});
+  std::vector<DepthBench> rows;
+  for (const int64_t context : {int64_t{4096}, int64_t{16384}}) {
+    const int64_t pages = context / kKeyBlock, layers = kPool / page_bytes / pages;
+    std::vector<KeyBlock> blocks;
+    for (int64_t i = 0; i < layers * pages; ++i)
+      blocks.push_back(page.block(reinterpret_cast<const std::byte*>(pool.raw()) + i * page_bytes));
+    AttentionSequence one{.first_row = 0, .n_queries = 1, .first_position = context - 1};
+    AttentionArgs a;
+    a.precision = dtype == DType::bf16 ? Precision::bf16 : Precision::f32;
+    a.n_heads = kHeads, a.d_k = a.d_v = kLatent, a.d_shared = kRope, a.scale = 0.05f;
+    page.describe(a);
+    a.q = q.data<float>(), a.q_row = q.dim(1), a.q_head = kLatent + kRope;
+    a.out = out.data<float>(), a.out_row = out.dim(1), a.out_head = kLatent;
+    a.sequences = std::span(&one, 1);
+    int64_t layer = 0;
+    DepthBench row{.context = context};
+    row.seconds = median_seconds(
+        [&] {
+          one.blocks = blocks.data() + layer++ % layers * pages;
+          attention_paged(a);
+        },
+        o.seconds);
+    row.flops = 2 * as_double(kHeads * context * (2 * kLatent + kRope));
+    row.bytes = as_double(pages * page_bytes);
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+}  // namespace nuri
