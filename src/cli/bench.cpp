@@ -198,6 +198,7 @@ Action add_bench(Arguments args) {
   args.option("--length", o->bench.length, "tokens of a row (default: nano 256, micro 512, small 1024)");
   args.option("--recompute", o->bench.recompute, "in the backward of a step: none (default), selective or blocks")
       .one_of({"none", "selective", "blocks"});
+  args.option("--sequences", o->bench.sequences, "that decode together (default: 1, 4, 16, 64, 512)").between(1, 4096);
   args.option("--seconds", o->bench.seconds, "per measurement (default 0.3, of prompts 3, of a step 5)");
   args.flag("--no-mtp", o->no_mtp, "leave the MTP module out of the step");
   args.option("--text", o->text,

@@ -27,6 +27,7 @@ struct BenchOptions {
   std::string precision = "bf16";
   int64_t rows = 0, length = 0;  ///< of a training step; 0: the preset's figures
   std::string recompute = "none";
+  int64_t sequences = 0;  ///< that decode together; 0: some sizes
 };
 
 /// Median; the middle one's upper neighbour of an even number.

@@ -126,7 +126,9 @@ std::vector<DecodeBench> bench_decode(const BenchOptions& o) {
     int64_t sequences, context;
   };
   std::vector<std::unique_ptr<Decoding>> all;
-  for (const auto& [sequences, context] : {Case{1, 128}, {1, 2048}, {4, 128}, {16, 128}, {64, 128}, {512, 128}})
+  std::vector<Case> cases = {{1, 128}, {1, 2048}, {4, 128}, {16, 128}, {64, 128}, {512, 128}};
+  if (o.sequences > 0) cases = {{o.sequences, 128}, {o.sequences, 2048}};
+  for (const auto& [sequences, context] : cases)
     if (context + kRoom <= model->config().max_seq_len)
       all.push_back(std::make_unique<Decoding>(*model, dtype_of(o), sequences, context));
   constexpr int kRounds = 3;

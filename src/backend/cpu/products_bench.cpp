@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "backend/cpu/elementary.h"
 #include "backend/cpu/levels.h"
 #include "backend/kernels.h"
 #include "base/error.h"
@@ -105,20 +106,35 @@ struct Memory {
   ~Memory() { release(data, bytes, Owner::activations); }
 };
 
-/// Times `items`; bytes: of packed weights read, for the small products that memory bounds.
-void measure(benchmark::State& state, const std::vector<std::vector<ProductArgs>>& rotation, Precision precision) {
+/// Seconds a byte of reading a part of `memory` that no cache holds, another part each time.
+double read_seconds(const Memory& memory) {
+  constexpr int64_t kPart = 32 << 20, kChunk = 1 << 20;
+  const cpu::PeakKernels& peaks = cpu::pick(cpu::portable::peak_kernels, cpu::avx2::peak_kernels,
+                                            cpu::avx512::peak_kernels, cpu::avx512_bf16::peak_kernels);
+  static int64_t part = 0;
+  const int64_t parts = static_cast<int64_t>(memory.bytes) / kPart;
+  const char* data = reinterpret_cast<const char*>(memory.data) + part++ % parts * kPart;
+  const double start = now();
+  parallel_for(kPart / kChunk, [&](int64_t i) { benchmark::DoNotOptimize(peaks.read(data + i * kChunk, kChunk)); });
+  return (now() - start) / static_cast<double>(kPart);
+}
+
+/// Times products in turn; weights: their memory, where they come from memory each time: the share of its bandwidth.
+void measure(benchmark::State& state, const std::vector<std::vector<ProductArgs>>& rotation, Precision precision,
+             const Memory* weights = nullptr) {
   double flops = 0, bytes = 0;
   for (const ProductArgs& p : rotation[0]) {
     flops += 2.0 * static_cast<double>(p.m * p.n * p.k);
     if (p.packed) bytes += static_cast<double>(packed_bytes(precision, p.k, p.n));
   }
   kernels().products(rotation[0]);  // takes the scratch memory
-  std::vector<double> times;
+  std::vector<double> times, reads;
   size_t turn = 0;
   for (auto _ : state) {
     const double start = now();
     kernels().products(rotation[turn]);
     times.push_back(now() - start);
+    if (weights && turn % 8 == 0) reads.push_back(read_seconds(*weights));
     turn = (turn + 1) % rotation.size();
   }
   std::sort(times.begin(), times.end());
@@ -127,6 +143,10 @@ void measure(benchmark::State& state, const std::vector<std::vector<ProductArgs>
   state.counters["best_%"] = p > 0 ? 100 * flops / best / p : 0;
   state.counters["median_%"] = p > 0 ? 100 * flops / median / p : 0;
   state.counters["GB/s"] = bytes / best * 1e-9;
+  if (weights) {
+    std::sort(reads.begin(), reads.end());
+    state.counters["median_of_read_%"] = 100 * bytes / median * reads[reads.size() / 2];
+  }
   state.SetLabel(std::string(cpu::level_name(cpu::active_level())) + " " + std::string(precision_name(precision)) +
                  " " + std::to_string(thread_count()) + " threads, peak " + std::to_string(static_cast<int>(p * 1e-9)));
 }
@@ -147,7 +167,7 @@ void dense(benchmark::State& state, Precision precision, int64_t m, int64_t n, i
     p.c = c.data, p.c_stride = n;
     rotation.push_back({p});
   }
-  measure(state, rotation, precision);
+  measure(state, rotation, precision, cold ? &w : nullptr);
 }
 
 enum class Pass { forward, input_gradient, weight_gradient };
