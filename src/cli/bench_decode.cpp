@@ -36,27 +36,30 @@ class Decoding {
     count(static_cast<double>(dtype_bytes(dtype)));
   }
 
-  /// One round; `read`: 1e9 bytes a second about now.
-  void round(double seconds) {
-    std::vector<double> times;
+  /// One round: steps, and between them the read bandwidth of the moment.
+  void round(double seconds, cpu::ReadProbe& probe, double peak_gflops) {
+    std::vector<double> times, reads;
     const double end = seconds_now() + seconds;
     for (int64_t i = 0; i < kSteps && (i <= kWarmSteps || seconds_now() < end); ++i) {
       std::vector<CacheStep> steps = next();
       const double begin = seconds_now();
       profile::step("forward");
       (void)model_.logits_of(forward_cached(model_, *pool_, steps));
-      if (i >= kWarmSteps) times.push_back(seconds_now() - begin);
+      if (i < kWarmSteps) continue;
+      times.push_back(seconds_now() - begin);
+      reads.push_back(probe.sample());
     }
     seconds_.push_back(median(std::move(times)));
-  }
-  void compare(double read_gbps, double peak_gflops) {
-    const double read = result_.bytes_per_step / 1e9 / read_gbps, products = result_.flops_per_step / 1e9 / peak_gflops;
+    reads_.push_back(median(std::move(reads)));
+    const double read = result_.bytes_per_step / 1e9 / reads_.back();
+    const double products = result_.flops_per_step / 1e9 / peak_gflops;
     of_read_.push_back(read / seconds_.back());
     of_roofline_.push_back(std::max(read, products) / seconds_.back());
   }
   DecodeBench result() const {
     DecodeBench r = result_;
     r.tokens_per_s = as_double(r.sequences) / median(seconds_);
+    r.read_gbps = median(reads_);
     r.of_read = median(of_read_);
     r.of_roofline = median(of_roofline_);
     return r;
@@ -95,7 +98,7 @@ class Decoding {
   std::unique_ptr<KvPool> pool_;
   std::vector<KvSequence> caches_;
   uint64_t drawn_ = 10;
-  std::vector<double> seconds_, of_read_, of_roofline_;  // by round
+  std::vector<double> seconds_, reads_, of_read_, of_roofline_;  // by round
 };
 
 }  // namespace
@@ -133,17 +136,12 @@ std::vector<DecodeBench> bench_decode(const BenchOptions& o) {
       all.push_back(std::make_unique<Decoding>(*model, dtype_of(o), sequences, context));
   constexpr int kRounds = 3;
   ProgressPrinter progress;
-  double read = machine_peaks().read_gbps;
-  for (int i = 0; i < kRounds; ++i) {
-    // The bandwidth is measured around each, as neighbours of a virtual machine change it within seconds.
+  cpu::ReadProbe probe;
+  for (int i = 0; i < kRounds; ++i)
     for (size_t c = 0; c < all.size(); ++c) {
       progress.show(fmt::format("round {} of {}, case {} of {}", i + 1, kRounds, c + 1, all.size()));
-      all[c]->round(o.seconds);
-      const double after = read_bandwidth_now();
-      all[c]->compare(std::max(read, after), product_peak(machine_peaks(), o.precision != "f32"));
-      read = after;
+      all[c]->round(o.seconds, probe, product_peak(machine_peaks(), o.precision != "f32"));
     }
-  }
   progress.end();
   std::vector<DecodeBench> out;
   for (const auto& decoding : all) out.push_back(decoding->result());

@@ -27,13 +27,6 @@ void measure_products_again() {
   kept.bf16_gflops = std::max(kept.bf16_gflops, now.bf16_gflops);
 }
 
-double read_bandwidth_now() {
-  const double now = cpu::measure_peaks(kSeconds).read_gbps;
-  cpu::Peaks& kept = kept_peaks(kSeconds);
-  kept.read_gbps = std::max(kept.read_gbps, now);
-  return now;
-}
-
 const cpu::Peaks& compute_peaks() {
   static const cpu::Peaks peaks = cpu::measure_peaks(0.4, kSmallBuffer);
   return peaks;

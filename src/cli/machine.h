@@ -13,8 +13,6 @@ const cpu::Peaks& machine_peaks(double seconds = 0.6);
 /// Measures the peaks of products again and keeps the better ones: other guests of a machine take their share for
 /// seconds, and a share of a peak that was measured meanwhile would be too high.
 void measure_products_again();
-/// 1e9 bytes read per second, measured now; a better one than machine_peaks() knows replaces that.
-double read_bandwidth_now();
 /// The peaks of products only, in no memory worth naming: what a training run needs for its utilisation.
 const cpu::Peaks& compute_peaks();
 /// Peak of the products of a precision, GFLOP/s.

@@ -115,4 +115,21 @@ Peaks measure_peaks(double seconds, int64_t buffer_limit) {
   return peaks;
 }
 
+struct ReadProbe::Memory {
+  static constexpr int64_t kPart = int64_t{64} << 20, kParts = 4;
+  Buffer buffer{kPart * kParts};
+};
+
+ReadProbe::ReadProbe() : memory_(std::make_unique<Memory>()) {}
+ReadProbe::~ReadProbe() = default;
+
+double ReadProbe::sample() {
+  const PeakKernels& kernels =
+      pick(portable::peak_kernels, avx2::peak_kernels, avx512::peak_kernels, avx512_bf16::peak_kernels);
+  const char* data = memory_->buffer.data() + part_++ % Memory::kParts * Memory::kPart;
+  const double start = now();
+  parallel_for(Memory::kPart / kChunk, [&](int64_t i) { keep(kernels.read(data + i * kChunk, kChunk)); });
+  return static_cast<double>(Memory::kPart) / (now() - start) / 1e9;
+}
+
 }  // namespace nuri::cpu

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 namespace nuri::cpu {
 
@@ -16,5 +17,20 @@ struct Peaks {
 /// Best of repeated measurements, about `seconds` in all, and what filling the buffer takes: buffer_limit bytes, or a
 /// quarter of the memory allowed where that is less. Nothing is kept.
 Peaks measure_peaks(double seconds, int64_t buffer_limit = int64_t{4} << 30);
+
+/// The read bandwidth of the moment: between the runs of what is compared with it, as neighbours of a virtual machine
+/// change it from second to second.
+class ReadProbe {
+ public:
+  ReadProbe();
+  ~ReadProbe();
+  /// 1e9 bytes per second of one pass over a part of a buffer that no cache holds, another part each time.
+  double sample();
+
+ private:
+  struct Memory;
+  std::unique_ptr<Memory> memory_;
+  int64_t part_ = 0;
+};
 
 }  // namespace nuri::cpu
