@@ -99,13 +99,14 @@ void run_decode(const Options& o, OrderedJson& j) {
                            {"flops_per_step", d.flops_per_step},
                            {"read_gbps", d.read_gbps},
                            {"of_read", d.of_read},
-                           {"of_roofline", d.of_roofline}});
+                           {"of_roofline", d.of_roofline},
+                           {"of_parts", d.of_parts}});
     if (!o.json)
       fmt::print(
           "{} {:>3} sequences, context {:>4}: {:>7.1f} tokens/s, {:>6.1f} MB and {:>6.1f} GFLOP a step, {:.1f} % "
-          "of the roofline (read {:.1f} GB/s meanwhile)\n",
+          "of the roofline, {:.1f} % of its parts' (read {:.1f} GB/s meanwhile)\n",
           o.bench.preset, d.sequences, d.context, d.tokens_per_s, d.bytes_per_step / 1e6, d.flops_per_step / 1e9,
-          100 * d.of_roofline, d.read_gbps);
+          100 * d.of_roofline, 100 * d.of_parts, d.read_gbps);
   }
   if (!rows.empty()) j["tokens_per_s"] = rows[0].tokens_per_s;
 }

@@ -50,7 +50,7 @@ StepBench bench_step(const BenchOptions& options);
 struct DecodeBench {
   int64_t sequences = 1, context = 0;
   double tokens_per_s = 0, bytes_per_step = 0, flops_per_step = 0;
-  double read_gbps = 0, of_read = 0, of_roofline = 0;
+  double read_gbps = 0, of_read = 0, of_roofline = 0, of_parts = 0;
 };
 std::vector<DecodeBench> bench_decode(const BenchOptions& options);
 /// A prompt read in chunks as `generate` reads it, logits of its last token included: median of passes.

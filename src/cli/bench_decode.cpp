@@ -1,5 +1,6 @@
 // Decoding of one and of many sequences, reading of prompts, and attention at depth, with random weights and tokens.
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "arch/counts.h"
@@ -15,7 +16,6 @@ namespace nuri {
 namespace {
 
 constexpr int64_t kSteps = 28, kWarmSteps = 4;  // of a round, at most; before its first measured one
-constexpr int64_t kRoom = 3 * (kSteps + 1);     // tokens that a sequence grows by
 constexpr uint8_t kSmallNumbers = 0x3C;         // as every byte: 0.0115 in both types
 
 double as_double(int64_t n) { return static_cast<double>(n); }
@@ -26,7 +26,7 @@ class Decoding {
   Decoding(DeepseekV3& model, DType dtype, int64_t sequences, int64_t context) : model_(model) {
     result_.sequences = sequences, result_.context = context;
     pool_ = std::make_unique<KvPool>(model.config(), MlaForm::expanded, dtype,
-                                     sequences * ((context + kRoom + kKeyBlock - 1) / kKeyBlock));
+                                     sequences * ((context + kKeyBlock) / kKeyBlock));
     pool_->poison(kSmallNumbers);  // keys need no meaning: a token takes as long whatever was read before it
     for (int64_t s = 0; s < sequences; ++s) {
       KvSequence& cache = caches_.emplace_back(*pool_);
@@ -45,16 +45,20 @@ class Decoding {
       const double begin = seconds_now();
       profile::step("forward");
       (void)model_.logits_of(forward_cached(model_, *pool_, steps));
+      take_back();
       if (i < kWarmSteps) continue;
       times.push_back(seconds_now() - begin);
       reads.push_back(probe.sample());
     }
     seconds_.push_back(median(std::move(times)));
     reads_.push_back(median(std::move(reads)));
-    const double read = result_.bytes_per_step / 1e9 / reads_.back();
-    const double products = result_.flops_per_step / 1e9 / peak_gflops;
-    of_read_.push_back(read / seconds_.back());
-    of_roofline_.push_back(std::max(read, products) / seconds_.back());
+    const double read = reads_.back() * 1e9, peak = peak_gflops * 1e9;
+    const auto limit = [&](const Part& part) { return std::max(part.bytes / read, part.flops / peak); };
+    double parts = 0;
+    for (const Part& part : parts_) parts += limit(part);
+    of_read_.push_back(result_.bytes_per_step / read / seconds_.back());
+    of_roofline_.push_back(limit({result_.bytes_per_step, result_.flops_per_step}) / seconds_.back());
+    of_parts_.push_back(parts / seconds_.back());
   }
   DecodeBench result() const {
     DecodeBench r = result_;
@@ -62,6 +66,7 @@ class Decoding {
     r.read_gbps = median(reads_);
     r.of_read = median(of_read_);
     r.of_roofline = median(of_roofline_);
+    r.of_parts = median(of_parts_);
     return r;
   }
 
@@ -72,33 +77,48 @@ class Decoding {
     for (size_t s = 0; s < caches_.size(); ++s) steps.push_back({&caches_[s], {ids[s]}});
     return steps;
   }
+  /// The context stays what it is: the last token of each sequence is forgotten.
+  void take_back() {
+    for (KvSequence& cache : caches_) cache.advance(-1);
+  }
   /// What a step must read and compute, by the experts that one step chooses.
   void count(double value_bytes) {
     const DeepseekV3Config& c = model_.config();
     std::vector<LayerStats> stats(static_cast<size_t>(c.n_layers));
     std::vector<CacheStep> steps = next();
     (void)model_.logits_of(forward_cached(model_, *pool_, steps, &stats));
-    int64_t used = active_matrix_parameters(c, false);
+    take_back();
+    int64_t moe_layers = 0, used_experts = 0;
     for (const LayerStats& layer : stats) {
       if (layer.expert_counts.empty()) continue;
-      const auto chosen =
+      ++moe_layers;
+      used_experts +=
           std::count_if(layer.expert_counts.begin(), layer.expert_counts.end(), [](int64_t n) { return n > 0; });
-      used += (chosen - c.n_active_experts) * count_parameters(c).expert;
     }
+    const int64_t expert = count_parameters(c).expert, chosen = moe_layers * c.n_active_experts;
+    const int64_t others = active_matrix_parameters(c, false) - chosen * expert;
     const int64_t keys = result_.sequences * result_.context * c.n_layers;
     const KeyPage page = Mla::key_page(c, MlaForm::expanded, model_.options().dtype);
-    const double cache = as_double(keys * (page.row() + page.d_shared));
-    result_.bytes_per_step = value_bytes * (as_double(used) + cache);
-    result_.flops_per_step = 2 * as_double(result_.sequences * active_matrix_parameters(c, false)) +
-                             2 * as_double(keys * c.n_heads * (c.qk_head_dim() + c.v_head_dim));
+    parts_ = {Part{value_bytes * as_double(used_experts * expert), 2 * as_double(result_.sequences * chosen * expert)},
+              Part{value_bytes * as_double(others), 2 * as_double(result_.sequences * others)},
+              Part{value_bytes * as_double(keys * (page.row() + page.d_shared)),
+                   2 * as_double(keys * c.n_heads * (c.qk_head_dim() + c.v_head_dim))}};
+    for (const Part& part : parts_) {
+      result_.bytes_per_step += part.bytes;
+      result_.flops_per_step += part.flops;
+    }
   }
 
+  struct Part {
+    double bytes, flops;
+  };
   DeepseekV3& model_;
   DecodeBench result_;
   std::unique_ptr<KvPool> pool_;
   std::vector<KvSequence> caches_;
   uint64_t drawn_ = 10;
-  std::vector<double> seconds_, reads_, of_read_, of_roofline_;  // by round
+  std::vector<double> seconds_, reads_, of_read_, of_roofline_, of_parts_;  // by round
+  std::array<Part, 3> parts_{};                                             // routed experts, other matrices, attention
 };
 
 }  // namespace
@@ -132,7 +152,7 @@ std::vector<DecodeBench> bench_decode(const BenchOptions& o) {
   std::vector<Case> cases = {{1, 128}, {1, 2048}, {4, 128}, {16, 128}, {64, 128}, {512, 128}};
   if (o.sequences > 0) cases = {{o.sequences, 128}, {o.sequences, 2048}};
   for (const auto& [sequences, context] : cases)
-    if (context + kRoom <= model->config().max_seq_len)
+    if (context < model->config().max_seq_len)
       all.push_back(std::make_unique<Decoding>(*model, dtype_of(o), sequences, context));
   constexpr int kRounds = 3;
   ProgressPrinter progress;
