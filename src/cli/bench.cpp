@@ -1,4 +1,4 @@
-// nuri bench [ops|step|decode|prefill|depth|text].
+// nuri bench [ops|step|decode|prefill|depth|optimizer|text].
 #include "cli/bench.h"
 
 #include <fmt/format.h>
@@ -140,6 +140,20 @@ void run_depth(const Options& o, OrderedJson& j) {
   }
 }
 
+void run_optimizer(const Options& o, OrderedJson& j) {
+  const OptimizerBench b = bench_optimizer(o.bench);
+  report_machine(o, j);
+  const double gbps = b.bytes / b.seconds / 1e9;
+  j["parameters"] = b.parameters;
+  j["ms"] = 1e3 * b.seconds;
+  j["gbps"] = gbps;
+  j["copy_gbps"] = b.copy_gbps;
+  j["of_copy"] = gbps / b.copy_gbps;
+  if (!o.json)
+    fmt::print("AdamW of {} parameters: {:.2f} ms, {:.1f} GB/s, {:.1f} % of a copy ({:.1f} GB/s read and written)\n",
+               b.parameters, 1e3 * b.seconds, gbps, 100 * gbps / b.copy_gbps, b.copy_gbps);
+}
+
 void run_text(const Options& o, OrderedJson& j) {
   NURI_CHECK(!o.text.empty(),
              "bench text needs --text PATH or PATH::name=NAME (may be repeated): the text to measure on, one row for "
@@ -182,6 +196,7 @@ int run(Options o) {
   if (o.what == "decode") run_decode(o, j);
   if (o.what == "prefill") run_prefill(o, j);
   if (o.what == "depth") run_depth(o, j);
+  if (o.what == "optimizer") run_optimizer(o, j);
   if (o.what == "text") run_text(o, j);
   if (o.json) fmt::print("{}", json_text(j));
   return kExitOk;
@@ -191,8 +206,8 @@ int run(Options o) {
 
 Action add_bench(Arguments args) {
   auto o = std::make_shared<Options>();
-  args.option("WHAT", o->what, "ops, step (default), decode, prefill, depth or text")
-      .one_of({"ops", "step", "decode", "prefill", "depth", "text"});
+  args.option("WHAT", o->what, "ops, step (default), decode, prefill, depth, optimizer or text")
+      .one_of({"ops", "step", "decode", "prefill", "depth", "optimizer", "text"});
   args.option("--preset", o->bench.preset, "nano (default), micro or small; read from recipes/")
       .one_of({"nano", "micro", "small"});
   args.option("--precision", o->bench.precision, "bf16 (default) or f32").one_of({"bf16", "f32"});

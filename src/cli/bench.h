@@ -66,6 +66,13 @@ struct DepthBench {
   double seconds = 0, flops = 0, bytes = 0;
 };
 std::vector<DepthBench> bench_depth(const BenchOptions& options);
+/// AdamW's step of many parameters: bytes that it must move (read: p, m, v, gradient; written: p, m, v, BF16 copy), and
+/// the bandwidth of a copy between its runs.
+struct OptimizerBench {
+  int64_t parameters = 0;
+  double seconds = 0, bytes = 0, copy_gbps = 0;
+};
+OptimizerBench bench_optimizer(const BenchOptions& options);
 /// "recipes/PRESET/config.json" with MTP left out, weights random.
 std::unique_ptr<DeepseekV3> random_model(const BenchOptions& options);
 DType dtype_of(const BenchOptions& options);

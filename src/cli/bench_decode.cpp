@@ -37,7 +37,7 @@ class Decoding {
   }
 
   /// One round: steps, and between them the read bandwidth of the moment.
-  void round(double seconds, cpu::ReadProbe& probe, double peak_gflops) {
+  void round(double seconds, cpu::BandwidthProbe& probe, double peak_gflops) {
     std::vector<double> times, reads;
     const double end = seconds_now() + seconds;
     for (int64_t i = 0; i < kSteps && (i <= kWarmSteps || seconds_now() < end); ++i) {
@@ -48,7 +48,7 @@ class Decoding {
       take_back();
       if (i < kWarmSteps) continue;
       times.push_back(seconds_now() - begin);
-      reads.push_back(probe.sample());
+      reads.push_back(probe.read());
     }
     seconds_.push_back(median(std::move(times)));
     reads_.push_back(median(std::move(reads)));
@@ -156,7 +156,7 @@ std::vector<DecodeBench> bench_decode(const BenchOptions& o) {
       all.push_back(std::make_unique<Decoding>(*model, dtype_of(o), sequences, context));
   constexpr int kRounds = 3;
   ProgressPrinter progress;
-  cpu::ReadProbe probe;
+  cpu::BandwidthProbe probe;
   for (int i = 0; i < kRounds; ++i)
     for (size_t c = 0; c < all.size(); ++c) {
       progress.show(fmt::format("round {} of {}, case {} of {}", i + 1, kRounds, c + 1, all.size()));

@@ -91,7 +91,15 @@ json 0 "$machine and .tokens_per_s > 0 and .mfu > 0 and .step_ms > 0 and .breakd
 code 0 bench step --rows 1 --length 16 --seconds 0.05 --table
 grep -q 'adamw .* tensors' "$work/out" || fail "bench step --table: $(head -c 2000 "$work/out")"
 json 0 "$machine and .tokens_per_s > 0 and (.decode | length) > 0 and
-  all(.decode[]; .context > 0 and .tokens_per_s > 0 and .bytes_per_token > 0 and .of_read > 0)" bench decode --preset nano --json
+  (.decode | map(.sequences) | unique) == [1, 4, 16, 64, 512] and
+  all(.decode[]; .context > 0 and .tokens_per_s > 0 and .bytes_per_step > 0 and .flops_per_step > 0 and .read_gbps > 0 and
+    .of_read > 0 and .of_roofline >= .of_read and .of_parts >= .of_roofline - 1e-9)" bench decode --preset nano --json
+json 0 "(.decode | map(.sequences) | unique) == [3]" bench decode --preset nano --sequences 3 --seconds 0.01 --json
+json 0 "$machine and (.prefill | length) > 0 and all(.prefill[]; .tokens > 0 and .tokens_per_s > 0 and .of_peak > 0)" \
+  bench prefill --preset nano --seconds 0.1 --json
+json 0 "$machine and (.depth | map(.context)) == [4096, 16384] and all(.depth[]; .ms > 0 and .of_peak > 0 and .gbps > 0)" \
+  bench depth --seconds 0.1 --json
+json 0 "$machine and .parameters > 0 and .gbps > 0 and .copy_gbps > 0 and .of_copy > 0" bench optimizer --seconds 0.1 --json
 json 0 "$machine and .train_mb_per_s > 0 and .shards_mb_per_s > 0 and .megabytes > 0 and (.sources | map(.name)) == [\"a\", \"b\"] and
   all(.sources[]; .megabytes > 0 and .tokens > 0 and .encode_mb_per_s > 0 and .encode_threads_mb_per_s > 0)" \
   bench text --text "$work/text.jsonl::name=a" --text "$work/line.txt::name=b" --vocab-size 400 --json

@@ -17,6 +17,10 @@ namespace {
 
 constexpr int64_t kChunk = int64_t{4} << 20;  // of the buffer, claimed by a thread at a time
 
+const PeakKernels& level_kernels() {
+  return pick(portable::peak_kernels, avx2::peak_kernels, avx512::peak_kernels, avx512_bf16::peak_kernels);
+}
+
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 /// Uses a result, so that what made it is not dropped.
@@ -78,8 +82,7 @@ class Buffer {
 }  // namespace
 
 Peaks measure_peaks(double seconds, int64_t buffer_limit) {
-  const PeakKernels& kernels =
-      pick(portable::peak_kernels, avx2::peak_kernels, avx512::peak_kernels, avx512_bf16::peak_kernels);
+  const PeakKernels& kernels = level_kernels();
   Peaks peaks;
   const double share = seconds / 4;
   const auto measure_loops = [&] {
@@ -115,21 +118,31 @@ Peaks measure_peaks(double seconds, int64_t buffer_limit) {
   return peaks;
 }
 
-struct ReadProbe::Memory {
+struct BandwidthProbe::Memory {
   static constexpr int64_t kPart = int64_t{64} << 20, kParts = 4;
-  Buffer buffer{kPart * kParts};
+  Buffer buffer{kPart * kParts}, copies{kPart};
 };
 
-ReadProbe::ReadProbe() : memory_(std::make_unique<Memory>()) {}
-ReadProbe::~ReadProbe() = default;
+BandwidthProbe::BandwidthProbe() : memory_(std::make_unique<Memory>()) {}
+BandwidthProbe::~BandwidthProbe() = default;
 
-double ReadProbe::sample() {
-  const PeakKernels& kernels =
-      pick(portable::peak_kernels, avx2::peak_kernels, avx512::peak_kernels, avx512_bf16::peak_kernels);
-  const char* data = memory_->buffer.data() + part_++ % Memory::kParts * Memory::kPart;
+const char* BandwidthProbe::next_part() { return memory_->buffer.data() + part_++ % Memory::kParts * Memory::kPart; }
+
+double BandwidthProbe::read() {
+  const PeakKernels& kernels = level_kernels();
+  const char* data = next_part();
   const double start = now();
   parallel_for(Memory::kPart / kChunk, [&](int64_t i) { keep(kernels.read(data + i * kChunk, kChunk)); });
   return static_cast<double>(Memory::kPart) / (now() - start) / 1e9;
+}
+
+double BandwidthProbe::copy() {
+  const PeakKernels& kernels = level_kernels();
+  const char* from = next_part();
+  char* to = memory_->copies.data();
+  const double start = now();
+  parallel_for(Memory::kPart / kChunk, [&](int64_t i) { kernels.copy(to + i * kChunk, from + i * kChunk, kChunk); });
+  return static_cast<double>(2 * Memory::kPart) / (now() - start) / 1e9;
 }
 
 }  // namespace nuri::cpu

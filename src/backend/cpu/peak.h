@@ -18,17 +18,19 @@ struct Peaks {
 /// quarter of the memory allowed where that is less. Nothing is kept.
 Peaks measure_peaks(double seconds, int64_t buffer_limit = int64_t{4} << 30);
 
-/// The read bandwidth of the moment: between the runs of what is compared with it, as neighbours of a virtual machine
-/// change it from second to second.
-class ReadProbe {
+/// The bandwidths of the moment: between the runs of what is compared with them, as neighbours of a virtual machine
+/// change them from second to second.
+class BandwidthProbe {
  public:
-  ReadProbe();
-  ~ReadProbe();
+  BandwidthProbe();
+  ~BandwidthProbe();
   /// 1e9 bytes per second of one pass over a part of a buffer that no cache holds, another part each time.
-  double sample();
+  double read();
+  double copy();  ///< read and written
 
  private:
   struct Memory;
+  const char* next_part();
   std::unique_ptr<Memory> memory_;
   int64_t part_ = 0;
 };
