@@ -1,4 +1,4 @@
-// nuri bench [ops|step|decode|prefill|depth|optimizer|text].
+// nuri bench [ops|step|predict|decode|prefill|depth|optimizer|text].
 #include "cli/bench.h"
 
 #include <fmt/format.h>
@@ -140,6 +140,19 @@ void run_depth(const Options& o, OrderedJson& j) {
   }
 }
 
+void run_predict(const Options& o, OrderedJson& j) {
+  const PredictBench p = bench_predict(o.bench);
+  report_machine(o, j);
+  j["preset"] = o.bench.preset;
+  j["predicted_ms"] = 1e3 * p.predicted;
+  j["measured_ms"] = 1e3 * p.measured;
+  j["ratio"] = p.ratio;
+  j["measuring_s"] = p.measuring;
+  if (!o.json)
+    fmt::print("{} a step: {:.1f} ms predicted from shorter models in {:.1f} s, {:.1f} ms measured: {:+.1f} %\n",
+               o.bench.preset, 1e3 * p.predicted, p.measuring, 1e3 * p.measured, 100 * (p.ratio - 1));
+}
+
 void run_optimizer(const Options& o, OrderedJson& j) {
   const OptimizerBench b = bench_optimizer(o.bench);
   report_machine(o, j);
@@ -188,7 +201,8 @@ void run_text(const Options& o, OrderedJson& j) {
 
 int run(Options o) {
   o.bench.with_mtp = !o.no_mtp;
-  if (o.bench.seconds <= 0) o.bench.seconds = o.what == "step" ? 5 : o.what == "prefill" ? 3 : 0.3;
+  if (o.bench.seconds <= 0)
+    o.bench.seconds = o.what == "step" || o.what == "predict" ? 5 : o.what == "prefill" ? 3 : 0.3;
   OrderedJson j;
   machine_peaks();
   if (o.what == "ops") run_ops(o, j);
@@ -196,6 +210,7 @@ int run(Options o) {
   if (o.what == "decode") run_decode(o, j);
   if (o.what == "prefill") run_prefill(o, j);
   if (o.what == "depth") run_depth(o, j);
+  if (o.what == "predict") run_predict(o, j);
   if (o.what == "optimizer") run_optimizer(o, j);
   if (o.what == "text") run_text(o, j);
   if (o.json) fmt::print("{}", json_text(j));
@@ -206,8 +221,8 @@ int run(Options o) {
 
 Action add_bench(Arguments args) {
   auto o = std::make_shared<Options>();
-  args.option("WHAT", o->what, "ops, step (default), decode, prefill, depth, optimizer or text")
-      .one_of({"ops", "step", "decode", "prefill", "depth", "optimizer", "text"});
+  args.option("WHAT", o->what, "ops, step (default), predict, decode, prefill, depth, optimizer or text")
+      .one_of({"ops", "step", "predict", "decode", "prefill", "depth", "optimizer", "text"});
   args.option("--preset", o->bench.preset, "nano (default), micro or small; read from recipes/")
       .one_of({"nano", "micro", "small"});
   args.option("--precision", o->bench.precision, "bf16 (default) or f32").one_of({"bf16", "f32"});

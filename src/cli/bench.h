@@ -44,6 +44,11 @@ struct StepBench {
   profile::Recording recording;  ///< of some further steps
 };
 StepBench bench_step(const BenchOptions& options);
+/// A step of training as predicted (train/predict.h) and as measured after it: medians of three rounds.
+struct PredictBench {
+  double predicted = 0, measured = 0, ratio = 0, measuring = 0;  ///< seconds; the last: of the prediction
+};
+PredictBench bench_predict(const BenchOptions& options);
 /// Decoding of a token for each of some sequences at a context: medians of rounds. Bytes are those of the weights that
 /// are used (experts that no token chose are not) and of the cache; the roofline is the longer of bytes / read
 /// bandwidth, measured before and after, and operations / peak of products.
