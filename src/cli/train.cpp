@@ -69,6 +69,8 @@ void print_summary(const TrainSummary& s, const Options& o) {
     j["memory_planned_bytes"] = s.memory_planned;
     j["memory_anonymous_bytes"] = s.memory_anonymous;
     j["memory_peak_bytes"] = s.memory_peak;
+    j["saves"] = s.saves;
+    j["longest_stall_seconds"] = s.longest_stall;
     j["loss"] = s.loss;
     j["validation"] = eval_json(s.eval);
     if (s.eval_ema.all.bytes > 0) j["validation_ema"] = eval_json(s.eval_ema);

@@ -70,11 +70,15 @@ std::vector<NamedTensor> model_tensors(DeepseekV3& model) {
   return out;
 }
 
-void save_model(DeepseekV3& model, const std::filesystem::path& directory) {
+std::string config_of(const DeepseekV3& model) {
   DeepseekV3Config config = model.config();
   config.dtype = model.options().dtype == DType::bf16 ? "bfloat16" : "float32";
   if (!model.has_mtp()) config.n_mtp_layers = 0;
-  write_file_atomic(directory / "config.json", write_config(config));
+  return write_config(config);
+}
+
+void save_model(DeepseekV3& model, const std::filesystem::path& directory) {
+  write_file_atomic(directory / "config.json", config_of(model));
   write_model_weights(directory, model_tensors(model));
 }
 

@@ -33,6 +33,8 @@ void require_finite(const Tensor& t, const std::string& name, const std::filesys
 /// The tensors of a model as its directory holds them, in file order: what the forward reads, and FP32 router biases.
 std::vector<NamedTensor> model_tensors(DeepseekV3& model);
 
+/// The text of its config.json.
+std::string config_of(const DeepseekV3& model);
 /// Writes config.json and the weights into an existing directory.
 void save_model(DeepseekV3& model, const std::filesystem::path& directory);
 

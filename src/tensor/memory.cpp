@@ -116,6 +116,8 @@ std::string_view owner_name(Owner owner) {
       return "kv cache";
     case Owner::scratch:
       return "scratch";
+    case Owner::saving:
+      return "copy being saved";
     case Owner::count:
       break;
   }

@@ -9,7 +9,17 @@
 
 namespace nuri {
 
-enum class Owner : uint8_t { weights, packed_weights, gradients, optimizer, activations, kv_cache, scratch, count };
+enum class Owner : uint8_t {
+  weights,
+  packed_weights,
+  gradients,
+  optimizer,
+  activations,
+  kv_cache,
+  scratch,
+  saving,
+  count
+};
 std::string_view owner_name(Owner owner);
 
 struct MemoryUse {

@@ -6,6 +6,7 @@
 
 #include "base/threads.h"
 #include "infer/kv_pool.h"
+#include "train/state.h"
 #include "train/step.h"
 
 namespace nuri {
@@ -27,8 +28,8 @@ int64_t least_bytes(const DeepseekV3Config& config, const Recipe& recipe) {
   return static_cast<int64_t>(0.5 * (activations(2) - activations(1)) / static_cast<double>(probe.length) * tokens);
 }
 
-/// What a run does with memory: two steps (the second finds the packed weights of the first), validation in whole and
-/// in left-over micro-batches, and the cache of the samples.
+/// What a run does with memory: two steps (the second finds the packed weights of the first, and goes on beside the
+/// copy of a checkpoint), validation in whole and in left-over micro-batches, and the cache of the samples.
 void rehearse(const DeepseekV3Config& config, const Recipe& recipe) {
   DeepseekV3::Options options;
   options.dtype = recipe.precision_kind() == Precision::bf16 ? DType::bf16 : DType::f32;
@@ -41,9 +42,13 @@ void rehearse(const DeepseekV3Config& config, const Recipe& recipe) {
   const int64_t rows = recipe.grad_shards * std::min(recipe.batch_rows / recipe.grad_shards, 2 * recipe.rows_at_once());
   const size_t size = static_cast<size_t>(rows * (recipe.length + 1));
   const std::vector<int32_t> tokens(size, 0), documents(size, 0);
+  Snapshot copy;
   for (int64_t s = 1; s <= 2; ++s) {
     StepResult result = step.gradients(tokens, documents, rows);
     step.apply(result, 0, s);
+    if (s == 1)
+      copy = take_snapshot(model, optimizer, {}, {}, {}, recipe.saves_copies() ? SnapshotOf::copies : SnapshotOf::live);
+    if (!recipe.saves_copies()) copy = {};
   }
   // A forward of another size leaves blocks of its own: those that the steps of a ramp end with.
   std::set<int64_t> rest;
@@ -80,6 +85,7 @@ Resident program_resident() {
 MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe, const Resident& program) {
   MemoryPlan plan;
   plan.recompute = recipe.recompute_kind();
+  plan.saves_copies = recipe.saves_copies();
   plan.mapped = program.file;
   plan.program = program.anonymous + batch_bytes(recipe) + kBufferBytes;
   plan.stacks = thread_count() * kStackBytes;
@@ -104,6 +110,7 @@ std::string plan_text(const MemoryPlan& plan) {
   line("program", plan.program);
   line("in all (peak)", plan.total);
   line("mapped files besides", plan.mapped);
+  if (plan.saves_copies) out += "  checkpoints are written while training goes on, from a copy (save = background)\n";
   if (plan.recompute == Recompute::selective)
     out += "  norms, SwiGLU and MLA's up-projections are made again in the backward (recompute = selective)\n";
   if (plan.recompute == Recompute::blocks)
@@ -141,13 +148,20 @@ std::string bytes_text(int64_t bytes) {
 
 namespace {
 
-/// The plan with the least recomputation that fits, or with the most.
-MemoryPlan plan_that_fits(int64_t limit, const DeepseekV3Config& config, Recipe recipe, const Resident& program) {
-  if (recipe.recompute != "auto") return plan_memory(config, recipe, program);
+/// The first plan that fits, or the last: with copies for saving, without; then with ever more recomputation.
+MemoryPlan plan_that_fits(int64_t limit, const DeepseekV3Config& config, const Recipe& recipe,
+                          const Resident& program) {
+  struct Choice {
+    const char* recompute;
+    const char* save;
+  };
   MemoryPlan plan;
-  for (const char* kind : {"none", "selective", "blocks"}) {
-    recipe.recompute = kind;
-    plan = plan_memory(config, recipe, program);
+  for (const Choice& choice :
+       {Choice{"none", "background"}, {"none", "foreground"}, {"selective", "foreground"}, {"blocks", "foreground"}}) {
+    Recipe tried = recipe;
+    if (recipe.recompute == "auto") tried.recompute = choice.recompute;
+    if (recipe.save == "auto") tried.save = choice.save;
+    plan = plan_memory(config, tried, program);
     if (plan.total <= limit) break;
   }
   return plan;

@@ -20,6 +20,7 @@ struct MemoryPlan {
   int64_t program = 0;  ///< heap of the program: what it holds when the plan is made, and kBufferBytes
   int64_t total = 0;    ///< anonymous memory of the run: tensors and scratch, stacks, program
   Recompute recompute = Recompute::none;  ///< that it was made for
+  bool saves_copies = false;              ///< checkpoints are copied and written beside the run
   int64_t mapped = 0;  ///< program, libraries and data in mapped files; not in total, the system takes them back
 
   int64_t tensors() const { return total - stacks - program; }
@@ -46,8 +47,9 @@ std::string plan_text(const MemoryPlan& plan);
 int64_t parse_bytes(const std::string& text);
 std::string bytes_text(int64_t bytes);  ///< "1.53 GiB"
 
-/// The plan of a run that needs at most `limit`; where the recipe leaves recomputation to it (auto), with the least
-/// that fits. Error: the run needs more, with what would fit: fewer rows at once, if that helps, and how many.
+/// The plan of a run that needs at most `limit`. Where the recipe leaves it to the plan (auto): copies of the state for
+/// saving if they fit, and the least recomputation that fits, the copies giving way first. Error: the run needs more,
+/// with what would fit: fewer rows at once, if that helps, and how many.
 MemoryPlan require_memory(int64_t limit, const DeepseekV3Config& config, const Recipe& recipe,
                           const Resident& program = program_resident());
 

@@ -120,6 +120,16 @@ void LogWriter::write(const WarningRow& r) {
            .dump());
 }
 
+void LogWriter::write(const SaveRow& r) {
+  line(Row{{"kind", "save"},
+           {"step", r.step},
+           {"background", r.background},
+           {"stall_seconds", r.stall_seconds},
+           {"write_seconds", r.write_seconds},
+           {"bytes", r.bytes}}
+           .dump());
+}
+
 RunLog read_log(const fs::path& path) { return parse_log(read_file(path)); }
 
 RunLog parse_log(const std::string& text) {
@@ -140,6 +150,9 @@ RunLog parse_log(const std::string& text) {
       } else if (kind == "warning") {
         log.warnings.push_back(
             {j.at("step"), j.at("what"), j.at("group"), j.at("value"), j.at("usual"), j.at("layers")});
+      } else if (kind == "save") {
+        log.saves.push_back(
+            {j.at("step"), j.at("background"), j.at("stall_seconds"), j.at("write_seconds"), j.at("bytes")});
       }
     } catch (const nlohmann::json::exception&) {
       // A row of another version or with a null (not finite) number: the charts do without it.

@@ -45,12 +45,22 @@ struct SampleRow {
   std::string prompt, text;
 };
 
+/// A checkpoint of the state after a step.
+struct SaveRow {
+  int64_t step = 0;
+  bool background = false;
+  double stall_seconds = 0;  ///< that the steps stood still
+  double write_seconds = 0;  ///< until it was whole
+  int64_t bytes = 0;
+};
+
 /// Everything in a log, in order of steps.
 struct RunLog {
   std::vector<StepRow> steps;
   std::vector<EvalRow> evals;
   std::vector<SampleRow> samples;
   std::vector<WarningRow> warnings;
+  std::vector<SaveRow> saves;
 };
 
 /// Appends to log.jsonl, a flush per row. Opening for a resumed run drops rows after `keep_steps` (and a torn last
@@ -65,6 +75,7 @@ class LogWriter {
   void write(const EvalRow& row);
   void write(const SampleRow& row);
   void write(const WarningRow& row);
+  void write(const SaveRow& row);
 
  private:
   void line(const std::string& json);

@@ -151,6 +151,10 @@ Schedule Recipe::make_schedule(int64_t total_steps) const {
   return {parse_schedule(schedule), lr, lr * final_lr, warmup_steps, total_steps, decay_fraction};
 }
 
+bool Recipe::saves_copies() const {
+  return save == "background" && save_every > 0 && (steps == 0 || save_every < steps);
+}
+
 Recompute Recipe::recompute_kind() const { return recompute == "auto" ? Recompute::none : parse_recompute(recompute); }
 
 std::map<std::string, double> Recipe::source_weights() const {
@@ -178,6 +182,8 @@ void Recipe::validate() const {
   NURI_CHECK(mla_form == "expanded" || mla_form == "absorbed", "mla_form = '{}'; allowed are expanded and absorbed",
              mla_form);
   (void)recompute_kind();
+  NURI_CHECK(save == "auto" || save == "background" || save == "foreground",
+             "save = '{}'; allowed are auto, background and foreground", save);
   (void)parse_optimizer(optimizer);
   (void)parse_schedule(schedule);
   (void)source_weights();
@@ -248,9 +254,9 @@ std::string recipe_text(const ResolvedRecipe& resolved) {
 }
 
 std::vector<std::string> changed_bits(const Recipe& before, const Recipe& after) {
-  static const std::set<std::string_view> free_keys = {"config",    "micro_rows",   "recompute",      "save_every",
-                                                       "keep_last", "keep_every",   "keep_best",      "eval_every",
-                                                       "eval_rows", "sample_every", "sample_prompts", "sample_tokens"};
+  static const std::set<std::string_view> free_keys = {
+      "config",    "micro_rows", "recompute", "save",         "save_every",     "keep_last",    "keep_every",
+      "keep_best", "eval_every", "eval_rows", "sample_every", "sample_prompts", "sample_tokens"};
   std::map<std::string_view, std::string> values;
   Recipe::visit(before, [&](const RecipeField& f, const auto& value) { values[f.key] = value_text(value); });
   std::vector<std::string> out;

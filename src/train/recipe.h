@@ -54,6 +54,7 @@ struct Recipe {
   double qk_clip = 0;
   double ema_decay = 0;
   int64_t save_every = 500;
+  std::string save = "auto";
   int64_t keep_last = 2;
   int64_t keep_every = 0;
   bool keep_best = true;
@@ -125,6 +126,11 @@ struct Recipe {
             0.99999},
           self.ema_decay);
     field(F{"save_every", "steps", "checkpoints; 0: only at the end", 0, kMany}, self.save_every);
+    field(F{"save", "",
+            "checkpoints while training goes on (background, from a copy of the state) or while it waits (foreground); "
+            "auto: background where the copy fits into memory; the same bits",
+            0, 0},
+          self.save);
     field(F{"keep_last", "checkpoints", "newest ones kept", 1, 1e6}, self.keep_last);
     field(F{"keep_every", "steps", "checkpoints of these steps are kept for good; 0: none", 0, kMany}, self.keep_every);
     field(F{"keep_best", "", "keep the checkpoint of the lowest validation bits per byte", 0, 1}, self.keep_best);
@@ -140,6 +146,8 @@ struct Recipe {
   Precision precision_kind() const { return precision == "f32" ? Precision::f32 : Precision::bf16; }
   /// auto: none, until a memory plan has chosen.
   Recompute recompute_kind() const;
+  /// Whether a save in the background comes in this run; save = auto: not yet.
+  bool saves_copies() const;
   MlaForm form() const { return mla_form == "absorbed" ? MlaForm::absorbed : MlaForm::expanded; }
   /// Rows that one forward really has: shards and steps end it early.
   int64_t rows_of_a_forward() const { return std::min(rows_at_once(), batch_rows / grad_shards); }

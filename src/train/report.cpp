@@ -188,6 +188,13 @@ std::string report_html(const std::string& name, const RunLog& log, const RunRec
        fmt::format("{}, {} threads, {}", record.machine.cpu, record.machine.threads, record.machine.level)},
       {{"arithmetic profile", "연산 프로파일"}, record.profile},
       {{"commit", "커밋"}, record.commit}};
+  if (!log.saves.empty()) {
+    const auto longest = std::max_element(log.saves.begin(), log.saves.end(), [](const SaveRow& a, const SaveRow& b) {
+      return a.stall_seconds < b.stall_seconds;
+    });
+    facts.push_back({{"checkpoints / longest wait for one", "체크포인트 수 / 가장 긴 대기"},
+                     fmt::format("{} / {:.2f} s", log.saves.size(), longest->stall_seconds)});
+  }
   for (const auto& [name, value] : record.results) facts.push_back(result_fact(name, value));
   for (const auto& [name, value] : record.hashes)
     facts.push_back({{"hash of " + name, (name == "weights" ? "가중치" : name) + " 해시"}, value});

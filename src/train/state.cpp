@@ -5,8 +5,10 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/threads.h"
 #include "io/checkpoint.h"
 #include "io/model_files.h"
+#include "io/model_write.h"
 #include "io/safetensors.h"
 #include "models/load.h"
 #include "ops/not_finite.h"
@@ -24,6 +26,28 @@ std::vector<NamedTensor> trainer_tensors(DeepseekV3& model, Optimizer& optimizer
   for (const Parameter* p : model.parameters())
     if (p->value.dtype() != DType::f32) out.push_back({"master." + p->name, p->master});
   for (const Optimizer::State& s : optimizer.states()) out.push_back({s.name, s.tensor});
+  return out;
+}
+
+void require_finite_state(const std::vector<NamedTensor>& tensors, int64_t step) {
+  parallel_for(static_cast<int64_t>(tensors.size()), [&](int64_t i) {
+    const NamedTensor& t = tensors[static_cast<size_t>(i)];
+    NURI_CHECK(find_not_finite(t.tensor) < 0,
+               "step {}: {} holds NaN or Inf after the update; nothing was saved. Lower lr or weight_decay, or raise "
+               "warmup_steps, and resume from the last checkpoint",
+               step, t.name);
+  });
+}
+
+std::vector<NamedTensor> copies_of(const std::vector<NamedTensor>& tensors) {
+  std::vector<NamedTensor> out;
+  for (const NamedTensor& t : tensors)
+    out.push_back({t.name, Tensor::empty(t.tensor.shape(), t.tensor.dtype(), Owner::saving)});
+  if (meta_active()) return out;
+  parallel_for(static_cast<int64_t>(tensors.size()), [&](int64_t i) {
+    const Tensor &from = tensors[static_cast<size_t>(i)].tensor, &to = out[static_cast<size_t>(i)].tensor;
+    std::memcpy(to.raw(), from.raw(), from.bytes());
+  });
   return out;
 }
 
@@ -46,40 +70,64 @@ uint64_t checkpoint_bytes(DeepseekV3& model, Optimizer& optimizer) {
          (8 << 20);
 }
 
-fs::path save_checkpoint(const fs::path& root, DeepseekV3& model, Optimizer& optimizer, const TrainState& state,
-                         const ResolvedRecipe& recipe, const fs::path& tokenizer_dir) {
-  for (const std::vector<NamedTensor>& tensors : {model_tensors(model), trainer_tensors(model, optimizer)})
-    for (const NamedTensor& t : tensors)
-      NURI_CHECK(find_not_finite(t.tensor) < 0,
-                 "step {}: {} holds NaN or Inf after the update; nothing was saved. Lower lr or weight_decay, or raise "
-                 "warmup_steps, and resume from the last checkpoint",
-                 state.step, t.name);
-  CheckpointWriter writer(root, state.step);
-  const auto write_model_directory = [&](const std::string& inside) {
-    save_model(model, writer.directory() / inside);
-    if (!fs::is_directory(tokenizer_dir)) return;
-    for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"})
-      if (fs::exists(tokenizer_dir / name)) writer.copy(tokenizer_dir / name, inside + name);
-  };
-  write_model_directory("");
-  if (optimizer.ema()) {
-    fs::create_directories(writer.directory() / kEmaDirectory);
-    const AverageScope average(model, optimizer);
-    write_model_directory(std::string(kEmaDirectory) + "/");
+uint64_t Snapshot::bytes() const {
+  uint64_t total = 0;
+  for (const std::vector<NamedTensor>* tensors : {&model, &average, &trainer})
+    for (const NamedTensor& t : *tensors) total += t.tensor.bytes();
+  return total;
+}
+
+Snapshot take_snapshot(DeepseekV3& model, Optimizer& optimizer, const TrainState& state, const ResolvedRecipe& recipe,
+                       const fs::path& tokenizer_dir, SnapshotOf of) {
+  Snapshot s{.state = state, .config = config_of(model), .recipe = recipe_text(recipe), .tokenizer_dir = tokenizer_dir};
+  s.model = model_tensors(model);
+  s.trainer = trainer_tensors(model, optimizer);
+  for (const std::vector<NamedTensor>* tensors : {&s.model, &s.trainer}) require_finite_state(*tensors, state.step);
+  if (of == SnapshotOf::copies) {
+    s.model = copies_of(s.model);
+    s.trainer = copies_of(s.trainer);
   }
-  write_safetensors(writer.directory() / "trainer" / "optimizer.safetensors", trainer_tensors(model, optimizer));
-  writer.write("trainer/recipe.toml", recipe_text(recipe));
+  if (optimizer.ema() && meta_active()) {
+    s.average = copies_of(s.model);
+  } else if (optimizer.ema()) {
+    const AverageScope average(model, optimizer);
+    s.average = copies_of(model_tensors(model));
+  }
+  return s;
+}
+
+fs::path write_snapshot(const fs::path& root, const Snapshot& s) {
+  CheckpointWriter writer(root, s.state.step);
+  const auto write_model_directory = [&](const std::string& inside, const std::vector<NamedTensor>& tensors) {
+    writer.write(inside + "config.json", s.config);
+    write_model_weights(writer.directory() / inside, tensors);
+    if (!fs::is_directory(s.tokenizer_dir)) return;
+    for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"})
+      if (fs::exists(s.tokenizer_dir / name)) writer.copy(s.tokenizer_dir / name, inside + name);
+  };
+  write_model_directory("", s.model);
+  if (!s.average.empty()) {
+    fs::create_directories(writer.directory() / kEmaDirectory);
+    write_model_directory(std::string(kEmaDirectory) + "/", s.average);
+  }
+  write_safetensors(writer.directory() / "trainer" / "optimizer.safetensors", s.trainer);
+  writer.write("trainer/recipe.toml", s.recipe);
   OrderedJson j;
-  j["step"] = state.step;
-  j["tokens"] = state.tokens;
-  j["rows"] = state.rows;
-  j["profile"] = state.profile;
-  j["data_manifest"] = state.data_manifest;
-  j["best_bits_per_byte"] = state.best_bits;
-  j["best_step"] = state.best_step;
-  j["finished"] = state.finished;
+  j["step"] = s.state.step;
+  j["tokens"] = s.state.tokens;
+  j["rows"] = s.state.rows;
+  j["profile"] = s.state.profile;
+  j["data_manifest"] = s.state.data_manifest;
+  j["best_bits_per_byte"] = s.state.best_bits;
+  j["best_step"] = s.state.best_step;
+  j["finished"] = s.state.finished;
   writer.write("trainer/state.json", json_text(j));
   return writer.commit();
+}
+
+fs::path save_checkpoint(const fs::path& root, DeepseekV3& model, Optimizer& optimizer, const TrainState& state,
+                         const ResolvedRecipe& recipe, const fs::path& tokenizer_dir) {
+  return write_snapshot(root, take_snapshot(model, optimizer, state, recipe, tokenizer_dir, SnapshotOf::live));
 }
 
 TrainState read_state(const fs::path& checkpoint) {

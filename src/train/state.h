@@ -8,7 +8,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "io/safetensors.h"
 #include "models/deepseek_v3.h"
 #include "optim/optimizer.h"
 #include "train/recipe.h"
@@ -32,8 +34,27 @@ inline constexpr const char* kEmaDirectory = "ema";
 /// Bytes a checkpoint takes on disk.
 uint64_t checkpoint_bytes(DeepseekV3& model, Optimizer& optimizer);
 
-/// Writes root/step-N, whole or not at all; the tokenizer's files are copied from tokenizer_dir. Error: a weight or
-/// moment that is NaN or Inf (nothing is written).
+/// All that a checkpoint holds.
+struct Snapshot {
+  TrainState state;
+  std::string config, recipe;           ///< texts of config.json and recipe.toml
+  std::filesystem::path tokenizer_dir;  ///< whose files a model directory repeats
+  std::vector<NamedTensor> model;       ///< what the forward reads, and router biases
+  std::vector<NamedTensor> average;     ///< the same of the average of the weights; empty where none is kept
+  std::vector<NamedTensor> trainer;     ///< masters and what the optimizer keeps
+  uint64_t bytes() const;               ///< of the tensors
+};
+
+/// live: the run's own tensors (the average is copied, as it takes the model's place only for a moment); copies:
+/// nothing that a later step changes.
+enum class SnapshotOf : uint8_t { live, copies };
+/// Error: a weight or moment that is NaN or Inf.
+Snapshot take_snapshot(DeepseekV3& model, Optimizer& optimizer, const TrainState& state, const ResolvedRecipe& recipe,
+                       const std::filesystem::path& tokenizer_dir, SnapshotOf of);
+/// Writes root/step-N, whole or not at all. Only the calling thread works.
+std::filesystem::path write_snapshot(const std::filesystem::path& root, const Snapshot& snapshot);
+
+/// Both at once, without copies.
 std::filesystem::path save_checkpoint(const std::filesystem::path& root, DeepseekV3& model, Optimizer& optimizer,
                                       const TrainState& state, const ResolvedRecipe& recipe,
                                       const std::filesystem::path& tokenizer_dir);

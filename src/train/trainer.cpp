@@ -19,6 +19,7 @@
 #include "text/tokenizer.h"
 #include "train/metrics.h"
 #include "train/not_finite.h"
+#include "train/saver.h"
 #include "train/signals.h"
 #include "train/state.h"
 
@@ -51,6 +52,7 @@ class Run {
     try {
       loop();
     } catch (const std::exception& e) {
+      if (saver_) saver_->settle();
       record_->finish("failed", e.what());
       throw;
     }
@@ -93,6 +95,7 @@ class Run {
     const MemoryPlan plan = require_memory(limit, options_.recipe.model, recipe_);
     summary_.memory_planned = plan.total;
     recompute_ = plan.recompute;
+    saves_copies_ = plan.saves_copies;
     if (!options_.quiet) {
       const ParameterCounts n = count_parameters(options_.recipe.model);
       const int64_t first = batch_ramp_.rows_at(0) * recipe_.length, last = recipe_.batch_rows * recipe_.length;
@@ -142,7 +145,7 @@ class Run {
                newest->directory.string(), found.data_manifest, dataset_->manifest().hash);
     check_same_recipe(newest->directory);
     load_checkpoint(newest->directory, *model_, *optimizer_);
-    publish(newest->directory);
+    publish_run(newest->directory, options_.out);
     state_ = found;
     const int64_t cursor = batch_ramp_.seen_after(found.step);
     NURI_CHECK(
@@ -174,6 +177,8 @@ class Run {
     record_ = std::make_unique<RunFile>(options_.out / "run.json", r, options_.resume);
     write_file_atomic(options_.out / "recipe.toml", recipe_text(options_.recipe));
     log_ = std::make_unique<LogWriter>(options_.out / "log.jsonl", state_.step);
+    saver_ = std::make_unique<Saver>(
+        Saver::Run{*model_, *optimizer_, options_.recipe, options_.out, dataset_->tokenizer_dir(), *log_});
     if (state_.step > 0)  // what is usual for each layer, so that a resumed run warns as the whole one would
       for (const StepRow& row : read_log(options_.out / "log.jsonl").steps)
         (void)outliers_.see(row.step, row.layer_grad_norm, row.layer_update);
@@ -194,6 +199,7 @@ class Run {
       check_finite("loss", result.total, batch);
       step_->apply(result, rate, state_.step + 1);
       check_finite("gradient norm", result.grad_norm, batch);
+      if (saver_->ended()) saver_->finish();
       ++state_.step;
       state_.tokens += result.tokens;
       state_.rows += batch.n_rows;
@@ -219,7 +225,7 @@ class Run {
       if (!last && every(recipe_.eval_every)) validate(static_cast<uint64_t>(recipe_.eval_rows));
       if (!last && every(recipe_.sample_every)) write_samples();
       const bool asked = SignalScope::take_save_asked();
-      if (last || stop || asked || every(recipe_.save_every)) save(last);
+      if (last || stop || asked || every(recipe_.save_every)) save(last, saves_copies_ && !last && !stop && !asked);
       if (asked) write_report(options_.out);
       note_memory();
       if (stop) {
@@ -228,6 +234,8 @@ class Run {
       }
     }
     live.end();
+    summary_.saves = saver_->saves();
+    summary_.longest_stall = saver_->longest_stall();
     summary_.seconds = seconds_now() - begin;
     if (summary_.outcome.empty()) summary_.outcome = "finished";
   }
@@ -312,24 +320,15 @@ class Run {
     for (size_t i = 0; i < replies.size(); ++i) log_->write(SampleRow{state_.step, prompts[i], replies[i].text});
   }
 
-  void save(bool finished) {
+  /// background: from a copy, while the next steps go on.
+  void save(bool finished, bool background) {
     if (finished) {
       validate(0);
       write_samples();
     }
     state_.finished = finished;
-    const fs::path checkpoint =
-        save_checkpoint(checkpoints(), *model_, *optimizer_, state_, options_.recipe, dataset_->tokenizer_dir());
-    KeepPolicy keep{recipe_.keep_last, recipe_.keep_every, std::nullopt};
-    if (recipe_.keep_best && state_.best_step > 0) keep.best = state_.best_step;
-    prune_checkpoints(checkpoints(), keep);
-    publish(checkpoint);
+    saver_->save(state_, background);
     record_->update();
-  }
-
-  void publish(const fs::path& checkpoint) {
-    publish_model(checkpoint, options_.out);
-    if (optimizer_->ema()) publish_model(checkpoint / kEmaDirectory, options_.out / kEmaDirectory);
   }
 
   void finish() {
@@ -372,6 +371,8 @@ class Run {
   BatchRamp batch_ramp_;
   int64_t total_steps_ = 0, total_tokens_ = 0;
   Recompute recompute_ = Recompute::none;  // as the memory plan chose
+  bool saves_copies_ = false;              // the same
+  std::unique_ptr<Saver> saver_;
   TrainSummary summary_;
 };
 

@@ -39,6 +39,8 @@ struct TrainSummary {
   int64_t memory_planned = 0;     ///< anonymous memory, MemoryPlan::total
   int64_t memory_anonymous = 0;   ///< the same, measured after each step
   int64_t memory_peak = 0;        ///< resident, mapped files included, measured
+  int64_t saves = 0;              ///< of this process
+  double longest_stall = 0;       ///< seconds that a save kept the steps waiting
   double loss = 0;                ///< of the last step
   EvalResult eval_ema;            ///< the same of the average of the weights, where one is kept
   EvalResult eval;                ///< of all validation rows, at the end of a finished run

@@ -10,7 +10,7 @@ prepare
 nano=$(dirname "$0")/../../recipes/nano/recipe.toml
 nano_run() { "$nuri" train "$nano" --data "$work/data" --set steps=3 --set eval_rows=3 --quiet "$@"; }
 
-for settings in "precision=bf16 mla_form=expanded" "precision=bf16 mla_form=absorbed" "precision=f32 mla_form=expanded micro_rows=1"; do
+for settings in "precision=bf16 mla_form=expanded" "precision=bf16 save_every=1" "precision=bf16 mla_form=absorbed" "precision=f32 mla_form=expanded micro_rows=1"; do
   options=()
   for setting in $settings; do options+=(--set "$setting"); done
   rm -rf "$work/run"

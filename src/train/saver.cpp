@@ -1,0 +1,62 @@
+#include "train/saver.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "io/checkpoint.h"
+
+namespace nuri {
+
+void Saver::save(const TrainState& state, bool background) {
+  const double begin = seconds_now();
+  finish();
+  snapshot_ = take_snapshot(run_.model, run_.optimizer, state, run_.recipe, run_.tokenizer_dir,
+                            background ? SnapshotOf::copies : SnapshotOf::live);
+  row_ = {.step = state.step, .background = background, .bytes = static_cast<int64_t>(snapshot_->bytes())};
+  const auto write = [this] {
+    const double start = seconds_now();
+    saved_ = write_snapshot(checkpoints(), *snapshot_);
+    row_.write_seconds = seconds_now() - start;
+  };
+  if (background)
+    writer_.start(write);
+  else
+    write();
+  row_.stall_seconds = seconds_now() - begin;
+  if (!background) finish();
+}
+
+void Saver::finish() {
+  if (!snapshot_) return;
+  const double begin = seconds_now();
+  writer_.finish();
+  KeepPolicy keep{run_.recipe.recipe.keep_last, run_.recipe.recipe.keep_every, std::nullopt};
+  if (run_.recipe.recipe.keep_best && snapshot_->state.best_step > 0) keep.best = snapshot_->state.best_step;
+  snapshot_.reset();
+  prune_checkpoints(checkpoints(), keep);
+  publish_run(saved_, run_.out);
+  row_.stall_seconds += seconds_now() - begin;
+  run_.log.write(row_);
+  ++saves_;
+  longest_stall_ = std::max(longest_stall_, row_.stall_seconds);
+}
+
+void Saver::settle() {
+  if (!writer_.started()) return;
+  try {
+    finish();
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "nuri: the checkpoint of step %lld was not saved: %s\n", static_cast<long long>(row_.step),
+                 e.what());
+  }
+}
+
+void publish_run(const std::filesystem::path& checkpoint, const std::filesystem::path& out) {
+  publish_model(checkpoint, out);
+  if (std::filesystem::is_directory(checkpoint / kEmaDirectory))
+    publish_model(checkpoint / kEmaDirectory, out / kEmaDirectory);
+}
+
+}  // namespace nuri
