@@ -1,6 +1,7 @@
 #include "train/background_save.h"
 
 #include <csignal>
+#include <utility>
 
 #include "base/error.h"
 
