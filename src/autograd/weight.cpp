@@ -59,6 +59,7 @@ Weight::Weight(std::vector<Part> parts, DType dtype, bool trainable, int uses) {
   int64_t rows = 0;
   for (const Part& part : parts) rows += part.shape[0];
   const Shape shape = matrix ? Shape{rows, parts[0].shape[1]} : Shape{rows};
+  shape_ = shape;
   value = Tensor::empty(shape, dtype, Owner::weights);
   if (trainable) {
     master = dtype == DType::f32 ? value : Tensor::empty(shape, DType::f32, Owner::weights);
@@ -140,6 +141,43 @@ const PackedMatrix& Weight::packed_rows(Precision precision, int64_t begin, int6
 
 const PackedMatrix& Weight::packed_forward(Precision precision) { return packed_rows(precision, 0, out(), true); }
 const PackedMatrix& Weight::packed_backward(Precision precision) { return packed_rows(precision, 0, out(), false); }
+
+bool Weight::parts_begin_panels() const {
+  int64_t begin = 0;
+  for (const Parameter& p : parameters) {
+    if (begin % kPanelColumns != 0) return false;
+    begin += p.value.dim(0);
+  }
+  return true;
+}
+
+void Weight::pack_from(std::span<const Source> sources, Precision precision) {
+  std::vector<PackedMatrix> parts;  // columns of the packed matrices: where PackArgs points
+  std::vector<PackArgs> items;
+  size_t n_parts = 0;
+  for (const Source& source : sources) n_parts += source.parts.size();
+  parts.reserve(n_parts);
+  for (const Source& source : sources) {
+    Packed& whole = source.weight->slot(precision, 0, source.weight->out(), true);
+    int64_t column = 0;
+    for (size_t i = 0; i < source.parts.size(); ++i) {
+      NURI_ASSERT(column % kPanelColumns == 0);
+      std::byte* data = static_cast<std::byte*>(whole.matrix.data) + packed_bytes(precision, whole.matrix.k, column);
+      parts.push_back({precision, whole.matrix.k, source.rows[i], data});
+      items.push_back({source.parts[i], &parts.back()});
+      column += source.rows[i];
+    }
+    NURI_ASSERT(column == source.weight->out());
+    whole.valid = true;
+  }
+  pack_span(items);
+}
+
+void Weight::drop_values() {
+  NURI_ASSERT(!trainable());
+  value = {};
+  for (Parameter& p : parameters) p.value = {};
+}
 
 void Weight::pack_all(std::span<Weight* const> weights, Precision precision, bool forward) {
   std::vector<PackArgs> missing;

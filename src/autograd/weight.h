@@ -20,6 +20,14 @@ struct Parameter {
   bool matrix = false;        ///< two or more dimensions: weight decay applies
 };
 
+/// How a model's forward reads a matrix: decides what a model that only serves keeps of it.
+enum class Reads : uint8_t {
+  product,      ///< packed, in the model's precision
+  product_f32,  ///< packed, in FP32 whatever the model's precision (router)
+  rows,         ///< packed whole, or rows apart in absorbed MLA
+  lookup        ///< as it is stored (embedding)
+};
+
 /// A matrix [out, in] or vector [n] of one or several stacked parts (gate and up of an MLP, q_a and kv_a of MLA), so
 /// that parts that read the same input are one product. `value` is what the forward reads, `master` what the optimizer
 /// changes; in an FP32 run they are the same memory.
@@ -36,9 +44,10 @@ class Weight {
   Tensor value, master;
   std::vector<Tensor> grads;  ///< [out, in] per use
   std::vector<Parameter> parameters;
+  Reads reads = Reads::product;  ///< of a matrix
 
-  int64_t out() const { return value.dim(0); }
-  int64_t in() const { return value.dim(1); }
+  int64_t out() const { return shape_[0]; }
+  int64_t in() const { return shape_[1]; }
   bool trainable() const { return !grads.empty(); }
 
   /// A step begins: what grads hold is of the past. Its first product writes a chain instead of adding to it, so that
@@ -60,6 +69,20 @@ class Weight {
   /// false) or its transpose [in, end-begin]. Cached per (begin, end, transposed). For the per-head products of MLA.
   const PackedMatrix& packed_rows(Precision precision, int64_t begin, int64_t end, bool transposed);
 
+  /// Where the values of a matrix lie: rows [rows, in] of each of its parts, or of all together.
+  struct Source {
+    Weight* weight = nullptr;
+    std::vector<Operand> parts;  ///< each "transposed", as W^T [in, rows] for y = x W^T
+    std::vector<int64_t> rows;
+  };
+  /// Whether the parts can be packed one by one: each begins with a panel.
+  bool parts_begin_panels() const;
+  /// Packs the forms that forward products read from elsewhere, in one parallel region. REQUIRES: one part, or
+  /// parts_begin_panels().
+  static void pack_from(std::span<const Source> sources, Precision precision);
+  /// Gives up the values; packed forms stay. Nothing but products may read the weight afterwards.
+  void drop_values();
+
   /// Packs the missing forms of many weights in one parallel region.
   static void pack_all(std::span<Weight* const> weights, Precision precision, bool forward);
 
@@ -72,6 +95,7 @@ class Weight {
     bool valid = false;
   };
   Packed& slot(Precision precision, int64_t begin, int64_t end, bool transposed);
+  Shape shape_;
   std::vector<std::unique_ptr<Packed>> packed_;
   std::vector<uint8_t> begun_;  // by use
 };

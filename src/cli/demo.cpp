@@ -223,6 +223,7 @@ int talk(const Options& o, const fs::path& run_dir) {
   stage(6, "chat", "대화");
   LoadOptions load;
   load.dtype = DType::bf16;
+  load.serving = true;
   const LoadedModel loaded = load_model(run_dir, load);
   const Tokenizer tokenizer = Tokenizer::load(run_dir);
   SamplerOptions sampler;

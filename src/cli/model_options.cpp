@@ -16,6 +16,7 @@ std::unique_ptr<DeepseekV3> ModelOptions::load() const {
   LoadOptions options;
   if (!precision.empty()) options.dtype = precision == "bf16" ? DType::bf16 : DType::f32;
   options.form = form == "absorbed" ? MlaForm::absorbed : MlaForm::expanded;
+  options.serving = true;
   LoadedModel loaded = load_model(directory, options);
   for (const std::string& note : loaded.notes) fmt::print(stderr, "note: {}\n", note);
   return std::move(loaded.model);

@@ -54,6 +54,7 @@ DeepseekV3::DeepseekV3(DeepseekV3Config config, Options options) : config_(std::
   const bool train = options.trainable;
   const int shared_uses = with_mtp ? 2 : 1;  // chain 0: main, chain 1: MTP (profile x1, rule 9)
   embedding_ = Weight({{"model.embed_tokens.weight", {c.vocab_size, c.d_model}}}, dtype, train, shared_uses);
+  embedding_.reads = Reads::lookup;
   for (int64_t i = 0; i < c.n_layers; ++i)
     blocks_.push_back(std::make_unique<Block>(config_, i, "model.layers." + std::to_string(i) + ".", dtype, train));
   norm_ = Weight({{"model.norm.weight", {c.d_model}}}, dtype, train);

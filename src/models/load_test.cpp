@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <limits>
 
 #include "base/file.h"
 #include "base/test_support.h"
@@ -65,6 +66,83 @@ TEST_P(RoundTrip, SameBits) {
   const Tensor x = model.logits_of(model.hidden(batch_of(9))),
                y = back.model->logits_of(back.model->hidden(batch_of(9)));
   EXPECT_EQ(std::memcmp(x.raw(), y.raw(), x.bytes()), 0);
+}
+
+/// Parts of matrices that begin whole panels: packed straight from the file.
+DeepseekV3Config config_of_panels() {
+  DeepseekV3Config c = config();
+  c.q_lora_rank = 16;
+  c.d_ff = 32;
+  c.d_ff_expert = 16;
+  return c;
+}
+
+/// Bits of the logits of a model that serves against those of one that copies its weights.
+void expect_serving_equals_copying(const std::filesystem::path& directory, LoadOptions options) {
+  const auto logits = [&](bool serving) {
+    options.serving = serving;
+    const LoadedModel loaded = load_model(directory, options);
+    return loaded.model->logits_of(loaded.model->hidden(batch_of(9))).clone();
+  };
+  const Tensor copied = logits(false), served = logits(true);
+  EXPECT_EQ(std::memcmp(copied.raw(), served.raw(), copied.bytes()), 0);
+}
+
+TEST_P(RoundTrip, ServingGivesTheSameBits) {
+  for (const DeepseekV3Config& c : {config(), config_of_panels()}) {
+    DeepseekV3 model(c, {.dtype = GetParam(), .trainable = true});
+    model.initialise(5);
+    const test::TempDir dir;
+    save_model(model, dir.path());
+    for (const MlaForm form : {MlaForm::expanded, MlaForm::absorbed})
+      for (const DType dtype : {DType::f32, DType::bf16})  // one of them converts
+        expect_serving_equals_copying(dir.path(), {.dtype = dtype, .form = form});
+    // Data that begins at an odd byte: a header one blank longer.
+    const std::filesystem::path file = dir.path() / "model.safetensors";
+    std::string bytes = read_file(file);
+    const size_t header = 8 + static_cast<unsigned char>(bytes[0]) + 256 * static_cast<unsigned char>(bytes[1]);
+    bytes.insert(header, " ");
+    ++bytes[0];
+    ASSERT_NE(bytes[0], 0);
+    write_file_atomic(file, bytes);
+    expect_serving_equals_copying(dir.path(), {});
+  }
+}
+
+TEST_P(RoundTrip, ServingHoldsWeightsOnce) {
+  DeepseekV3 model(config_of_panels(), {.dtype = GetParam(), .trainable = true});
+  model.initialise(5);
+  const test::TempDir dir;
+  save_model(model, dir.path());
+  const int64_t before = memory_use()[static_cast<size_t>(Owner::weights)].now;
+  const LoadedModel loaded = load_model(dir.path(), {.serving = true});
+  const int64_t stored = memory_use()[static_cast<size_t>(Owner::weights)].now - before;
+  EXPECT_FALSE(loaded.model->has_mtp());
+  int64_t values = 0;
+  loaded.model->visit([&](Weight& w) {
+    if (w.value.defined()) values += static_cast<int64_t>(w.value.bytes());
+  });
+  EXPECT_LT(values, 2000 * static_cast<int64_t>(dtype_bytes(GetParam())));  // embedding, norms
+  EXPECT_LE(values, stored);
+  EXPECT_LT(stored, values + 64 * 64);  // rounded up to cache lines
+  const int64_t packed = memory_use()[static_cast<size_t>(Owner::packed_weights)].now;
+  (void)loaded.model->logits_of(loaded.model->hidden(batch_of(9)));
+  EXPECT_EQ(memory_use()[static_cast<size_t>(Owner::packed_weights)].now, packed) << "packed again by a forward";
+}
+
+TEST_P(RoundTrip, ServingRefusesWhatIsNotANumber) {
+  for (const DeepseekV3Config& c : {config(), config_of_panels()}) {
+    DeepseekV3 model(c, {.dtype = GetParam(), .trainable = true});
+    model.initialise(5);
+    const Parameter& p = *model.parameters()[7];
+    p.master.data<float>()[3] = std::numeric_limits<float>::quiet_NaN();
+    model.refresh();
+    const test::TempDir dir;
+    save_model(model, dir.path());
+    const std::string error = test::error_of([&] { (void)load_model(dir.path(), {.serving = true}); });
+    EXPECT_NE(error.find(p.name), std::string::npos) << error;
+    EXPECT_NE(error.find("element 3 is NaN"), std::string::npos) << error;
+  }
 }
 
 TEST(Load, RefusesQuantisedWeights) {

@@ -27,6 +27,7 @@ Mla::Mla(const DeepseekV3Config& c, const std::string& p, DType dtype, bool trai
   kv_norm_ = Weight({{p + "kv_a_layernorm.weight", {c.kv_lora_rank}}}, dtype, trainable);
   kv_up_ = Weight({{p + "kv_b_proj.weight", {c.n_heads * (c.qk_nope_head_dim + c.v_head_dim), c.kv_lora_rank}}}, dtype,
                   trainable);
+  kv_up_.reads = Reads::rows;
   out_ = Weight({{p + "o_proj.weight", {c.d_model, c.n_heads * c.v_head_dim}}}, dtype, trainable);
 }
 

@@ -12,6 +12,7 @@ Moe::Moe(const DeepseekV3Config& c, const std::string& prefix, DType dtype, bool
       router_({{prefix + "gate.weight", {c.n_routed_experts, c.d_model}}}, dtype, trainable),
       bias_(Tensor::zeros({c.n_routed_experts}, DType::f32, Owner::weights)),
       bias_name_(prefix + "gate.e_score_correction_bias") {
+  router_.reads = Reads::product_f32;
   experts_.reserve(static_cast<size_t>(c.n_routed_experts));
   for (int64_t e = 0; e < c.n_routed_experts; ++e)
     experts_.emplace_back(c.d_model, c.d_ff_expert, prefix + "experts." + std::to_string(e) + ".", dtype, trainable);

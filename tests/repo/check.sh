@@ -32,8 +32,8 @@ while read -r lines file; do
 done < <(printf '%s\0' "${kept[@]}" | grep -zE '\.(cpp|h|sh)$' | xargs -0 wc -l | awk '$1 > 500')
 
 while IFS= read -r line; do
-  complain "packages.txt: expected 'build|test|clang|lint|fresh  package  reason', found: $line"
-done < <(grep -vE '^#|^(build|test|clang|lint|fresh) +[a-z0-9.+-]+ +[^ ].*$' packages.txt || true)
+  complain "packages.txt: expected 'build|test|clang|lint|fresh|peers  package  reason', found: $line"
+done < <(grep -vE '^#|^(build|test|clang|lint|fresh|peers) +[a-z0-9.+-]+ +[^ ].*$' packages.txt || true)
 while IFS= read -r line; do
   complain "tests/may_skip.txt: expected 'name regex | reason regex', found: $line"
 done < <(grep -vE '^#|^$|^[^|]+ \| [^|]+.*$' tests/may_skip.txt || true)
