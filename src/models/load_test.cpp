@@ -109,6 +109,42 @@ TEST_P(RoundTrip, ServingGivesTheSameBits) {
   }
 }
 
+TEST_P(RoundTrip, ServingFromShardsGivesTheSameBits) {
+  DeepseekV3 model(config_of_panels(), {.dtype = GetParam(), .trainable = true});
+  model.initialise(5);
+  const test::TempDir dir;
+  write_file_atomic(dir.path() / "config.json", config_of(model));
+  // By turns, so that parts of one matrix (q_a and kv_a, gate and up) come from different files.
+  std::vector<NamedTensor> shards[3];
+  std::string map;
+  const std::vector<NamedTensor> all = model_tensors(model);
+  for (size_t i = 0; i < all.size(); ++i) {
+    shards[i % 3].push_back(all[i]);
+    map += fmt::format("{}\"{}\": \"{}.safetensors\"", i ? ", " : "", all[i].name, i % 3);
+  }
+  for (size_t i = 0; i < 3; ++i) write_safetensors(dir.path() / fmt::format("{}.safetensors", i), shards[i]);
+  write_file_atomic(dir.path() / "model.safetensors.index.json", "{\"weight_map\": {" + map + "}}");
+  for (const MlaForm form : {MlaForm::expanded, MlaForm::absorbed})
+    expect_serving_equals_copying(dir.path(), {.form = form});
+}
+
+TEST(Serving, GivesTheSameBitsFromHalfPrecision) {  // no type that products read: through a copy
+  DeepseekV3 model(config_of_panels(), {.dtype = DType::f32, .trainable = true});
+  model.initialise(5);
+  const test::TempDir dir;
+  write_file_atomic(dir.path() / "config.json", config_of(model));
+  std::vector<NamedTensor> halves = model_tensors(model);
+  for (NamedTensor& t : halves) {
+    if (t.name.ends_with("e_score_correction_bias")) continue;
+    const Tensor half = Tensor::empty(t.tensor.shape(), DType::f16);
+    for (int64_t i = 0; i < half.size(); ++i)  // patterns of finite numbers about 1/8, of both signs
+      static_cast<uint16_t*>(half.raw())[i] = static_cast<uint16_t>((i % 2) << 15 | 0x3000 | (i * 37) % 1024);
+    t.tensor = half;
+  }
+  write_safetensors(dir.path() / "model.safetensors", halves);
+  for (const DType dtype : {DType::f32, DType::bf16}) expect_serving_equals_copying(dir.path(), {.dtype = dtype});
+}
+
 TEST_P(RoundTrip, ServingHoldsWeightsOnce) {
   DeepseekV3 model(config_of_panels(), {.dtype = GetParam(), .trainable = true});
   model.initialise(5);
