@@ -45,7 +45,9 @@ class AtomicFile {
 /// fsync of a file or a directory; throws with the path.
 void sync_path(const fs::path& path);
 
-/// A read-only memory map of a whole file. An empty file gives an empty span.
+/// A read-only memory map of a whole file. An empty file gives an empty span. The bytes are the file's own: if another
+/// program writes into it meanwhile they change, and if it cuts the file short, reading past the new end ends the
+/// process (SIGBUS). A file that is replaced as a whole (rename, as all of ours are) stays as it was mapped.
 class MappedFile {
  public:
   MappedFile() = default;

@@ -16,8 +16,8 @@ struct LoadOptions {
   std::optional<DType> dtype;  ///< what the forward reads; default: BF16 where config.json says bfloat16, else FP32
   bool trainable = false;
   MlaForm form = MlaForm::expanded;
-  /// The model will only run forwards: matrices are kept as products read them, made from the file where it lies, and
-  /// MTP is left out. Its tensors cannot be saved.
+  /// The model will only run forwards: matrices are kept as products read them, made from the file where it lies (see
+  /// MappedFile for files that change meanwhile), and MTP is left out: its tensors are not read. It cannot be saved.
   bool serving = false;
 };
 
