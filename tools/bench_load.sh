@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # bench_load.sh TEXT...: from exec of `nuri chat` on a directory of `small` (0.9 B parameters, random weights, file cache
-# warm) to its first token after a question of some 16 tokens; median of seven, and the most anonymous memory of a run, with
-# CPU and commit into docs/numbers/LEVEL/load.json, from which tools/update_numbers.sh fills the tables.
+# warm) to its first token after a question of some 16 tokens; median, fastest and slowest of seven, and the most anonymous
+# memory of a run, with CPU and commit into docs/numbers/LEVEL/load.json, from which tools/update_numbers.sh fills the tables.
+# A virtual machine that gave free memory back to its host waits for it again at first touches, as any program then does: see
+# how far the slowest lies above the fastest.
 #   TEXT  what a tokenizer of 32,000 ids is trained on
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
@@ -36,7 +38,8 @@ wait $!
 machine=$(build/nuri info --json)
 file=docs/numbers/$(jq -r '.level | split(" ")[0]' <<<"$machine")/load.json
 mkdir -p "$(dirname "$file")"
-jq -S --argjson us "$(jq -s 'sort[length / 2 | floor]' <<<"$times")" --argjson kb "$most" \
-  '{cpu, level, threads, commit, seconds: ($us / 1e6), anonymous_bytes: ($kb * 1024)}' <<<"$machine" >"$file.new"
+jq -S --argjson us "$(jq -cs sort <<<"$times")" --argjson kb "$most" \
+  '{cpu, level, threads, commit, seconds: ($us[$us | length / 2 | floor] / 1e6), fastest: ($us[0] / 1e6), slowest: ($us[-1] / 1e6),
+    anonymous_bytes: ($kb * 1024)}' <<<"$machine" >"$file.new"
 mv "$file.new" "$file"
-say "$file: $(jq -c '{seconds, anonymous_bytes}' "$file")"
+say "$file: $(jq -c '{seconds, fastest, slowest, anonymous_bytes}' "$file")"
