@@ -4,7 +4,7 @@
 // registers.
 #include "backend/cpu/kernels/products_pack.h"
 
-#include "backend/cpu/kernels/simd.h"
+#include "backend/cpu/kernels/lanes.h"
 
 namespace nuri::cpu::NURI_LEVEL {
 namespace {
@@ -38,22 +38,6 @@ NURI_INLINE F load_elements(const void* row, int64_t at, int64_t n) {
     const float* p = static_cast<const float*>(row) + at;
     return n >= kWidth ? load(p) : load_partial(p, static_cast<int>(n < 0 ? 0 : n));
   }
-}
-
-template <int... kLane>
-struct Lanes {};
-template <int kN, int... kLane>
-struct MakeLanes : MakeLanes<kN - 1, kN - 1, kLane...> {};
-template <int... kLane>
-struct MakeLanes<0, kLane...> {
-  typedef Lanes<kLane...> type;
-};
-typedef MakeLanes<kWidth>::type AllLanes;
-
-/// Elements kParity, kParity + 2, ... of the 2 kWidth elements x, y.
-template <int kParity, int... kLane>
-NURI_INLINE F every_other(F x, F y, Lanes<kLane...>) {
-  return __builtin_shufflevector(x, y, (2 * kLane + kParity)...);
 }
 
 #if defined(__AVX512BF16__)
@@ -142,26 +126,6 @@ NURI_INLINE U word_of(const RowRun<kRows>& run, int i, int64_t at, int64_t n) {
     return pairs_of(element(2 * i), element(2 * i + 1));
   else
     return kWords == Words::rounded && !kBf16Source ? round_bf16_bits(element(i)) : bits(element(i));
-}
-
-/// One stage of the turn: blocks of kHalf x kHalf words off the diagonal change places.
-template <int kHalf, int... kLane>
-NURI_INLINE void swap_blocks(U* v, Lanes<kLane...>) {
-#pragma GCC unroll 16
-  for (int i = 0; i < kWidth; ++i) {
-    if (i & kHalf) continue;
-    const U x = v[i], y = v[i + kHalf];
-    v[i] = __builtin_shufflevector(x, y, ((kLane & kHalf) ? kWidth + kLane - kHalf : kLane)...);
-    v[i + kHalf] = __builtin_shufflevector(x, y, ((kLane & kHalf) ? kWidth + kLane : kLane + kHalf)...);
-  }
-}
-
-/// v[i][j] <-> v[j][i].
-NURI_INLINE void transpose(U* v) {
-  if constexpr (kWidth >= 16) swap_blocks<kWidth >= 16 ? 8 : 1>(v, AllLanes{});
-  if constexpr (kWidth >= 8) swap_blocks<kWidth >= 8 ? 4 : 1>(v, AllLanes{});
-  swap_blocks<2>(v, AllLanes{});
-  swap_blocks<1>(v, AllLanes{});
 }
 
 template <Words kWords>

@@ -1,4 +1,5 @@
 // Element by element: sums, BF16, SwiGLU, rotary positions and AdamW, of one level.
+#include "backend/cpu/kernels/lanes.h"
 #include "backend/cpu/kernels/rows_simd.h"
 #include "backend/cpu/kernels/simd_math.h"
 
@@ -60,21 +61,6 @@ void swiglu_grad(int64_t n, const float* gate, const float* up, const float* dh,
 
 // ---------------------------------------------------------------------------------------------------------------- rope
 
-template <int... kLane>
-struct Lanes {};
-template <int kN, int... kLane>
-struct MakeLanes : MakeLanes<kN - 1, kN - 1, kLane...> {};
-template <int... kLane>
-struct MakeLanes<0, kLane...> {
-  typedef Lanes<kLane...> type;
-};
-typedef MakeLanes<kWidth>::type AllLanes;
-
-/// Elements kParity, kParity + 2, ... of the 2 kWidth elements x, y.
-template <int kParity, int... kLane>
-NURI_INLINE F every_other(F x, F y, Lanes<kLane...>) {
-  return __builtin_shufflevector(x, y, (2 * kLane + kParity)...);
-}
 /// Half kHalf of the elements a_0, b_0, a_1, b_1, ...
 template <int kHalf, int... kLane>
 NURI_INLINE F alternate(F a, F b, Lanes<kLane...>) {
