@@ -161,11 +161,13 @@ CrossEntropyResult cross_entropy(const Tensor& x, Weight& head, int use, const s
   NURI_ASSERT(weights.size() == targets.size());
   const Targets chosen = choose(targets, weights, vocab);
   const int64_t n_chosen = static_cast<int64_t>(chosen.token.size());
+  // By the tokens of the batch, not by how many of them are targets: that differs from step to step, and so would the
+  // size of the blocks below, of which each would be kept for reuse.
   const int64_t capacity =
-      std::min(std::max(kLogitBytes / (vocab * 4) / 16 * 16, kLeastRows), std::max<int64_t>(n_chosen, 16));
+      std::min(std::max(kLogitBytes / (vocab * 4) / 16 * 16, kLeastRows), std::max<int64_t>(n_tokens, 16));
 
   Tape* tape = Tape::current();
-  const bool all = n_chosen == n_tokens;
+  const bool all = n_chosen == n_tokens && !meta_active();  // a memory plan counts what some targets less would take
   Tensor dx, part;
   if (tape) {
     dx = all ? Tensor::empty(x.shape()) : Tensor::zeros(x.shape());

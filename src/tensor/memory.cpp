@@ -39,9 +39,18 @@ struct Book {
   std::array<MemoryUse, kOwners> by_owner{};
   MemoryUse total, held;
   std::unordered_map<size_t, int64_t> free;  // blocks by size, of a dry run
+  size_t chunk_left = 0;                     // of the newest chunk
   void hold(int64_t bytes) {
     held.now += bytes;
     if (held.now > held.peak) held.peak = held.now;
+  }
+  /// Holds a new block: what lies in a chunk takes the huge pages that it is the first to touch.
+  void hold_block(size_t size) {
+    if (size >= kOwnBytes) return hold(static_cast<int64_t>(size));
+    if (size > chunk_left) chunk_left = kChunkBytes;
+    const size_t untouched = chunk_left / kHugeBytes;  // chunks end where a page does
+    chunk_left -= size;
+    hold(static_cast<int64_t>((untouched - chunk_left / kHugeBytes) * kHugeBytes));
   }
   void add(int64_t bytes, Owner owner) {
     MemoryUse& use = by_owner[static_cast<size_t>(owner)];
@@ -55,8 +64,7 @@ struct Book {
 struct Pool {
   std::mutex mutex;
   std::unordered_map<size_t, std::vector<void*>> free_blocks;  // by rounded size
-  char* chunk = nullptr;                                       // the rest of the newest chunk
-  size_t chunk_left = 0;
+  char* chunk_end = nullptr;                                   // of the newest chunk
   Book book;
 };
 Pool& pool() {
@@ -84,16 +92,19 @@ void* take(size_t size) {
   return block;
 }
 
-/// The next `size` bytes of a chunk; the rest of a chunk that is too short is left untouched.
-void* carve(Pool& p, size_t size) {
-  if (size > p.chunk_left) {
+/// A new block; the rest of a chunk that is too short for it is left untouched. Null when the system refuses.
+void* take_block(Pool& p, size_t size) {
+  void* own = nullptr;
+  if (size >= kOwnBytes) {
+    own = take(size);
+    if (!own) return nullptr;
+  } else if (size > p.book.chunk_left) {
     char* chunk = static_cast<char*>(take(kChunkBytes));
     if (!chunk) return nullptr;
-    p.chunk = chunk, p.chunk_left = kChunkBytes;
+    p.chunk_end = chunk + kChunkBytes;
   }
-  void* block = p.chunk;
-  p.chunk += size, p.chunk_left -= size;
-  return block;
+  p.book.hold_block(size);
+  return own ? own : p.chunk_end - p.book.chunk_left - size;
 }
 
 Book& current_book() { return t_meta ? t_meta_book : pool().book; }
@@ -154,28 +165,27 @@ void* allocate(size_t bytes, Owner owner) {
     if (int64_t& free = t_meta_book.free[size]; free > 0)
       --free;
     else
-      t_meta_book.hold(static_cast<int64_t>(size));
+      t_meta_book.hold_block(size);
     return nullptr;
   }
   if (size == 0) return nullptr;
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
-  auto found = p.free_blocks.find(size);
+  const auto found = p.free_blocks.find(size);
+  const bool reused = found != p.free_blocks.end() && !found->second.empty();
   void* block = nullptr;
-  const int64_t held = p.book.held.now;
-  if (found != p.free_blocks.end() && !found->second.empty()) {
+  if (reused) {
     block = found->second.back();
     found->second.pop_back();
   } else {
-    block = size >= kOwnBytes ? take(size) : carve(p, size);
-    if (block) p.book.hold(static_cast<int64_t>(size));
+    block = take_block(p, size);
   }
   NURI_CHECK(
       block,
       "the system refuses {} bytes of memory for {}; use a smaller batch or model, or a machine with more memory", size,
       owner_name(owner));
   p.book.add(static_cast<int64_t>(size), owner);
-  profile::allocated(static_cast<int64_t>(size), p.book.held.now != held);
+  profile::allocated(static_cast<int64_t>(size), !reused);
   return block;
 }
 
