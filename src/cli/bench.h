@@ -30,8 +30,6 @@ struct BenchOptions {
   int64_t sequences = 0;  ///< that decode together; 0: some sizes
 };
 
-/// Median; the middle one's upper neighbour of an even number.
-double median(std::vector<double> values);
 /// Median seconds of one call, after one warm-up call.
 double median_seconds(const std::function<void()>& call, double budget);
 

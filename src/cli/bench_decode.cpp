@@ -5,6 +5,7 @@
 
 #include "arch/counts.h"
 #include "base/clock.h"
+#include "base/median.h"
 #include "base/philox.h"
 #include "cli/bench.h"
 #include "cli/documents.h"

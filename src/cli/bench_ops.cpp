@@ -3,6 +3,7 @@
 
 #include "arch/deepseek_v3.h"
 #include "base/clock.h"
+#include "base/median.h"
 #include "base/philox.h"
 #include "cli/bench.h"
 #include "cli/documents.h"
@@ -23,12 +24,6 @@ double median_seconds(const std::function<void()>& call, double budget) {
     times.push_back(seconds_now() - start);
   }
   return median(std::move(times));
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
 }
 
 namespace {

@@ -1,5 +1,6 @@
 // AdamW over parameters that no cache holds, beside a copy through the same memory system.
 #include "base/clock.h"
+#include "base/median.h"
 #include "cli/bench.h"
 #include "cli/machine.h"
 #include "ops/adamw.h"

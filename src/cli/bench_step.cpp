@@ -3,6 +3,7 @@
 
 #include "arch/counts.h"
 #include "base/clock.h"
+#include "base/median.h"
 #include "base/philox.h"
 #include "base/threads.h"
 #include "cli/bench.h"
@@ -78,7 +79,7 @@ PredictBench bench_predict(const BenchOptions& o) {
   Stepper one_step(shape);
   std::vector<double> predicted, measured, ratios, measuring;
   for (int round = 0; round < 3; ++round) {
-    const StepPrediction p = predict_step(shape.config, shape.model, shape.step, {}, shape.rows);
+    const StepPrediction p = predict_step(shape.config, shape.model, shape.step, {}, shape.rows, o.seconds);
     predicted.push_back(p.seconds), measuring.push_back(p.measuring);
     measured.push_back(median_seconds([&] { one_step(); }, o.seconds));
     ratios.push_back(predicted.back() / measured.back());

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/median.h"
 #include "base/threads.h"
 #include "cli/bench.h"
 #include "cli/documents.h"

@@ -5,17 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/median.h"
+
 namespace nuri {
-namespace {
-
-double median(const std::deque<double>& values) {
-  std::vector<double> v(values.begin(), values.end());
-  const auto middle = v.begin() + static_cast<std::ptrdiff_t>(v.size() / 2);
-  std::nth_element(v.begin(), middle, v.end());
-  return *middle;
-}
-
-}  // namespace
 
 std::optional<WarningRow> OutlierWatch::see_kind(Kind& kind, const char* what, int64_t step,
                                                  const std::vector<double>& values) {
@@ -27,7 +19,7 @@ std::optional<WarningRow> OutlierWatch::see_kind(Kind& kind, const char* what, i
     const double value = values[group];
     if (!(value > 0) || !std::isfinite(value)) continue;
     if (history.size() >= kKnown) {
-      const double usual = median(history);
+      const double usual = median({history.begin(), history.end()});
       if (value > kFactor * usual) {
         ++worst.layers;
         if (value / usual > worst_factor) {

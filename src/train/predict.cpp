@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/median.h"
 #include "base/philox.h"
 
 namespace nuri {
@@ -12,15 +13,10 @@ namespace {
 
 constexpr int64_t kLongest = 3;  // layers of a kind
 constexpr int kLeastRounds = 3;  // medians are of so many measurements at least
-constexpr double kSeconds = 4;   // for measuring, about; long steps take what kLeastRounds of them take
 
 /// Times of the two parts of a step.
 struct Times {
   std::vector<double> micro_batch, update;
-  static double median(std::vector<double> v) {
-    std::nth_element(v.begin(), v.begin() + static_cast<std::ptrdiff_t>(v.size() / 2), v.end());
-    return v[v.size() / 2];
-  }
   double of_step(double micro_batches) const { return micro_batches * median(micro_batch) + median(update); }
 };
 
@@ -64,7 +60,7 @@ class ShortModel {
 }  // namespace
 
 StepPrediction predict_step(const DeepseekV3Config& config, const DeepseekV3::Options& model, const StepOptions& step,
-                            const OptimizerOptions& optimizer, int64_t rows) {
+                            const OptimizerOptions& optimizer, int64_t rows, double budget) {
   const double begin = seconds_now();
   const int64_t dense = config.n_layers - config.n_moe_layers(), expert = config.n_moe_layers();
   StepOptions one = step;
@@ -91,7 +87,7 @@ StepPrediction predict_step(const DeepseekV3Config& config, const DeepseekV3::Op
         std::make_unique<ShortModel>(config, length.dense, length.expert, model, one, optimizer, one.micro_rows));
     models.back()->measure(nullptr);
   }
-  const double end = seconds_now() + kSeconds;
+  const double end = seconds_now() + budget;
   for (int round = 0; round < kLeastRounds || seconds_now() < end; ++round)
     for (size_t i = 0; i < models.size(); ++i) {
       models[i]->measure(nullptr);  // the other model's steps have taken the caches

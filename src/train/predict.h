@@ -13,9 +13,10 @@ struct StepPrediction {
   double measuring = 0;  ///< seconds that the prediction took
 };
 
-/// Of `rows` rows a step, of which step.micro_rows run at once. Memory: that of a model with at most four layers, given
+/// Of `rows` rows a step, of which step.micro_rows run at once; measures for about `budget` seconds, or for as long as
+/// three measurements of each length take. Memory: that of a model with at most four layers, given
 /// back to the cache of blocks. Weights are random and the tokens are; no bit of a run depends on it.
 StepPrediction predict_step(const DeepseekV3Config& config, const DeepseekV3::Options& model, const StepOptions& step,
-                            const OptimizerOptions& optimizer, int64_t rows);
+                            const OptimizerOptions& optimizer, int64_t rows, double budget);
 
 }  // namespace nuri

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/median.h"
 #include "base/profile.h"
 #include "base/x1.h"
 #include "data/loader.h"
@@ -248,10 +249,6 @@ class Run {
   }
 
   bool every(int64_t n) const { return n > 0 && state_.step % n == 0; }
-  static double median(std::vector<double> v) {
-    std::nth_element(v.begin(), v.begin() + static_cast<std::ptrdiff_t>(v.size() / 2), v.end());
-    return v[v.size() / 2];
-  }
 
   /// A loss or norm that is no number stops the run before the update, naming the op that made the first NaN or Inf.
   void check_finite(const char* what, double value, const data::Batch& batch) {

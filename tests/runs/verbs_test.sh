@@ -64,6 +64,12 @@ json 1 '.equal_bits == false and (.first | type == "string") and .largest.larges
 json 0 '.tokens == [1, 2, 3] and (.log_probabilities | length) == 2 and (.hex | length) == 2 and
   (.hex[0] | test("^-0x")) and .sum < 0' score "$work/run" --tokens 1,2,3 --json
 json 0 '(.tokens | length) - (.log_probabilities | length) == 1' score "$work/run" --file "$work/line.txt" --json
+bits=$(jq .results.bits_per_byte "$work/run/run.json") # the trainer's validation at the end of the run
+json 0 ".length == 48 and .all.bits_per_byte == $bits and .all.trigram_bits_per_byte > 0 and .all.tokens > 0 and
+  (.by_source | length) == 1 and all(.by_source[]; .bytes > 0 and .trigram_bits_per_byte > 0) and (.by_language | length) > 0" \
+  score "$work/run" --data "$work/data" --length 48 --trigram --json
+code 0 score "$work/run" --data "$work/data"
+grep -q '^all ' "$work/out" || fail "score --data: $(cat "$work/out")"
 json 0 '.prompt == "1 더하기" and (.text | type == "string") and (.tokens | length) == 5 and
   (.log_probabilities | length) == 5 and .finish == "length"' \
   generate "$work/run" --prompt '1 더하기' --max-tokens 5 --temperature 0 --json
@@ -88,6 +94,8 @@ json 0 '.passed == true and .lines == []' selftest --prefix no_such_entry --json
 machine='has("cpu") and has("commit") and has("level") and .peak_gflops > 0 and .read_gbps > 0'
 json 0 "$machine and .tokens_per_s > 0 and .mfu > 0 and .step_ms > 0 and .breakdown.product > 0 and
   .recompute == \"selective\"" bench step --rows 1 --length 16 --seconds 0.05 --recompute selective --json
+json 0 "$machine and .predicted_ms > 0 and .measured_ms > 0 and .ratio > 0 and .measuring_s > 0" \
+  bench predict --rows 1 --length 16 --seconds 0.05 --json
 code 0 bench step --rows 1 --length 16 --seconds 0.05 --table
 grep -q 'adamw .* tensors' "$work/out" || fail "bench step --table: $(head -c 2000 "$work/out")"
 json 0 "$machine and .tokens_per_s > 0 and (.decode | length) > 0 and
@@ -118,9 +126,13 @@ jq -e '[.traceEvents[] | select(.ph == "X")] as $x | [$x[] | select(.name | star
 
 code 0 profile --steps 0 --rows 2 --trace "$work/trace.json" -- score "$work/run" --tokens 1,2,3
 grep -q 'more rows' "$work/err" || fail "profile --rows 2 of a whole verb: $(cat "$work/err")"
-bad_recompute='recompute = .all.; allowed are auto'
-code 2 train "$work/recipe.toml" --data "$work/data" --out "$work/none" --set recompute=all
-grep -q "$bad_recompute" "$work/err" || fail "train --set recompute=all: $(cat "$work/err")"
+# A choice that a recipe does not have: the message names those it has.
+bad_choice() {
+  code 2 train "$work/recipe.toml" --data "$work/data" --out "$work/none" --set "$1"
+  grep -q "$2" "$work/err" || fail "train --set $1: $(cat "$work/err")"
+}
+bad_choice recompute=all 'recompute = .all.; allowed are auto'
+bad_choice save=never 'save = .never.; allowed are auto, background and foreground'
 
 # Wrong use and bad input: 2, a message that begins with the program's name or the option, nothing on standard output.
 bad() {
@@ -141,6 +153,9 @@ bad diff "$work/run"
 bad diff "$work/run" "$work/absent"
 bad score "$work/run"
 bad score "$work/run" --tokens 1
+bad score "$work/run" --tokens 1,2 --trigram
+bad score "$work/run" --data "$work/data" --length 0
+bad score "$work/run" --data "$work/absent"
 bad score "$work/run" --tokens 1,512
 bad score "$work/run" --tokens 1,x
 bad generate "$work/run"
