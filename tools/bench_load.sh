@@ -10,9 +10,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 source tools/setup.sh
 [ $# -ge 1 ] || wrong_use "bench_load: TEXT is missing: files or directories for the tokenizer"
 need build peers
-cmake --preset release -DNURI_PEERS=ON >/dev/null
-ninja -C build --quiet nuri nuri_random_model
-cmake --preset release -DNURI_PEERS=OFF >/dev/null
+build_with_peers nuri nuri_random_model
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/nuri_load.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 build/nuri tokenizer train "$@" --vocab-size 32000 --out "$scratch/tokenizer" >/dev/null 2>&1

@@ -6,9 +6,7 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 source tools/setup.sh
 need build peers
-cmake --preset release -DNURI_PEERS=ON >/dev/null
-ninja -C build --quiet nuri nuri_peer_products
-cmake --preset release -DNURI_PEERS=OFF >/dev/null
+build_with_peers nuri nuri_peer_products
 machine=$(build/nuri info --json)
 threads=$(jq .threads <<<"$machine")
 found=$(OMP_NUM_THREADS=$threads OMP_WAIT_POLICY=passive OPENBLAS_THREAD_TIMEOUT=10 build/src/nuri_peer_products)

@@ -8,6 +8,16 @@ die() {
 }
 wrong_use() { die "$* - './run help' lists the verbs and their options"; }
 
+# build_with_peers TARGET...: builds targets of which some are programs of tests/peers. They stay out of other builds,
+# whether this one succeeds or not.
+build_with_peers() {
+  local code=0
+  cmake --preset release -DNURI_PEERS=ON >/dev/null || code=$?
+  [ $code -ne 0 ] || ninja -C build --quiet "$@" || code=$?
+  cmake --preset release -DNURI_PEERS=OFF >/dev/null
+  return $code
+}
+
 # need GROUP...: installs the packages of these groups of packages.txt that are missing, saying what and why.
 need() {
   if ! command -v dpkg-query >/dev/null; then

@@ -161,6 +161,8 @@ MemoryPlan plan_that_fits(int64_t limit, const DeepseekV3Config& config, const R
     Recipe tried = recipe;
     if (recipe.recompute == "auto") tried.recompute = choice.recompute;
     if (recipe.save == "auto") tried.save = choice.save;
+    if (plan.total > 0 && plan.recompute == tried.recompute_kind() && plan.saves_copies == tried.saves_copies())
+      continue;  // the recipe's own choice: the same plan
     plan = plan_memory(config, tried, program);
     if (plan.total <= limit) break;
   }

@@ -136,15 +136,17 @@ template <Word kWord, bool kAcross>
 void product_of(const RowProduct& x) {
   // Some lines with each tile: all at once they would wait for each other, and the products for them.
   const int64_t panels = (x.columns + kPanel - 1) / kPanel;
-  const int64_t tiles = (x.rows + kTileRows - 1) / kTileRows * ((panels + kTilePanels - 1) / kTilePanels);
-  const int64_t share = tiles > 0 ? (x.next_lines + tiles - 1) / tiles : 0;
-  int64_t asked = 0;
+  int64_t share = 0, asked = 0;
+  if (x.next_lines > 0) {
+    const int64_t tiles = (x.rows + kTileRows - 1) / kTileRows * ((panels + kTilePanels - 1) / kTilePanels);
+    share = tiles > 0 ? (x.next_lines + tiles - 1) / tiles : 0;
+  }
   auto body = [&]<int kRows, int kPanels>(int64_t row, int64_t panel) __attribute__((always_inline)) {
     for (const int64_t end = asked + share < x.next_lines ? asked + share : x.next_lines; asked < end; ++asked)
       prefetch_far(static_cast<const char*>(x.next) + asked * 64);
     product_tile<kWord, kRows, kPanels, kAcross>(x, row, panel);
   };
-  for_tiles(x.rows, (x.columns + kPanel - 1) / kPanel, body);
+  for_tiles(x.rows, panels, body);
 }
 
 template <Word kWord>
