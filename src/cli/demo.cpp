@@ -195,7 +195,7 @@ OrderedJson print_yardstick(const fs::path& shards, const TrainSummary& s) {
   fmt::print(
       "  bits per byte:  unigram {:.4f}   trigram (Kneser-Ney) {:.4f}   this model {:.4f}  ({:+.1f} % against the "
       "trigram)\n",
-      ngram.unigram, ngram.trigram, bits, 100 * (bits / ngram.trigram - 1));
+      ngram.all.unigram, ngram.all.trigram, bits, 100 * (bits / ngram.all.trigram - 1));
   for (const auto& [name, b] : s.eval.by_source) fmt::print("    {:<14} {:.4f}\n", name, b.bits_per_byte());
   fmt::print("  {} tokens, {:.4g} FLOP, {}, {:.0f} tokens/s, MFU {:.1f} % of the measured peak\n", s.tokens, s.flops,
              duration_text(s.seconds), s.tokens_per_s, 100 * s.mfu);
@@ -204,8 +204,8 @@ OrderedJson print_yardstick(const fs::path& shards, const TrainSummary& s) {
   fmt::print("  hash of the final weights: {} (equal on every x86-64 CPU for the same number of steps)\n",
              s.weights_hash);
   return {{"bits_per_byte", bits},
-          {"unigram_bits_per_byte", ngram.unigram},
-          {"trigram_bits_per_byte", ngram.trigram},
+          {"unigram_bits_per_byte", ngram.all.unigram},
+          {"trigram_bits_per_byte", ngram.all.trigram},
           {"overlap_13_grams", grams ? static_cast<double>(shared) / static_cast<double>(grams) : 0.0},
           {"steps", s.steps},
           {"tokens", s.tokens},

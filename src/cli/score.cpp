@@ -1,4 +1,5 @@
-// nuri score MODEL (--tokens 1,2,3 | --text S | --file F): log-probability of each token.
+// nuri score MODEL (--tokens 1,2,3 | --text S | --file F | --data DIR): log-probability of each token, or bits per byte
+// of held-out documents.
 #include "infer/score.h"
 
 #include <fmt/format.h>
@@ -9,6 +10,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/model_options.h"
+#include "cli/score_data.h"
 #include "cli/verbs.h"
 #include "text/ids_text.h"
 #include "text/tokenizer.h"
@@ -18,16 +20,22 @@ namespace {
 
 struct Options {
   ModelOptions model;
-  std::string tokens, text, file;  // may be given and empty
-  Argument tokens_given, text_given, file_given;
-  bool json = false;
+  std::string tokens, text, file, data;  // may be given and empty
+  int64_t length = 512;
+  Argument tokens_given, text_given, file_given, data_given, length_given;
+  bool trigram = false, json = false;
 };
 
 int run(const Options& o) {
   const bool by_tokens = o.tokens_given.given(), by_text = o.text_given.given(), by_file = o.file_given.given();
-  const int given = by_tokens + by_text + by_file;
-  NURI_CHECK(given == 1, "give exactly one of --tokens, --text and --file");
+  const int given = by_tokens + by_text + by_file + o.data_given.given();
+  NURI_CHECK(given == 1, "give exactly one of --tokens, --text, --file and --data");
+  NURI_CHECK(o.data_given.given() || (!o.trigram && !o.length_given.given()), "--length and --trigram go with --data");
   const std::unique_ptr<DeepseekV3> model = o.model.load();
+  if (o.data_given.given()) {
+    score_data(*model, {o.model.directory, o.data, o.length, o.trigram, o.json});
+    return kExitOk;
+  }
   std::optional<Tokenizer> tokenizer;
   if (fs::exists(fs::path(o.model.directory) / "tokenizer.json")) tokenizer = Tokenizer::load(o.model.directory);
   std::vector<int32_t> ids;
@@ -70,6 +78,12 @@ Action add_score(Arguments args) {
                                 "ids separated by commas or blanks; the first is given, the others are scored");
   o->text_given = args.option("--text", o->text, "text; a begin token is put before it");
   o->file_given = args.option("--file", o->file, "file with such a text");
+  o->data_given =
+      args.option("--data", o->data, "directory of shards: bits per byte of its held-out documents, by source");
+  o->length_given =
+      args.option("--length", o->length, "with --data: tokens of a document seen at once, at most (default 512)");
+  args.flag("--trigram", o->trigram,
+            "with --data: also what counting the training split achieves (some 24 bytes of memory a token)");
   args.flag("--json", o->json, "print JSON, with hexadecimal floats too");
   return [o] { return run(*o); };
 }

@@ -45,25 +45,26 @@ std::vector<Context> sum_contexts(const std::vector<Row>& rows) {
   return contexts;
 }
 
-/// Documents of a split as one list of tokens, cut after `max_tokens` (at a document's end).
-void read_documents(const Dataset& data, Split split, int64_t max_tokens, std::vector<int32_t>& tokens,
-                    std::vector<int64_t>& starts, int64_t& text_bytes) {
-  const double share = std::min(1.0, static_cast<double>(max_tokens) / static_cast<double>(data.n_tokens(split)));
-  for (int s = 0; s < data.n_sources(); ++s) {
-    const TokenStream& stream = data.stream(split, s);
+/// Documents one after the other; starts[i] is the first token of document i, ended by the total.
+struct Documents {
+  std::vector<int32_t> tokens;
+  std::vector<int64_t> starts{0};
+  int64_t text_bytes = 0;
+
+  /// Of a stream, this share from its start (to a document's end).
+  void add(const TokenStream& stream, double share) {
     const auto wanted = static_cast<uint64_t>(share * static_cast<double>(stream.n_tokens()));
     for (uint64_t d = 0; d < stream.n_documents(); ++d) {
       const Origin origin = stream.document(d);
       if (origin.begin > wanted || (origin.begin == wanted && share < 1)) break;
-      starts.push_back(static_cast<int64_t>(tokens.size()));
       const size_t had = tokens.size();
       tokens.resize(had + (origin.end - origin.begin));
       stream.copy(origin.begin, std::span(tokens).subspan(had));
+      starts.push_back(static_cast<int64_t>(tokens.size()));
       text_bytes += static_cast<int64_t>(origin.text_bytes);
     }
   }
-  starts.push_back(static_cast<int64_t>(tokens.size()));
-}
+};
 
 /// f(u, v, w) for every target of every document.
 template <class F>
@@ -121,30 +122,40 @@ NgramScore score_ngrams(const Dataset& data, const NgramOptions& options) {
              "{}: the n-gram yardstick needs training and validation tokens; found {} and {}", data.dir().string(),
              data.n_tokens(Split::train), data.n_tokens(Split::validation));
   NgramScore score;
-  std::vector<int32_t> tokens;
-  std::vector<int64_t> starts;
-  int64_t ignored = 0;
-  read_documents(data, Split::train, options.max_train_tokens, tokens, starts, ignored);
-  score.train_tokens = static_cast<int64_t>(tokens.size());
-  const KneserNey trigram(tokens, starts, vocab_size, options.discount);
+  Documents train;
+  const double share =
+      std::min(1.0, static_cast<double>(options.max_train_tokens) / static_cast<double>(data.n_tokens(Split::train)));
+  for (int s = 0; s < data.n_sources(); ++s) train.add(data.stream(Split::train, s), share);
+  score.train_tokens = static_cast<int64_t>(train.tokens.size());
+  const KneserNey trigram(train.tokens, train.starts, vocab_size, options.discount);
   std::vector<int64_t> counts(static_cast<size_t>(vocab_size));
   int64_t n = 0;
-  for_each_target(tokens, starts, [&](int32_t, int32_t, int32_t w) { ++counts[static_cast<size_t>(w)], ++n; });
+  for_each_target(train.tokens, train.starts,
+                  [&](int32_t, int32_t, int32_t w) { ++counts[static_cast<size_t>(w)], ++n; });
+  train = {};
 
-  tokens.clear();
-  starts.clear();
-  read_documents(data, Split::validation, INT64_MAX, tokens, starts, score.text_bytes);
-  double unigram_nats = 0, trigram_nats = 0;
-  for_each_target(tokens, starts, [&](int32_t u, int32_t v, int32_t w) {
-    unigram_nats -=
-        x1::log(static_cast<double>(counts[static_cast<size_t>(w)] + 1) / static_cast<double>(n + vocab_size));
-    trigram_nats -= x1::log(trigram.probability(u, v, w));
-    ++score.targets;
-  });
-  constexpr double kLog2 = 0.69314718055994531;
-  const double bytes = static_cast<double>(std::max<int64_t>(1, score.text_bytes));
-  score.unigram = unigram_nats / kLog2 / bytes;
-  score.trigram = trigram_nats / kLog2 / bytes;
+  // Sums of nats first, then bits per byte.
+  for (int s = 0; s < data.n_sources(); ++s) {
+    Documents held_out;
+    held_out.add(data.stream(Split::validation, s), 1);
+    NgramBits& of = score.by_source.emplace_back();
+    of.text_bytes = held_out.text_bytes;
+    for_each_target(held_out.tokens, held_out.starts, [&](int32_t u, int32_t v, int32_t w) {
+      of.unigram -=
+          x1::log(static_cast<double>(counts[static_cast<size_t>(w)] + 1) / static_cast<double>(n + vocab_size));
+      of.trigram -= x1::log(trigram.probability(u, v, w));
+      ++of.targets;
+    });
+    score.all.targets += of.targets, score.all.text_bytes += of.text_bytes;
+    score.all.unigram += of.unigram, score.all.trigram += of.trigram;
+  }
+  const auto to_bits = [](NgramBits& of) {
+    constexpr double kLog2 = 0.69314718055994531;
+    const double bytes = static_cast<double>(std::max<int64_t>(1, of.text_bytes));
+    of.unigram /= kLog2 * bytes, of.trigram /= kLog2 * bytes;
+  };
+  to_bits(score.all);
+  for (NgramBits& of : score.by_source) to_bits(of);
   return score;
 }
 

@@ -8,12 +8,18 @@
 
 namespace nuri::data {
 
+/// Of some held-out documents.
+struct NgramBits {
+  int64_t targets = 0;     // tokens scored: all but the first of each document
+  int64_t text_bytes = 0;  // of the documents
+  double unigram = 0;      // bits per byte; 0 without bytes
+  double trigram = 0;
+};
+
 struct NgramScore {
   int64_t train_tokens = 0;  // counted
-  int64_t targets = 0;       // held-out tokens scored: all but the first of each document
-  int64_t text_bytes = 0;    // of those documents
-  double unigram = 0;        // bits per byte
-  double trigram = 0;
+  NgramBits all;
+  std::vector<NgramBits> by_source;  // in the order of the manifest
 };
 
 struct NgramOptions {

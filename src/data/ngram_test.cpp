@@ -102,25 +102,31 @@ TEST(Ngrams, ScoreOfADataset) {
                       30);
   const NgramScore score = score_ngrams(Dataset::open(dir.path()));
   const SlowKneserNey slow(train, 30);
-  double nats = 0, unigram_nats = 0;
-  int64_t targets = 0, bytes = 0;
+  NgramBits sums[3];  // of source a, of b, of both; nats
   std::map<int32_t, int> counts;
   int n = 0;
   for (const Ids& d : train) {
     for (size_t i = 1; i < d.size(); ++i) ++counts[d[i]], ++n;
   }
-  for (const Ids& d : held_out) {
-    bytes += static_cast<int64_t>(d.size());
-    for (size_t i = 1; i < d.size(); ++i) {
-      nats -= std::log(slow(i >= 2 ? d[i - 2] : d[0], d[i - 1], d[i]));
-      unigram_nats -= std::log((counts[d[i]] + 1.0) / (n + 30.0));
-      ++targets;
+  for (size_t k = 0; k < held_out.size(); ++k)
+    for (NgramBits* sum : {&sums[k < 2 ? 0 : 1], &sums[2]}) {
+      const Ids& d = held_out[k];
+      sum->text_bytes += static_cast<int64_t>(d.size());
+      for (size_t i = 1; i < d.size(); ++i) {
+        sum->trigram -= std::log(slow(i >= 2 ? d[i - 2] : d[0], d[i - 1], d[i]));
+        sum->unigram -= std::log((counts[d[i]] + 1.0) / (n + 30.0));
+        ++sum->targets;
+      }
     }
+  ASSERT_EQ(score.by_source.size(), 2u);
+  const NgramBits* found[] = {&score.by_source[0], &score.by_source[1], &score.all};
+  for (int i = 0; i < 3; ++i) {
+    const double bits = std::log(2.0) * static_cast<double>(sums[i].text_bytes);
+    EXPECT_EQ(found[i]->targets, sums[i].targets);
+    EXPECT_EQ(found[i]->text_bytes, sums[i].text_bytes);
+    EXPECT_NEAR(found[i]->trigram, sums[i].trigram / bits, 1e-12);
+    EXPECT_NEAR(found[i]->unigram, sums[i].unigram / bits, 1e-12);
   }
-  EXPECT_EQ(score.targets, targets);
-  EXPECT_EQ(score.text_bytes, bytes);
-  EXPECT_NEAR(score.trigram, nats / std::log(2.0) / static_cast<double>(bytes), 1e-12);
-  EXPECT_NEAR(score.unigram, unigram_nats / std::log(2.0) / static_cast<double>(bytes), 1e-12);
 }
 
 TEST(Ngrams, NeedsBothSplits) {

@@ -3,7 +3,8 @@
 namespace nuri {
 
 EvalResult evaluate(DeepseekV3& model, const data::Dataset& dataset, const data::ValidationRows& rows,
-                    const std::vector<int32_t>& token_bytes, int64_t micro_rows, bool document_mask) {
+                    const std::vector<int32_t>& token_bytes, int64_t micro_rows, bool document_mask,
+                    const std::function<void(uint64_t rows)>& progress) {
   EvalResult result;
   for (uint64_t first = 0; first < rows.size(); first += static_cast<uint64_t>(micro_rows)) {
     const int64_t n = std::min<int64_t>(micro_rows, static_cast<int64_t>(rows.size() - first));
@@ -29,6 +30,7 @@ EvalResult evaluate(DeepseekV3& model, const data::Dataset& dataset, const data:
         ++sum->tokens;
       }
     }
+    if (progress) progress(first + static_cast<uint64_t>(n));
   }
   return result;
 }
