@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# long_run.sh RECIPE DATA OUT [--set key=value]...: trains for hours as a user would, and says whether the hours were calm.
+# Once half of the steps are done the run is killed (SIGKILL) right after a checkpoint and resumed; a second process writes the
+# report every minute; the anonymous memory is looked at every ten seconds.
+# Judged (exit code 1 where one does not hold), and written with CPU and commit into docs/numbers/LEVEL/hours.json:
+#   slope    of the anonymous memory from ten minutes after each start, MB an hour: at most 5
+#   slower   median time of a token in the last tenth of the steps against the second: at most 1.1 (neighbours move it)
+#   stall    longest time that steps stood still for a checkpoint: at most 1 s
+#   reports  none is torn
+# Interrupted, the same command goes on where the run is; what was sampled before is kept. --judge OUT judges a run that ended.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
+source tools/setup.sh
+nuri=${NURI:-build/nuri}
+[ -x "$nuri" ] || die "long_run: there is no $nuri yet; ./run build makes it"
+judge_only=
+if [ "${1:-}" = --judge ]; then
+  [ $# -eq 2 ] || wrong_use "long_run: --judge OUT"
+  judge_only=1 out=$2
+else
+  [ $# -ge 3 ] || wrong_use "long_run: RECIPE, DATA and OUT are needed"
+  recipe=$1 data=$2 out=$3
+  shift 3
+fi
+watch=$out.watch # samples of memory and of reports, beside the run
+
+# part N OPTIONS...: one process of the run with its two observers. The first is killed.
+part() {
+  local number=$1 pid code=0
+  shift
+  "$nuri" train "$recipe" --data "$data" --out "$out" "$@" &
+  pid=$!
+  (while kill -0 $pid 2>/dev/null; do
+    anonymous=$(sed -n 's/^RssAnon:[^0-9]*\([0-9]*\) kB$/\1/p' "/proc/$pid/status" 2>/dev/null) || true
+    [ -z "$anonymous" ] || printf '%s %s %s\n' "$number" "$(date +%s)" "$anonymous" >>"$watch/memory"
+    sleep 10
+  done) &
+  (while sleep 60 && kill -0 $pid 2>/dev/null; do
+    if "$nuri" report "$out" >/dev/null 2>&1 && tail -c 20 "$out/report.html" | grep -q '</html>'; then
+      echo whole
+    else
+      echo torn
+    fi >>"$watch/reports"
+  done) &
+  while [ "$number" = 1 ] && kill -0 $pid 2>/dev/null; do
+    [ "$(saved_after_half)" = 0 ] || { kill -9 $pid; break; }
+    sleep 5
+  done
+  wait $pid || code=$?
+  [ $code -eq 0 ] || [ "$code$number" = 1371 ] || die "long_run: the run ended with exit code $code"
+}
+# How many checkpoints were saved after half of the steps.
+saved_after_half() {
+  [ -f "$out/log.jsonl" ] || { echo 0; return; }
+  grep -o '^{"kind":"save","step":[0-9]*' "$out/log.jsonl" | awk -F: -v half=$((steps / 2)) '$NF >= half { ++n } END { print n + 0 }'
+}
+
+if [ -z "$judge_only" ]; then
+  mkdir -p "$watch"
+  steps=$("$nuri" train "$recipe" --data "$data" --out "$out" --print-config "$@" | sed -n 's/^steps = \([0-9]*\).*/\1/p')
+  [ "${steps:-0}" -gt 0 ] || wrong_use "long_run: give the number of steps: --set steps=N"
+  if [ ! -e "$out/log.jsonl" ]; then
+    part 1 "$@"
+  elif [ "$(saved_after_half)" = 0 ]; then
+    part 1 --resume "$@"
+  fi
+  part 2 --resume "$@"
+fi
+
+slope=$(awk '
+  !($1 in first) { first[$1] = $2 }
+  $2 >= first[$1] + 600 {
+    x = ($2 - first[$1]) / 3600; y = $3 * 1024 / 1e6
+    ++n[$1]; sx[$1] += x; sy[$1] += y; sxx[$1] += x * x; sxy[$1] += x * y
+  }
+  END {
+    worst = 0
+    for (p in n) if (n[p] > 10) {
+      s = (n[p] * sxy[p] - sx[p] * sy[p]) / (n[p] * sxx[p] - sx[p] ^ 2)
+      if (s > worst) worst = s
+    }
+    printf "%.3f", worst
+  }' "$watch/memory")
+most=$(awk '$3 > m { m = $3 } END { print m * 1024 }' "$watch/memory")
+machine=$("$nuri" info --json)
+result=$(jq -nR --argjson slope "$slope" --argjson most "$most" --argjson torn "$(grep -c torn "$watch/reports" || true)" \
+  --argjson reports "$(wc -l <"$watch/reports")" --argjson record "$(jq -c '{memory_planned_bytes, results, outcome, commit}' "$out/run.json")" \
+  --argjson machine "$(jq -c '{cpu, level, threads}' <<<"$machine")" '
+  def median: sort | .[length / 2 | floor];
+  [inputs | fromjson?] as $rows | [$rows[] | select(.kind == "step")] as $steps | [$rows[] | select(.kind == "save")] as $saves |
+  [range(10) as $i | $steps[($i * ($steps | length) / 10 | floor):(($i + 1) * ($steps | length) / 10 | floor)] |
+    map(.step_tokens / .seconds) | median] as $tenths |
+  $machine + {commit: $record.commit, outcome: $record.outcome, steps: ($steps | length), tokens: $steps[-1].tokens,
+    hours: (([$steps[].seconds] | add) / 3600), tokens_per_s_of_tenths: $tenths, slower: ($tenths[1] / $tenths[-1]),
+    slope_mb_per_hour: $slope, anonymous_bytes: $most, planned_bytes: $record.memory_planned_bytes,
+    saves: ($saves | length), longest_stall_s: ([$saves[].stall_seconds] | max), reports: $reports, torn_reports: $torn,
+    bits_per_byte: $record.results.bits_per_byte}' "$out/log.jsonl")
+file=docs/numbers/$(jq -r '.level | split(" ")[0]' <<<"$machine")/hours.json
+mkdir -p "$(dirname "$file")"
+jq -S . <<<"$result" >"$file.new"
+mv "$file.new" "$file"
+jq . <<<"$result"
+jq -e '.slope_mb_per_hour <= 5 and .slower <= 1.1 and .longest_stall_s <= 1 and .torn_reports == 0 and .reports > 0 and
+  .outcome == "finished"' <<<"$result" >/dev/null || { say "long_run: not calm (see the limits above)"; exit 1; }
