@@ -6,7 +6,7 @@
 source "$(dirname "$0")/common.sh"
 prepare
 # Saved by signals alone; the schedule of a short run, so that the end is near.
-sed -i 's/^save_every = .*/save_every = 0/; s/^eval_every = .*/eval_every = 0/; s/^steps = .*/steps = 150/' "$work/recipe.toml"
+sed -i 's/^save_every = .*/save_every = 0/; s/^eval_every = .*/eval_every = 0/; s/^steps = .*/steps = 300/' "$work/recipe.toml"
 settings=(--set seed=7 --set "sample_prompts=1 더하기")
 train "$work/whole" "${settings[@]}" >/dev/null
 
@@ -69,8 +69,8 @@ ended 130 SIGTERM
 # Two at once: while the process is stopped both become pending, so that the second comes before any step can end.
 begin
 past "$(steps)"
+kill -STOP $pid # before anything else, lest the run comes to its end meanwhile
 (cd "$run/checkpoints" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) >"$work/before"
-kill -STOP $pid
 kill -INT $pid
 kill -TERM $pid
 kill -CONT $pid
