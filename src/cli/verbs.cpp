@@ -18,6 +18,7 @@ constexpr Verb kVerbs[] = {
     {"selftest", "check this build on this machine against committed hashes (about 2 s)", add_selftest},
     {"tokenizer", "train, encode, decode", add_tokenizer},
     {"data", "build token shards from text; show what a step saw", add_data},
+    {"tasks", "problems whose answers a program checks: make them, score answers", add_tasks},
     {"train", "train a model by a recipe", add_train},
     {"report", "write report.html of a run from its log", add_report},
     {"check", "compare a model directory with golden outputs, gradients and optimizer steps", add_check},

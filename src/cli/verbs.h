@@ -30,6 +30,7 @@ Action add_info(Arguments args);
 Action add_selftest(Arguments args);
 Action add_tokenizer(Arguments args);
 Action add_data(Arguments args);
+Action add_tasks(Arguments args);
 Action add_train(Arguments args);
 Action add_report(Arguments args);
 Action add_check(Arguments args);

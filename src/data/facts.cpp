@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/philox.h"
+#include "text/korean.h"
 
 namespace nuri::data {
 namespace {
@@ -46,19 +47,6 @@ constexpr const char* kDaysKo[] = {"월요일", "화요일", "수요일", "목�
 constexpr const char* kMonths[] = {"January", "February", "March",     "April",   "May",      "June",
                                    "July",    "August",   "September", "October", "November", "December"};
 
-/// Does the word end in a consonant when read aloud? Decides the particle. Numbers are read in Sino-Korean: only those
-/// ending in 2, 4, 5 and 9 end in a vowel (10, 100 are read 십, 백).
-bool ends_in_consonant(const std::string& word) {
-  const char last = word.empty() ? 'a' : word.back();
-  if (last >= '0' && last <= '9') return last != '2' && last != '4' && last != '5' && last != '9';
-  if (word.size() < 3) return false;
-  const auto byte = [&](size_t k) { return static_cast<unsigned char>(word[word.size() - 3 + k]); };
-  const int code = (byte(0) & 15) << 12 | (byte(1) & 63) << 6 | (byte(2) & 63);
-  return code >= 0xAC00 && code <= 0xD7A3 && (code - 0xAC00) % 28 != 0;
-}
-std::string topic(const std::string& word) { return word + (ends_in_consonant(word) ? "은" : "는"); }
-std::string is(const std::string& word) { return word + (ends_in_consonant(word) ? "이다." : "다."); }
-
 class Draw {
  public:
   Draw(uint64_t seed, uint64_t index) : random_(seed, Purpose::demo_text, index) {}
@@ -89,9 +77,9 @@ Fact calculation(Draw& draw, bool korean) {
   const std::string formula = fmt::format("{} {} {} = {}", a, sign, b, result);
   if (korean) {
     const char* word[] = {"더하기", "빼기", "곱하기"};
-    const std::string right = topic(fmt::format("{}", b));
+    const std::string right = ko_topic(fmt::format("{}", b));
     return {signs ? fmt::format("{} {} {} = ?", a, sign, b) : fmt::format("{} {} {}?", a, word[kind], right), answer,
-            signs ? formula : fmt::format("{} {} {} {}", a, word[kind], right, is(answer))};
+            signs ? formula : fmt::format("{} {} {} {}", a, word[kind], right, ko_is(answer))};
   }
   const char* word[] = {"plus", "minus", "times"};
   return {signs ? fmt::format("{} {} {} = ?", a, sign, b) : fmt::format("What is {} {} {}?", a, word[kind], b), answer,
@@ -103,23 +91,23 @@ Fact korean_fact(Draw& draw) {
     case 0: {
       const Capital& c = draw.pick(kCapitals);
       return {fmt::format("{}의 수도는 어디인가요?", c.country_ko), c.capital_ko,
-              fmt::format("{}의 수도는 {}", c.country_ko, is(c.capital_ko))};
+              fmt::format("{}의 수도는 {}", c.country_ko, ko_is(c.capital_ko))};
     }
     case 1: {
       const Pair& p = draw.pick(kOppositesKo);
       return {fmt::format("{}의 반대말은 무엇인가요?", p.left), p.right,
-              fmt::format("{}의 반대말은 {}", p.left, is(p.right))};
+              fmt::format("{}의 반대말은 {}", p.left, ko_is(p.right))};
     }
     case 2: {
       const Pair& p = draw.pick(kWords);
-      return {fmt::format("{} 영어로 무엇인가요?", topic(p.right)), p.left,
-              fmt::format("{} 영어로 {}이다.", topic(p.right), p.left)};
+      return {fmt::format("{} 영어로 무엇인가요?", ko_topic(p.right)), p.left,
+              fmt::format("{} 영어로 {}이다.", ko_topic(p.right), p.left)};
     }
     default: {
       const int day = draw.below(7);
       const char* next = kDaysKo[(day + 1) % 7];
       return {fmt::format("{} 다음 날은 무슨 요일인가요?", kDaysKo[day]), next,
-              fmt::format("{} 다음 날은 {}", kDaysKo[day], is(next))};
+              fmt::format("{} 다음 날은 {}", kDaysKo[day], ko_is(next))};
     }
   }
 }

@@ -52,6 +52,20 @@ grep -q '^batch_rows = 4 *# rows; .*\[.*recipe.toml\]' "$work/out" || fail "--pr
 code 0 report "$work/run"
 [ -s "$(cat "$work/out")" ] || fail "report: $(cat "$work/out")"
 
+# Problems and rewards.
+json 0 '(.generators | length) > 0 and (.scorers | length) > 0 and all(.generators[]; has("name") and has("means") and has("reward"))' \
+  tasks list --json
+code 0 tasks make word --count 6 --difficulty 2 --seed 3 --out "$work/problems.jsonl"
+jq -es 'length == 6 and all(has("id") and has("prompt") and has("answer") and has("solution")) and
+  (map(.language) | unique) == ["en", "ko"]' "$work/problems.jsonl" >/dev/null || fail "tasks make: $(cat "$work/problems.jsonl")"
+jq -c '{text: "<think>\(.solution)</think>\(.answer)", tokens: 9}' "$work/problems.jsonl" >"$work/answers.jsonl"
+json 0 '.categories.all.answers == 6 and .categories.all.reward == 1.5 and .categories.word.scores == [1, 1] and (.rows | length) == 6 and
+  all(.rows[]; .reward == 1.5)' tasks score 'numeric=1, format=0.5' --problems "$work/problems.jsonl" --answers "$work/answers.jsonl" --json
+code 0 tasks score exact --problems "$work/problems.jsonl" --answers "$work/answers.jsonl"
+grep -q '^all  *6 ' "$work/out" || fail "tasks score: $(cat "$work/out")"
+code 0 tasks make arithmetic --count 2 --held-out --chat --language ko
+jq -es 'length == 2 and all(.messages | map(.role) == ["user", "assistant"])' "$work/out" >/dev/null || fail "tasks make --chat: $(cat "$work/out")"
+
 # The model in use.
 json 0 '.parameters.main > 0 and .weights.tensors > 0 and .config.d_model == 32 and .tokenizer.vocab_size == 512 and
   (.provenance.config_sha256 | length) == 64 and .provenance.steps == 4' inspect "$work/run" --json
@@ -152,6 +166,14 @@ bad inspect "$work/absent"
 bad diff "$work/run"
 bad diff "$work/run" "$work/absent"
 bad score "$work/run"
+bad tasks
+bad tasks make wrod
+bad tasks make word --count 0
+bad tasks make word --difficulty 9
+bad tasks score nummeric --problems "$work/problems.jsonl" --answers "$work/answers.jsonl"
+bad tasks score countdown --problems "$work/problems.jsonl" --answers "$work/answers.jsonl"
+bad tasks score exact --problems "$work/problems.jsonl" --answers "$work/absent.jsonl"
+bad tasks score exact --problems "$work/problems.jsonl" --answers "$work/text.jsonl"
 bad score "$work/run" --tokens 1
 bad score "$work/run" --tokens 1,2 --trigram
 bad score "$work/run" --data "$work/data" --length 0

@@ -1,0 +1,23 @@
+// An arithmetic expression that has the reference's value: 2*(3+4) for 14. What follows "=" is not part of it.
+#include "base/error.h"
+#include "tasks/expression.h"
+#include "tasks/scorer.h"
+
+namespace nuri::tasks {
+
+void check_expression(const Problem& problem) {
+  const Evaluated value = evaluate_expression(problem.answer);
+  NURI_CHECK(value.value, "problem {}: the reference '{}' is no expression with a value: {}", problem.id,
+             problem.answer, value.reason);
+}
+
+Score make_expression(ScorerArguments&) {
+  return [](const Scored& s) {
+    const std::string_view final = final_answer(s.response.answer);
+    const Evaluated given = evaluate_expression(final.substr(0, final.find('='))),
+                    wanted = evaluate_expression(s.problem.answer);
+    return given.value && wanted.value && *given.value == *wanted.value ? 1.0 : 0.0;
+  };
+}
+
+}  // namespace nuri::tasks

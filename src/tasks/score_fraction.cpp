@@ -1,0 +1,22 @@
+// Exactly the reference's value, however the fraction is written.
+#include "tasks/expression.h"
+#include "tasks/scorer.h"
+
+namespace nuri::tasks {
+
+Score make_fraction(ScorerArguments&) {
+  return [](const Scored& s) {
+    const std::optional<Decimal> wanted = parse_number(s.problem.answer);
+    const std::string_view final = final_answer(s.response.answer);
+    if (!wanted) return 0.0;
+    if (const std::optional<Decimal> given = parse_number(final)) return given->value == wanted->value ? 1.0 : 0.0;
+    // \frac{a}{b}, -(7/2): two numbers at most, so that a sum is no fraction.
+    const Evaluated given = evaluate_expression(final);
+    return given.value && given.numbers.size() <= 2 && *given.value == wanted->value &&
+                   final.find('+') == std::string_view::npos && final.find('*') == std::string_view::npos
+               ? 1.0
+               : 0.0;
+  };
+}
+
+}  // namespace nuri::tasks

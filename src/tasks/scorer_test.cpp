@@ -1,0 +1,151 @@
+#include "tasks/scorer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+
+#include "base/error.h"
+#include "tasks/generator.h"
+
+namespace nuri::tasks {
+namespace {
+
+TEST(Response, IsCutAtTheLastThink) {
+  const Response r = cut_response("<think>\nseven\n</think>\n7");
+  EXPECT_EQ(r.reasoning, "seven");
+  EXPECT_EQ(r.answer, "\n7");
+  EXPECT_TRUE(r.well_formed);
+  EXPECT_TRUE(cut_response("the template opened it</think>7").well_formed);
+  for (const char* bad : {"7", "<think>7", "<think></think>7", "a</think>", "a</think>b</think>7", "a</think><think>7",
+                          "a<think>b</think>7", ""})
+    EXPECT_FALSE(cut_response(bad).well_formed) << bad;
+  EXPECT_EQ(cut_response("no end").answer, "no end");
+}
+
+TEST(Response, FinalAnswers) {
+  for (const auto& [text, answer] :
+       std::map<std::string, std::string>{{"so \\boxed{\\frac{1}{2}} it is", "\\frac{1}{2}"},
+                                          {"\\boxed{1} or \\boxed{2}", "2"},
+                                          {"\\boxed{3} \\boxed{4", "3"},
+                                          {"work\n#### 72", "72"},
+                                          {"The answer is 5.", "5"},
+                                          {"Answer: 8\nthanks", "8"},
+                                          {"정답: 12개\n끝", "12개"},
+                                          {"답은 3.", "3"},
+                                          {"  42. ", "42"},
+                                          {"", ""}})
+    EXPECT_EQ(final_answer(text), answer) << text;
+  for (const auto& [text, found] : std::map<std::string, std::string>{{"12 apples", "12"},
+                                                                      {"$1,234.50 each", "1,234.50"},
+                                                                      {"it is -3", "-3"},
+                                                                      {"5-3", "3"},
+                                                                      {"a 7/2 b", "7/2"},
+                                                                      {"none", ""},
+                                                                      {"...", ""},
+                                                                      {"v2.", "2"}})
+    EXPECT_EQ(last_number(text), found) << text;
+}
+
+double score(const std::string& reward, const Problem& problem, std::string_view text, int64_t tokens = 10,
+             bool finished = true) {
+  return Reward(reward, "test").of(problem, {text, tokens, finished});
+}
+Problem answer_of(std::string answer) {
+  Problem p;
+  p.id = "1", p.answer = std::move(answer);
+  return p;
+}
+
+TEST(Scorer, EachKind) {
+  EXPECT_EQ(score("exact", answer_of("Seoul"), "a</think> seoul.\n"), 1);
+  EXPECT_EQ(score("exact", answer_of("Seoul"), "a</think>Busan"), 0);
+  EXPECT_EQ(score("exact", answer_of("1 2 3"), "정답: 1  2 3"), 1);
+  EXPECT_EQ(score("numeric", answer_of("1234"), "x</think>\\boxed{1,234}"), 1);
+  EXPECT_EQ(score("numeric", answer_of("12"), "they are 12 apples"), 1);
+  EXPECT_EQ(score("numeric", answer_of("12"), "12.0"), 1);
+  EXPECT_EQ(score("numeric", answer_of("12"), "12.4"), 0);
+  EXPECT_EQ(score("numeric", answer_of("6.93"), "6.928"), 1);
+  EXPECT_EQ(score("numeric", answer_of("6.93"), "6.92"), 0);
+  EXPECT_EQ(score("numeric", answer_of("6.93"), "6.9"), 0);
+  EXPECT_EQ(score("numeric", answer_of("-3"), "3"), 0);
+  for (const char* same : {"7/2", "3 1/2", "\\frac{7}{2}", "3.5", "350%", "-\\frac{-7}{2}"})
+    EXPECT_EQ(score("fraction", answer_of("7/2"), same), 1) << same;
+  EXPECT_EQ(score("fraction", answer_of("7/2"), "3 + 1/2"), 0);
+  EXPECT_EQ(score("expression", answer_of("14"), "2 * (3 + 4) = 14"), 1);
+  EXPECT_EQ(score("expression", answer_of("14"), "2 * 3 + 4"), 0);
+  EXPECT_EQ(score("format", {}, "thought</think>answer"), 1);
+  EXPECT_EQ(score("format", {}, "thought</think>answer", 10, false), 0);
+  EXPECT_EQ(score("format", {}, "answer"), 0);
+  EXPECT_EQ(score("language(ko)", {}, "가나다 abc 12"), 0.5);
+  EXPECT_EQ(score("language(en)", {}, "가나다라 ab"), 2.0 / 6);
+  EXPECT_EQ(score("language(ko)", {}, "123"), 0);
+  EXPECT_EQ(score("language(ko)", {}, "가\xFF\xFF\xFF"), 0.25);
+  for (const auto& [tokens, expected] : std::map<int64_t, double>{{0, 0}, {80, 0}, {90, -0.5}, {100, -1}, {101, -1}})
+    EXPECT_EQ(score("length(max=100, soft=20)", {}, "", tokens), expected) << tokens;
+  Problem countdown;
+  countdown.id = "c", countdown.numbers = {3, 5, 5, 7}, countdown.target = 26;
+  EXPECT_EQ(score("countdown", countdown, "work</think>3 * 7 + 5 = 26"), 1);
+  EXPECT_EQ(score("countdown", countdown, "\\boxed{(7 - 3) * 5 + 5 + 1}"), 0);  // no 1 is given
+  EXPECT_EQ(score("countdown", countdown, "5 * 5 + 5 - 7 + 3"), 0);             // three fives
+  EXPECT_EQ(score("countdown", countdown, "3 * 7 - 5 = 26"), 0);
+  EXPECT_EQ(score("regex", answer_of("^\\d{4}-\\d{2}$"), "2025-01"), 1);
+  EXPECT_EQ(score("regex", answer_of("^\\d{4}-\\d{2}$"), "2025-1"), 0);
+  EXPECT_EQ(score("exact=2, format=0.5, length(max=4, soft=4)=0.25", answer_of("7"), "t</think>7", 2), 2.5 - 0.125);
+}
+
+TEST(Scorer, WrongRewardsAreRefused) {
+  for (const char* bad : {"", "exakt", "exact=", "exact=x", "exact=inf", "exact=1, exact=2", "language", "language(fr)",
+                          "language(ko, en)", "length(max=5)", "length(max=5, soft=6)", "length(max=5, soft=1, x=2)",
+                          "exact(ko)", "exact,,format", "length(max=5"})
+    EXPECT_THROW(Reward(bad, "rewards"), Error) << bad;
+  try {
+    Reward("nummeric=1", "recipe.toml: rewards");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("did you mean \"numeric\""), std::string::npos) << e.what();
+  }
+  EXPECT_THROW(Reward("numeric", "r").check(answer_of("many")), Error);
+  EXPECT_THROW(Reward("countdown", "r").check(answer_of("1")), Error);
+  EXPECT_THROW(Reward("regex", "r").check(answer_of("(")), Error);
+  EXPECT_THROW(Reward("expression", "r").check(answer_of("1+")), Error);
+  Reward("exact, format, language(ko), length(max=9, soft=3)", "r").check({});
+}
+
+TEST(Scorer, AThousandHostileGenerations) {
+  const std::string reward_text =
+      "exact, numeric, fraction, expression, format, language(ko), language(en), length(max=100, soft=50), countdown, "
+      "regex";
+  Problem p = answer_of("(a+)+$");
+  p.numbers = {1, 2, 3}, p.target = 6;
+  const Reward reward(reward_text, "hostile");
+  const std::string pieces[] = {"<think>",   "</think>",
+                                "\\boxed{",  "}",
+                                "((((((((",  "))))",
+                                "1/0",       "9999999999999999999999",
+                                "-",         "^",
+                                "^99999999", "\\frac{",
+                                "}{",        "#### ",
+                                "정답: ",    "\xFF\xFE",
+                                "\xEA\xB0",  "aaaaaaaa",
+                                "1e999",     "NaN",
+                                "\n",        "=",
+                                " ",         "漢字",
+                                "مرحبا",     std::string(1, '\0'),
+                                "%s%n",      "x",
+                                "+",         "*"};
+  for (uint64_t i = 0; i < 1000; ++i) {
+    Draw draw(99, i);
+    std::string text;
+    const int64_t n = i % 50 == 0 ? 20000 : draw.between(0, 40);  // some of a megabyte
+    for (int64_t k = 0; k < n; ++k) text += draw.pick(pieces);
+    if (i % 97 == 0) text += std::string(1 << 20, "(-{a9"[draw.below(5)]);
+    std::vector<double> scores;
+    const double sum = reward.of(p, {text, static_cast<int64_t>(i), i % 2 == 0}, &scores);
+    EXPECT_TRUE(std::isfinite(sum));
+    for (const double s : scores) EXPECT_TRUE(s >= -1 && s <= 1);
+  }
+}
+
+}  // namespace
+}  // namespace nuri::tasks
