@@ -9,7 +9,15 @@ namespace nuri {
 
 /// What a stream of random numbers is for; with the index (below 2^56) it makes half of the counter, so that streams
 /// never meet.
-enum class Purpose : uint32_t { test = 0, init = 1, data_order = 2, sampling = 3, mixture = 4, demo_text = 5, tasks = 6 };
+enum class Purpose : uint32_t {
+  test = 0,
+  init = 1,
+  data_order = 2,
+  sampling = 3,
+  mixture = 4,
+  demo_text = 5,
+  tasks = 6
+};
 
 /// The 10-round Philox 4x32 block cipher: counter [4], key [2] -> 4 words.
 std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
