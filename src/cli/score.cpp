@@ -21,7 +21,7 @@ namespace {
 struct Options {
   ModelOptions model;
   std::string tokens, text, file, data;  // may be given and empty
-  int64_t length = 512;
+  int64_t length = 0;
   Argument tokens_given, text_given, file_given, data_given, length_given;
   bool trigram = false, json = false;
 };
@@ -80,8 +80,8 @@ Action add_score(Arguments args) {
   o->file_given = args.option("--file", o->file, "file with such a text");
   o->data_given =
       args.option("--data", o->data, "directory of shards: bits per byte of its held-out documents, by source");
-  o->length_given =
-      args.option("--length", o->length, "with --data: tokens of a document seen at once, at most (default 512)");
+  o->length_given = args.option(
+      "--length", o->length, "with --data: tokens of a document seen at once, at most (default 512, or the context)");
   args.flag("--trigram", o->trigram,
             "with --data: also what counting the training split achieves (some 24 bytes of memory a token)");
   args.flag("--json", o->json, "print JSON, with hexadecimal floats too");

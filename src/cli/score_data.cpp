@@ -55,13 +55,15 @@ EvalResult evaluate_with_progress(DeepseekV3& model, const data::Dataset& datase
 
 void score_data(DeepseekV3& model, const ScoreDataOptions& o) {
   const data::Dataset dataset = data::Dataset::open(o.data);
-  NURI_CHECK(o.length >= 1 && o.length <= model.config().max_seq_len,
-             "--length {}: the model's context holds 1 to {} tokens", o.length, model.config().max_seq_len);
+  const int64_t context = model.config().max_seq_len,
+                length = o.length > 0 ? o.length : std::min<int64_t>(512, context);
+  NURI_CHECK(o.length >= 0 && length <= context, "--length {}: the model's context holds 1 to {} tokens", o.length,
+             context);
   if (std::filesystem::exists(o.model / "tokenizer.json")) dataset.check_tokenizer(o.model);
   NURI_CHECK(dataset.manifest().vocab_size <= model.config().vocab_size,
              "{}: its tokenizer has {} ids, the model's vocabulary {}: another tokenizer made these shards",
              o.data.string(), dataset.manifest().vocab_size, model.config().vocab_size);
-  const EvalResult bits = evaluate_with_progress(model, dataset, o.length);
+  const EvalResult bits = evaluate_with_progress(model, dataset, length);
   std::optional<data::NgramScore> counted;
   if (o.trigram) counted = data::score_ngrams(dataset);
   const auto& sources = dataset.manifest().sources;
@@ -73,7 +75,7 @@ void score_data(DeepseekV3& model, const ScoreDataOptions& o) {
   const data::NgramBits* counted_all = counted ? &counted->all : nullptr;
   if (o.json) {
     OrderedJson j;
-    j["length"] = o.length;
+    j["length"] = length;
     j["all"] = json_of(bits.all, counted_all);
     for (const auto& [name, of] : bits.by_source) j["by_source"][name] = json_of(of, counted_of(name));
     for (const auto& [name, of] : bits.by_language) j["by_language"][name] = json_of(of, nullptr);

@@ -10,7 +10,7 @@ namespace nuri {
 
 struct ScoreDataOptions {
   std::filesystem::path model, data;  ///< directories
-  int64_t length = 512;               ///< tokens that are seen at once, at most
+  int64_t length = 0;                 ///< tokens that are seen at once, at most; 0: 512, or the context where shorter
   bool trigram = false;               ///< count the training split, as a yardstick
   bool json = false;
 };

@@ -107,7 +107,9 @@ TEST(Expression, ValuesByTheRulesOfArithmetic) {
   EXPECT_EQ(evaluate_expression("4 * (25 - 25)").numbers.size(), 3u);
   EXPECT_EQ(evaluate_expression("1 + + ) 2").reason, "column 7: a number or ( is missing");
   EXPECT_EQ(value(std::string(kMaxExpression, '(')), "none");
-  EXPECT_EQ(value(std::string(kMaxExpression - 1, '-') + "1"), kMaxExpression % 2 == 0 ? "-1" : "1");
+  std::string signs(kMaxExpression, '-');
+  signs.back() = '1';
+  EXPECT_EQ(value(signs), kMaxExpression % 2 == 0 ? "-1" : "1");
   EXPECT_EQ(value(std::string(kMaxExpression, '1')), "none");
   EXPECT_EQ(value(std::string(kMaxExpression + 1, ' ')), "none");
 }

@@ -260,7 +260,7 @@ TEST(MemoryPlan, OfARampIsThatOfItsLargestSteps) {
 TEST(MemoryPlan, RefusesAndSaysWhatFits) {
   Recipe recipe;
   recipe.batch_rows = 64;
-  recipe.length = 64;
+  recipe.length = 1024;  // one row more takes more than a huge page
   const Resident program{.anonymous = int64_t{1} << 20, .file = int64_t{1} << 20};
   const MemoryPlan plan = plan_memory(config(), recipe, program);
   recipe.micro_rows = 1;

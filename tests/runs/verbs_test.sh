@@ -176,7 +176,7 @@ bad tasks score exact --problems "$work/problems.jsonl" --answers "$work/absent.
 bad tasks score exact --problems "$work/problems.jsonl" --answers "$work/text.jsonl"
 bad score "$work/run" --tokens 1
 bad score "$work/run" --tokens 1,2 --trigram
-bad score "$work/run" --data "$work/data" --length 0
+bad score "$work/run" --data "$work/data" --length 257
 bad score "$work/run" --data "$work/absent"
 bad score "$work/run" --tokens 1,512
 bad score "$work/run" --tokens 1,x
