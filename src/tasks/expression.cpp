@@ -109,6 +109,7 @@ class Reader {
            (binding(waiting_.back()) > binding(c) || (binding(waiting_.back()) == binding(c) && c != '^')))
       apply();
     waiting_.push_back(c);
+    out_.operations += c;
     wants_value_ = true;
     ++at_;
   }
@@ -180,7 +181,7 @@ class Reader {
 }  // namespace
 
 Evaluated evaluate_expression(std::string_view text) {
-  if (text.size() > kMaxExpression) return {{}, {}, fmt::format("longer than {} bytes", kMaxExpression)};
+  if (text.size() > kMaxExpression) return {{}, {}, {}, fmt::format("longer than {} bytes", kMaxExpression)};
   return Reader(with_plain_signs(text)).read();
 }
 

@@ -15,6 +15,7 @@ namespace nuri::tasks {
 struct Evaluated {
   std::optional<Rational> value;
   std::vector<Rational> numbers;  ///< written in the expression, in order, without signs
+  std::string operations;         ///< that join numbers, in order: "+-*/^"; signs and \frac aside
   std::string reason;             ///< where there is no value: "column 5: a number or ( is missing"
 };
 

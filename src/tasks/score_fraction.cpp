@@ -10,12 +10,10 @@ Score make_fraction(ScorerArguments&) {
     const std::string_view final = final_answer(s.response.answer);
     if (!wanted) return 0.0;
     if (const std::optional<Decimal> given = parse_number(final)) return given->value == wanted->value ? 1.0 : 0.0;
-    // \frac{a}{b}, -(7/2): two numbers at most, so that a sum is no fraction.
+    // \frac{a}{b}, -(7/2): a quotient at most, so that a sum is no fraction.
     const Evaluated given = evaluate_expression(final);
-    return given.value && given.numbers.size() <= 2 && *given.value == wanted->value &&
-                   final.find('+') == std::string_view::npos && final.find('*') == std::string_view::npos
-               ? 1.0
-               : 0.0;
+    const bool fraction = given.operations.empty() || given.operations == "/";
+    return given.value && fraction && given.numbers.size() <= 2 && *given.value == wanted->value ? 1.0 : 0.0;
   };
 }
 

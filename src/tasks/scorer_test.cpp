@@ -71,7 +71,8 @@ TEST(Scorer, EachKind) {
   EXPECT_EQ(score("numeric", answer_of("-3"), "3"), 0);
   for (const char* same : {"7/2", "3 1/2", "\\frac{7}{2}", "3.5", "350%", "-\\frac{-7}{2}"})
     EXPECT_EQ(score("fraction", answer_of("7/2"), same), 1) << same;
-  EXPECT_EQ(score("fraction", answer_of("7/2"), "3 + 1/2"), 0);
+  for (const char* other : {"3 + 1/2", "7 - 3.5", "7 * 0.5", "3.5^1"})
+    EXPECT_EQ(score("fraction", answer_of("7/2"), other), 0) << other;
   EXPECT_EQ(score("expression", answer_of("14"), "2 * (3 + 4) = 14"), 1);
   EXPECT_EQ(score("expression", answer_of("14"), "2 * 3 + 4"), 0);
   EXPECT_EQ(score("format", {}, "thought</think>answer"), 1);
