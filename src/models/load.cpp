@@ -128,7 +128,7 @@ LoadedModel load_model(const std::filesystem::path& directory, const LoadOptions
     read_into(files, p.name, p.master.defined() ? p.master : p.value);
   });
   load_packed(files, packed, out.model->precision());
-  trim_memory();  // of the values and the copies
+  if (options.serving) trim_memory();  // of the values and the copies
   for (DeepseekV3::RouterBias& bias : out.model->router_biases()) read_into(files, bias.name, bias.value);
   if (!options.serving) out.model->refresh();
   return out;

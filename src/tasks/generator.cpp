@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <vector>
-
 #include "base/error.h"
-#include "base/nearest.h"
+#include "tasks/lookup.h"
 
 namespace nuri::tasks {
 namespace {
@@ -14,8 +12,8 @@ constexpr GeneratorKind kKinds[] = {
     {"arithmetic",
      "sums, differences and products; difficulty: from one operation on numbers below 10 to five below 1,000",
      "numeric=1", draw_arithmetic},
-    {"word", "word problems of two to four steps; difficulty: larger numbers, more steps", "numeric=1", draw_word},
-    {"countdown", "an expression of given numbers that gives a target; difficulty: 2 to 6 numbers", "countdown=1",
+    {"word", "word problems of two or three steps; difficulty: larger numbers, more steps", "numeric=1", draw_word},
+    {"countdown", "an expression of given numbers that gives a target; difficulty: 3 to 6 numbers", "countdown=1",
      draw_countdown},
     {"sort", "numbers in ascending order; difficulty: 3 to 10 numbers, more digits", "exact=1", draw_sort},
     {"letters", "a word backwards, how often a letter stands in it, last letters; difficulty: longer words", "exact=1",
@@ -31,14 +29,7 @@ constexpr uint64_t kAttempts = 1024;  // (7 / 8)^1024: no index runs out of them
 std::span<const GeneratorKind> generator_kinds() { return kKinds; }
 
 const GeneratorKind& generator_named(std::string_view name, const std::string& where) {
-  std::vector<std::string_view> names;
-  std::string all;
-  for (const GeneratorKind& kind : kKinds) {
-    if (kind.name == name) return kind;
-    names.push_back(kind.name);
-    all += (all.empty() ? "" : ", ") + std::string(kind.name);
-  }
-  fail("{}: no generator is named '{}'{}; there are {}", where, name, did_you_mean(name, names), all);
+  return find_kind<GeneratorKind>(kKinds, name, "generator", where);
 }
 
 Side side_of(std::string_view canonical) {

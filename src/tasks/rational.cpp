@@ -4,6 +4,8 @@
 
 #include <limits>
 
+#include "tasks/lookup.h"
+
 namespace nuri::tasks {
 namespace {
 
@@ -20,13 +22,6 @@ __int128 greatest_divisor(__int128 a, __int128 b) {
 }
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-std::string_view trimmed(std::string_view text) {
-  const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 /// Digits from `at` on, in groups of three where the first comma says so.
 size_t whole_digits(std::string_view text, size_t at) {

@@ -3,21 +3,14 @@
 #include <algorithm>
 #include <array>
 
-#include "tasks/rational.h"
+#include "tasks/lookup.h"
 
 namespace nuri::tasks {
 namespace {
 
 constexpr std::string_view kOpen = "<think>", kClose = "</think>";
 
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 /// Inside the braces of the last \boxed{...} that is closed; nothing without one. From the end, so that each byte is
 /// looked at by one call only.

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "base/nearest.h"
+#include "tasks/lookup.h"
 
 namespace nuri::tasks {
 namespace {
@@ -27,12 +27,6 @@ constexpr ScorerKind kKinds[] = {
     {"regex", "", "the reference, a regular expression, is found in the answer", make_regex, check_regex},
 };
 
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-  return text;
-}
-
 /// Parts between commas that stand in no parentheses.
 std::vector<std::string_view> split_outside(std::string_view text) {
   std::vector<std::string_view> out;
@@ -52,17 +46,6 @@ template <class T>
 bool read_whole(std::string_view text, T& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   return error == std::errc() && end == text.data() + text.size();
-}
-
-const ScorerKind& kind_named(std::string_view name, const std::string& where) {
-  std::vector<std::string_view> names;
-  for (const ScorerKind& kind : kKinds) {
-    if (kind.name == name) return kind;
-    names.push_back(kind.name);
-  }
-  std::string all;
-  for (const std::string_view n : names) all += (all.empty() ? "" : ", ") + std::string(n);
-  fail("{}: no scorer is named '{}'{}; there are {}", where, name, did_you_mean(name, names), all);
 }
 
 }  // namespace
@@ -124,7 +107,7 @@ Reward::Reward(std::string_view text, const std::string& where) {
     const size_t open = p.name.find('(');
     NURI_CHECK(open == std::string::npos || p.name.ends_with(')'), "{}: '{}': a parenthesis is not closed", where,
                part);
-    p.kind = &kind_named(trimmed(std::string_view(p.name).substr(0, open)), where);
+    p.kind = &find_kind<ScorerKind>(kKinds, trimmed(std::string_view(p.name).substr(0, open)), "scorer", where);
     std::string inner;
     if (open != std::string::npos) inner = p.name.substr(open + 1, p.name.size() - open - 2);
     ScorerArguments arguments(inner, where + ": " + p.name);

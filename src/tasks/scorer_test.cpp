@@ -69,6 +69,8 @@ TEST(Scorer, EachKind) {
   EXPECT_EQ(score("numeric", answer_of("6.93"), "6.92"), 0);
   EXPECT_EQ(score("numeric", answer_of("6.93"), "6.9"), 0);
   EXPECT_EQ(score("numeric", answer_of("-3"), "3"), 0);
+  for (const char* reference : {"50", "0.5", "50 %"})
+    EXPECT_EQ(score("numeric", answer_of(reference), "50%"), 1) << reference;
   for (const char* same : {"7/2", "3 1/2", "\\frac{7}{2}", "3.5", "350%", "-\\frac{-7}{2}"})
     EXPECT_EQ(score("fraction", answer_of("7/2"), same), 1) << same;
   for (const char* other : {"3 + 1/2", "7 - 3.5", "7 * 0.5", "3.5^1"})

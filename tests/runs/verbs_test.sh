@@ -58,6 +58,8 @@ json 0 '(.generators | length) > 0 and (.scorers | length) > 0 and all(.generato
 code 0 tasks make word --count 6 --difficulty 2 --seed 3 --out "$work/problems.jsonl"
 jq -es 'length == 6 and all(has("id") and has("prompt") and has("answer") and has("solution")) and
   (map(.language) | unique) == ["en", "ko"]' "$work/problems.jsonl" >/dev/null || fail "tasks make: $(cat "$work/problems.jsonl")"
+code 0 tasks make word --count 2 --first 3 --difficulty 2 --seed 3
+cmp -s <(sed -n 4,5p "$work/problems.jsonl") "$work/out" || fail "tasks make --first 3: $(cat "$work/out")"
 jq -c '{text: "<think>\(.solution)</think>\(.answer)", tokens: 9}' "$work/problems.jsonl" >"$work/answers.jsonl"
 json 0 '.categories.all.answers == 6 and .categories.all.reward == 1.5 and .categories.word.scores == [1, 1] and (.rows | length) == 6 and
   all(.rows[]; .reward == 1.5)' tasks score 'numeric=1, format=0.5' --problems "$work/problems.jsonl" --answers "$work/answers.jsonl" --json
