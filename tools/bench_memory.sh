@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # bench_memory.sh TEXT...: what runs of `micro` and `small` plan to take of anonymous memory before the first step, and what they
 # take (three steps of four rows, validation, a checkpoint written beside them where its copy fits), with CPU and commit into
-# docs/numbers/LEVEL/memory.json, from which tools/update_numbers.sh fills the tables. Minutes; small needs 24 GiB.
+# docs/numbers/LEVEL/memory.json, from which tools/update_numbers.sh fills the tables. About ten minutes; small needs 24 GiB.
 #   TEXT  what tokenizers and shards are made from
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."

@@ -32,10 +32,13 @@ value() {
   local json=$numbers/$1/$2.json
   if [ -f "$json" ]; then jq -r "(try ($3) catch null) // \"-\"" "$json"; else echo "-"; fi
 }
-# machine LEVEL WORDS: CPUs and commits of a level's files, for the heading; WORDS where it was not measured
+# machine LEVEL WORDS TABLE: CPUs and commits of a level's files behind a table, for its heading; WORDS where none was measured
 machine() {
-  local json=("$numbers/$1"/*.json)
-  [ -f "${json[0]}" ] || { echo "$2"; return; }
+  local file json=()
+  while read -r file; do
+    [ ! -f "$numbers/$1/$file.json" ] || json+=("$numbers/$1/$file.json")
+  done < <(awk -F'|' -v name="$3" '{ gsub(/ /, "", $1); gsub(/ /, "", $3) } $1 == name { print $3 }' "$numbers/tables.txt" | LC_ALL=C sort -u)
+  [ ${#json[@]} -gt 0 ] || { echo "$2"; return; }
   jq -rs '[.. | objects | select(has("cpu") and has("commit"))] | [map(.cpu) | unique[]] + [map(.commit) | unique[]] | join(", ")' \
     "${json[@]}"
 }
@@ -45,7 +48,7 @@ table() {
   local name label file expression goal512 goal2 found='' what=what goal=goal none='not measured yet'
   case $2 in *.ko.md) what=항목 goal=목표 none='아직 재지 않음' ;; esac
   printf '| %s | %s | AVX-512 BF16 (%s) | %s | AVX2 (%s) |\n|---|---|---|---|---|\n' \
-    "$what" "$goal" "$(machine "${levels[0]}" "$none")" "$goal" "$(machine "${levels[1]}" "$none")"
+    "$what" "$goal" "$(machine "${levels[0]}" "$none" "$1")" "$goal" "$(machine "${levels[1]}" "$none" "$1")"
   while IFS='|' read -r name label file expression goal512 goal2; do
     [ "$(trim "$name")" = "$1" ] || continue
     found=1
