@@ -115,6 +115,10 @@ ValidationRows::ValidationRows(const Dataset& dataset, int64_t length, uint64_t 
   }
 }
 
+const std::string& ValidationRows::source_name(int source) const {
+  return dataset_.manifest().sources[static_cast<size_t>(source)].source.name;
+}
+
 Batch ValidationRows::rows(uint64_t first, int64_t n_rows) const {
   NURI_ASSERT(n_rows >= 0 && first <= size() && static_cast<uint64_t>(n_rows) <= size() - first);
   Batch batch;

@@ -13,24 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "data/dataset.h"
+#include "data/batch.h"
 
 namespace nuri::data {
-
-/// Tokens [begin, end) of a row that are one document's, and where they stand in it.
-struct Piece {
-  int64_t row = 0, begin = 0, end = 0;  // in the batch, in the row
-  uint64_t offset = 0;                  // of `begin` inside the document, in tokens
-  Origin origin;
-};
-
-struct Batch {
-  int64_t n_rows = 0, length = 0;
-  std::vector<int32_t> tokens;  // [n_rows, length + 1]: position i predicts i + 1
-  std::vector<int32_t>
-      documents;              // [n_rows, length + 1]: equal numbers in a row = the same document; from 0, ascending
-  std::vector<Piece> pieces;  // by row and position; padding has none
-};
 
 struct LoaderOptions {
   int64_t length = 256;  // targets per row
@@ -66,12 +51,13 @@ class Loader {
 /// The held-out documents in order: rows of one source after the other, each token but the first of a document (and the
 /// first of a row) a target once. The last row of a source is filled up with the end token; every filling token is a
 /// document of its own, so that it is neither a target nor seen by others.
-class ValidationRows {
+class ValidationRows : public HeldOut {
  public:
   /// At most `max_rows` rows are spread evenly over all there are (0: all).
   ValidationRows(const Dataset& dataset, int64_t length, uint64_t max_rows = 0);
-  uint64_t size() const { return starts_.size(); }
-  Batch rows(uint64_t first, int64_t n_rows) const;  // first + n_rows <= size()
+  uint64_t size() const override { return starts_.size(); }
+  Batch rows(uint64_t first, int64_t n_rows) const override;
+  const std::string& source_name(int source) const override;
 
  private:
   struct Start {

@@ -268,6 +268,16 @@ TEST(MakeTrainBatch, DocumentsAndTargets) {
   EXPECT_EQ(whole.n_targets(), 5);
 }
 
+TEST(MakeTrainBatch, OnlyWhatIsLearnedIsATarget) {
+  const std::vector<int32_t> tokens{1, 2, 3, 4, 5, 6}, documents{0, 0, 0, 0, 1, 1};
+  const std::vector<uint8_t> learned{1, 0, 1, 1, 1, 0};
+  const TrainBatch b = make_train_batch(tokens, documents, 1, 5, true, learned);
+  EXPECT_EQ(b.counts, (std::vector<uint8_t>{0, 1, 1, 0, 0}));  // token i + 1 learned, and of the same document
+  EXPECT_EQ(b.mtp_counts, (std::vector<uint8_t>{1, 1, 0, 0, 0}));
+  const TrainBatch all = make_train_batch(tokens, documents, 1, 5, true, std::vector<uint8_t>(6, 1));
+  EXPECT_EQ(all.counts, make_train_batch(tokens, documents, 1, 5, true).counts);
+}
+
 TEST(MakeTrainBatch, RowsOfOneToken) {
   const std::vector<int32_t> tokens{1, 2, 3, 4}, documents{0, 0, 0, 0};
   const TrainBatch b = make_train_batch(tokens, documents, 2, 1, true);

@@ -11,9 +11,10 @@ int64_t TrainBatch::n_targets() const {
 }
 
 TrainBatch make_train_batch(std::span<const int32_t> tokens, std::span<const int32_t> documents, int64_t n_rows,
-                            int64_t length, bool document_mask) {
+                            int64_t length, bool document_mask, std::span<const uint8_t> learned) {
   const size_t width = static_cast<size_t>(length) + 1;
   NURI_ASSERT(tokens.size() == width * static_cast<size_t>(n_rows) && documents.size() == tokens.size());
+  NURI_ASSERT(learned.empty() || learned.size() == tokens.size());
   TrainBatch out;
   out.batch.sequences.push_back(0);
   out.batch.rows.push_back(0);
@@ -21,6 +22,9 @@ TrainBatch make_train_batch(std::span<const int32_t> tokens, std::span<const int
     const int32_t* token = tokens.data() + static_cast<size_t>(r) * width;
     const int32_t* document = documents.data() + static_cast<size_t>(r) * width;
     auto same = [&](int64_t i, int64_t j) { return !document_mask || document[i] == document[j]; };
+    auto target = [&](int64_t i) {
+      return learned.empty() || learned[static_cast<size_t>(r) * width + static_cast<size_t>(i)];
+    };
     int32_t position = 0;
     for (int64_t i = 0; i < length; ++i) {
       if (i > 0 && !same(i - 1, i)) {
@@ -30,11 +34,11 @@ TrainBatch make_train_batch(std::span<const int32_t> tokens, std::span<const int
       out.batch.tokens.push_back(token[i]);
       out.batch.positions.push_back(position++);
       out.targets.push_back(token[i + 1]);
-      out.counts.push_back(same(i, i + 1));
+      out.counts.push_back(same(i, i + 1) && target(i + 1));
       const bool has_second = i + 2 <= length;
       out.mtp_targets.push_back(has_second ? token[i + 2] : 0);
       // Documents are contiguous: i and i+2 in one document means i+1 is too.
-      out.mtp_counts.push_back(has_second && same(i, i + 2));
+      out.mtp_counts.push_back(has_second && same(i, i + 2) && target(i + 2));
     }
     out.batch.sequences.push_back(out.batch.n_tokens());
     out.batch.rows.push_back(out.batch.n_tokens());

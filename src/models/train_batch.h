@@ -22,9 +22,10 @@ struct TrainBatch {
   int64_t n_targets() const;  ///< main targets that count
 };
 
-/// tokens, documents [n_rows, length + 1]; equal neighbours in `documents` are one document.
+/// tokens, documents [n_rows, length + 1]; equal neighbours in `documents` are one document. learned, of the same size
+/// or empty: 0 where a token is no target, neither of the main head nor of MTP.
 TrainBatch make_train_batch(std::span<const int32_t> tokens, std::span<const int32_t> documents, int64_t n_rows,
-                            int64_t length, bool document_mask);
+                            int64_t length, bool document_mask, std::span<const uint8_t> learned = {});
 
 /// The batch of MTP: every row without its last position (rows of one token vanish). `index` receives, for each of its
 /// tokens, the position in the whole batch.

@@ -26,7 +26,10 @@ std::string squeezed(const std::string& text) {
 }  // namespace
 
 std::vector<Message> parse_messages(std::string_view json, std::string_view where) {
-  const Json root = parse_json(json, where);
+  return messages_from(parse_json(json, where), where);
+}
+
+std::vector<Message> messages_from(const Json& root, std::string_view where) {
   NURI_CHECK(root.is_array(), "{}: found {}; an array of messages is needed, each {{\"role\": ..., \"content\": ...}}",
              where, json_kind(root));
   std::vector<Message> messages;
@@ -130,9 +133,8 @@ std::vector<ChatTemplate::Part> ChatTemplate::parts(std::span<const Message> mes
   return out;
 }
 
-std::vector<int32_t> ChatTemplate::render(std::span<const Message> messages, bool to_answer) const {
-  std::vector<int32_t> ids;
-  for (const Part& part : parts(messages, to_answer)) {
+void ChatTemplate::append(std::span<const Part> parts, std::vector<int32_t>& ids) const {
+  for (const Part& part : parts) {
     if (part.marker.empty()) {
       tokenizer_.encode_plain_to(part.text, ids);
       continue;
@@ -141,6 +143,11 @@ std::vector<int32_t> ChatTemplate::render(std::span<const Message> messages, boo
     NURI_CHECK(id, "the vocabulary lacks the marker {} of its chat template", part.marker);
     ids.push_back(*id);
   }
+}
+
+std::vector<int32_t> ChatTemplate::render(std::span<const Message> messages, bool to_answer) const {
+  std::vector<int32_t> ids;
+  append(parts(messages, to_answer), ids);
   return ids;
 }
 

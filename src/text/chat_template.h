@@ -9,6 +9,8 @@
 //               then <｜tool▁outputs▁end｜> before the next assistant text (which has no marker of its own) or at the
 //               end
 //   to answer   <｜Assistant｜> (V3), <｜Assistant｜><think>\n (R1)
+//
+// To learn from, an answer stands behind exactly the ids that the model is given to answer, and keeps its thought.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "text/tokenizer.h"
 
 namespace nuri {
@@ -29,6 +32,13 @@ struct Message {
 /// Messages from a JSON array of {"role", "content"}. Errors, naming `where`: another shape, other keys (tool_calls are
 /// not rendered).
 std::vector<Message> parse_messages(std::string_view json, std::string_view where);
+std::vector<Message> messages_from(const Json& array, std::string_view where);
+
+/// Ids of a conversation, and which of them the model is to say itself.
+struct LearnedIds {
+  std::vector<int32_t> ids;
+  std::vector<uint8_t> learned;  ///< 1 or 0 for each id
+};
 
 class ChatTemplate {
  public:
@@ -42,6 +52,12 @@ class ChatTemplate {
   /// The same as text, as the Jinja template prints it.
   std::string render_text(std::span<const Message> messages, bool to_answer) const;
 
+  /// What is learned from the answers of a conversation, each behind the ids of render(messages before it, true) and
+  /// closed by the end token; an answer that another one goes on from, id for id, is part of that one. R1: an answer
+  /// without thought closes an empty one; markers <think> and </think> of an answer are tokens. learn_thought: whether
+  /// what stands up to </think> is learned too. Errors: those of render, no answer, a thought that is not closed.
+  std::vector<LearnedIds> render_learned(std::span<const Message> messages, bool learn_thought) const;
+
   /// True for R1: an answer begins inside <think>.
   bool opens_think() const { return open_think_; }
 
@@ -51,6 +67,8 @@ class ChatTemplate {
     std::string text;
   };
   std::vector<Part> parts(std::span<const Message> messages, bool to_answer) const;
+  void append(std::span<const Part> parts, std::vector<int32_t>& ids) const;
+  void append_answer(std::string_view content, bool opened, bool learn_thought, LearnedIds& out) const;
 
   Tokenizer tokenizer_;
   bool open_think_ = false;       // the answer starts with <think>\n
