@@ -18,6 +18,7 @@
 #include "cli/verbs.h"
 #include "data/build.h"
 #include "data/facts.h"
+#include "data/loader.h"
 #include "data/ngram.h"
 #include "ledger/run_record.h"
 #include "models/load.h"
@@ -170,13 +171,12 @@ TrainSummary run_training(const Options& o, const fs::path& shards, const fs::pa
   }
   TrainOptions t;
   t.recipe = recipe;
-  t.data = shards;
   t.out = run_dir;
   t.resume = true;
   t.peak_gflops = product_peak(compute_peaks(), recipe.recipe.precision_kind() == Precision::bf16);
   t.level = active_level_text();
   t.command = command_line();
-  return train(t);
+  return train(t, *open_shards(shards, recipe));
 }
 
 OrderedJson print_yardstick(const fs::path& shards, const TrainSummary& s) {

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/documents.h"
+#include "data/loader.h"
 #include "data/ngram.h"
 #include "data/token_bytes.h"
 #include "eval/evaluate.h"
@@ -42,7 +43,7 @@ EvalResult evaluate_with_progress(DeepseekV3& model, const data::Dataset& datase
   token_bytes.resize(static_cast<size_t>(model.config().vocab_size));
   ProgressPrinter progress;
   const double begin = seconds_now();
-  const EvalResult result = evaluate(model, dataset, rows, token_bytes, kRowsAtOnce, true, [&](uint64_t done) {
+  const EvalResult result = evaluate(model, rows, token_bytes, kRowsAtOnce, true, [&](uint64_t done) {
     const double share = static_cast<double>(done) / static_cast<double>(rows.size());
     progress.show(
         fmt::format("row {} of {}, ETA {:.0f} s", done, rows.size(), (seconds_now() - begin) * (1 - share) / share));

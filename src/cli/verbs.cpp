@@ -20,6 +20,7 @@ constexpr Verb kVerbs[] = {
     {"data", "build token shards from text; show what a step saw", add_data},
     {"tasks", "problems whose answers a program checks: make them, score answers", add_tasks},
     {"train", "train a model by a recipe", add_train},
+    {"sft", "fine-tune a model on chats: only what the assistant says is learned", add_sft},
     {"report", "write report.html of a run from its log", add_report},
     {"check", "compare a model directory with golden outputs, gradients and optimizer steps", add_check},
     {"score", "log-probability of each token of a text; bits per byte of held-out data", add_score},

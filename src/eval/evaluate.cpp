@@ -2,14 +2,13 @@
 
 namespace nuri {
 
-EvalResult evaluate(DeepseekV3& model, const data::Dataset& dataset, const data::ValidationRows& rows,
-                    const std::vector<int32_t>& token_bytes, int64_t micro_rows, bool document_mask,
-                    const std::function<void(uint64_t rows)>& progress) {
+EvalResult evaluate(DeepseekV3& model, const data::HeldOut& rows, const std::vector<int32_t>& token_bytes,
+                    int64_t micro_rows, bool document_mask, const std::function<void(uint64_t rows)>& progress) {
   EvalResult result;
   for (uint64_t first = 0; first < rows.size(); first += static_cast<uint64_t>(micro_rows)) {
     const int64_t n = std::min<int64_t>(micro_rows, static_cast<int64_t>(rows.size() - first));
     const data::Batch b = rows.rows(first, n);
-    TrainBatch batch = make_train_batch(b.tokens, b.documents, n, b.length, document_mask);
+    TrainBatch batch = make_train_batch(b.tokens, b.documents, n, b.length, document_mask, b.learned);
     // Without a mask a document's first token is predicted from the one before; filling tokens are never targets.
     std::vector<const data::Piece*> piece_of(batch.targets.size(), nullptr);
     for (const data::Piece& piece : b.pieces)
@@ -21,8 +20,7 @@ EvalResult evaluate(DeepseekV3& model, const data::Dataset& dataset, const data:
     for (size_t i = 0; i < nll.size(); ++i) {
       if (!batch.counts[i]) continue;
       const data::Origin& origin = piece_of[i]->origin;
-      const auto& sources = dataset.manifest().sources;
-      BitsOf* const sums[] = {&result.all, &result.by_source[sources[static_cast<size_t>(origin.source)].source.name],
+      BitsOf* const sums[] = {&result.all, &result.by_source[rows.source_name(origin.source)],
                               &result.by_language[std::string(data::language_code(origin.language))]};
       for (BitsOf* sum : sums) {
         sum->nats += static_cast<double>(nll[i]);

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "data/loader.h"
+#include "data/batch.h"
 #include "models/deepseek_v3.h"
 
 namespace nuri {
@@ -24,10 +24,9 @@ struct EvalResult {
   std::map<std::string, BitsOf> by_source, by_language;
 };
 
-/// Rows are run micro_rows at a time; sums are in double in row order. token_bytes: data/token_bytes.h. `progress` is
-/// told how many rows are done.
-EvalResult evaluate(DeepseekV3& model, const data::Dataset& dataset, const data::ValidationRows& rows,
-                    const std::vector<int32_t>& token_bytes, int64_t micro_rows, bool document_mask,
-                    const std::function<void(uint64_t rows)>& progress = {});
+/// Rows are run micro_rows at a time; sums are in double in row order, over what is learned. token_bytes:
+/// data/token_bytes.h. `progress` is told how many rows are done.
+EvalResult evaluate(DeepseekV3& model, const data::HeldOut& rows, const std::vector<int32_t>& token_bytes,
+                    int64_t micro_rows, bool document_mask, const std::function<void(uint64_t rows)>& progress = {});
 
 }  // namespace nuri

@@ -187,6 +187,12 @@ void Recipe::validate() const {
   (void)parse_optimizer(optimizer);
   (void)parse_schedule(schedule);
   (void)source_weights();
+  NURI_CHECK(publish == "last" || publish == "best", "publish = '{}'; allowed are last and best", publish);
+  NURI_CHECK(too_long == "cut" || too_long == "drop", "too_long = '{}'; allowed are cut and drop", too_long);
+  NURI_CHECK(
+      (publish == "last" && patience == 0) || (eval_every > 0 && eval_rows == 0),
+      "publish = best and patience compare validations of all rows: set eval_rows = 0 and eval_every to a number "
+      "of steps");
   check_step_options(step_options(), batch_rows);
   NURI_CHECK(steps > 0 || tokens > 0 || epochs > 0, "steps, tokens and epochs are all 0: say how long the run is");
   NURI_CHECK((batch_rows_start > 0) == (batch_ramp_tokens > 0),
@@ -218,8 +224,14 @@ void apply_recipe(ResolvedRecipe& resolved, std::string_view toml, const std::st
 }
 
 ResolvedRecipe load_recipe(const fs::path& path, const std::vector<std::string>& settings) {
+  return load_recipe(path, settings, {}, {});
+}
+
+ResolvedRecipe load_recipe(const fs::path& path, const std::vector<std::string>& settings, std::string_view defaults,
+                           const std::string& origin) {
   ResolvedRecipe out;
-  apply_recipe(out, read_file(path, kMaxRecipeBytes), path.string());
+  apply_recipe(out, defaults, origin);
+  if (!path.empty()) apply_recipe(out, read_file(path, kMaxRecipeBytes), path.string());
   for (const std::string& setting : settings) {
     const size_t equals = setting.find('=');
     NURI_CHECK(equals != std::string::npos && equals > 0, "--set {}: write key=value", setting);
@@ -234,9 +246,12 @@ ResolvedRecipe load_recipe(const fs::path& path, const std::vector<std::string>&
   }
   const Recipe& r = out.recipe;
   r.validate();
-  NURI_CHECK(!r.config.empty(), "{}: config is missing: name the config.json of the model, relative to the recipe",
+  NURI_CHECK(!r.config.empty() || !r.init_from.empty(),
+             "{}: config is missing: name the config.json of the model, relative to the recipe, or init_from",
              path.string());
-  const fs::path config = fs::path(r.config).is_absolute() ? fs::path(r.config) : path.parent_path() / r.config;
+  // An absolute path stays what it is.
+  if (!r.init_from.empty()) out.init_from = path.parent_path() / r.init_from;
+  const fs::path config = r.config.empty() ? out.init_from / "config.json" : path.parent_path() / r.config;
   out.config_text = read_file(config, kMaxRecipeBytes);
   out.model = parse_config(out.config_text, config.string());
   return out;
@@ -257,11 +272,16 @@ std::vector<std::string> changed_bits(const Recipe& before, const Recipe& after)
   static const std::set<std::string_view> free_keys = {
       "config",    "micro_rows", "recompute", "save",         "save_every",     "keep_last",    "keep_every",
       "keep_best", "eval_every", "eval_rows", "sample_every", "sample_prompts", "sample_tokens"};
+  // Patience makes the end of a run of its validations.
+  const bool validations_count = after.patience > 0 || after.publish == "best";
+  const auto free = [&](std::string_view key) {
+    return free_keys.contains(key) && !(validations_count && (key == "eval_every" || key == "eval_rows"));
+  };
   std::map<std::string_view, std::string> values;
   Recipe::visit(before, [&](const RecipeField& f, const auto& value) { values[f.key] = value_text(value); });
   std::vector<std::string> out;
   Recipe::visit(after, [&](const RecipeField& f, const auto& value) {
-    if (!free_keys.contains(f.key) && values[f.key] != value_text(value))
+    if (!free(f.key) && values[f.key] != value_text(value))
       out.push_back(fmt::format("{}: {} -> {}", f.key, values[f.key], value_text(value)));
   });
   return out;

@@ -64,6 +64,12 @@ struct Recipe {
   std::string sample_prompts;
   int64_t sample_tokens = 64;
   std::string weights;
+  std::string init_from;
+  int64_t patience = 0;
+  std::string publish = "last";
+  bool learn_thought = true;
+  std::string too_long = "cut";
+  double held_out_share = 0.05;
 
   /// The one list of keys; reading, --set, printing and help walk it.
   template <class Self, class Field>
@@ -141,6 +147,21 @@ struct Recipe {
     field(F{"sample_tokens", "tokens", "length of a sample", 0, 1 << 20}, self.sample_tokens);
     field(F{"weights", "", "of sources in the mixture, source=weight separated by commas; empty: the data's own", 0, 0},
           self.weights);
+    field(F{"init_from", "directory", "model that the weights begin as, relative to the recipe; empty: drawn by seed",
+            0, 0},
+          self.init_from);
+    field(F{"patience", "evaluations", "without a lower validation after which the run ends; 0: never", 0, kMany},
+          self.patience);
+    field(F{"publish", "",
+            "the model of the run's directory at the end: last, or best (of the lowest validation, saved whenever one "
+            "is lower)",
+            0, 0},
+          self.publish);
+    field(F{"learn_thought", "", "of chats: what an answer has up to </think> is learned too", 0, 1},
+          self.learn_thought);
+    field(F{"too_long", "", "of chats: those of more than length + 1 tokens are cut, or dropped", 0, 0}, self.too_long);
+    field(F{"held_out_share", "of rows", "of chats: held out for validation where no files are named for it", 0, 0.9},
+          self.held_out_share);
   }
 
   Precision precision_kind() const { return precision == "f32" ? Precision::f32 : Precision::bf16; }
@@ -172,8 +193,9 @@ struct Recipe {
 struct ResolvedRecipe {
   Recipe recipe;
   std::map<std::string, std::string> origin;
-  DeepseekV3Config model;   ///< of recipe.config
-  std::string config_text;  ///< of that file
+  DeepseekV3Config model;           ///< of recipe.config, or of init_from where that is empty
+  std::string config_text;          ///< of that file
+  std::filesystem::path init_from;  ///< recipe.init_from, found from the recipe's directory
 };
 
 /// Applies the keys of a TOML text; `where` names it in errors and as the origin of the values. Errors: unknown keys,
@@ -183,6 +205,9 @@ void apply_recipe(ResolvedRecipe& resolved, std::string_view toml, const std::st
 /// Reads the TOML file, then applies `key=value` settings. Errors: unknown keys (with the nearest name), wrong types,
 /// values out of range, config.json missing or bad.
 ResolvedRecipe load_recipe(const std::filesystem::path& path, const std::vector<std::string>& settings);
+/// The same over defaults of a verb: TOML text and the origin of its values. path: may be empty, for none.
+ResolvedRecipe load_recipe(const std::filesystem::path& path, const std::vector<std::string>& settings,
+                           std::string_view defaults, const std::string& origin);
 
 /// The recipe as TOML that can be run again, each line with its unit, meaning and origin as a comment.
 std::string recipe_text(const ResolvedRecipe& resolved);

@@ -50,6 +50,41 @@ TEST_F(RecipeFile, PrintedRecipeRunsAgain) {
   EXPECT_NE(text.find("[default]"), std::string::npos);
 }
 
+TEST_F(RecipeFile, DefaultsOfAVerbStandBelowTheFile) {
+  write_file_atomic(dir_.path() / "recipe.toml", "config = \"config.json\"\nlr = 1e-3\n");
+  const ResolvedRecipe r =
+      load_recipe(dir_.path() / "recipe.toml", {"seed=4"}, "lr = 1.0\nepochs = 3.0\nseed = 1\n", "a verb");
+  EXPECT_EQ(r.recipe.lr, 1e-3);
+  EXPECT_EQ(r.recipe.epochs, 3);
+  EXPECT_EQ(r.recipe.seed, 4);
+  EXPECT_EQ(r.origin.at("epochs"), "a verb");
+}
+
+TEST_F(RecipeFile, TheModelMayBeThatOfAnotherDirectory) {
+  const ResolvedRecipe with = load("config = \"config.json\"\n");
+  fs::create_directories(dir_.path() / "base");
+  fs::copy_file(dir_.path() / "config.json", dir_.path() / "base" / "config.json");
+  const ResolvedRecipe r = load("init_from = \"base\"\n");
+  EXPECT_EQ(r.model.vocab_size, with.model.vocab_size);
+  EXPECT_EQ(r.init_from, dir_.path() / "base");
+  EXPECT_EQ(load("init_from = \"" + (dir_.path() / "base").string() + "\"\n").init_from, dir_.path() / "base");
+  EXPECT_FALSE(changed_bits(with.recipe, r.recipe).empty());
+}
+
+TEST_F(RecipeFile, TheBestIsChosenAmongEqualMeasures) {
+  const std::string ok = "config = \"config.json\"\n";
+  for (const char* key : {"publish = \"best\"\n", "patience = 2\n"}) {
+    EXPECT_NE(error(ok + key).find("eval_rows = 0"), std::string::npos);
+    EXPECT_NE(error(ok + key + "eval_rows = 0\neval_every = 0\n").find("eval_every"), std::string::npos);
+    const ResolvedRecipe r = load(ok + key + "eval_rows = 0\n"),
+                         other = load(ok + key + "eval_rows = 0\neval_every = 7\n");
+    EXPECT_EQ(changed_bits(r.recipe, other.recipe).size(), 1u);  // validations decide the end
+  }
+  EXPECT_TRUE(changed_bits(load(ok).recipe, load(ok + "eval_every = 7\n").recipe).empty());
+  EXPECT_NE(error(ok + "publish = \"first\"\n").find("last and best"), std::string::npos);
+  EXPECT_NE(error(ok + "too_long = \"keep\"\n").find("cut and drop"), std::string::npos);
+}
+
 TEST_F(RecipeFile, ErrorsNameTheKeyAndTheRemedy) {
   const std::string ok = "config = \"config.json\"\n";
   EXPECT_NE(error(ok + "learning_rat = 1\n").find("learning_rat"), std::string::npos);

@@ -33,7 +33,9 @@ void Saver::finish() {
   const double begin = seconds_now();
   writer_.finish();
   KeepPolicy keep{run_.recipe.recipe.keep_last, run_.recipe.recipe.keep_every, std::nullopt};
-  if (run_.recipe.recipe.keep_best && snapshot_->state.best_step > 0) keep.best = snapshot_->state.best_step;
+  const Recipe& recipe = run_.recipe.recipe;
+  if ((recipe.keep_best || recipe.publish == "best") && snapshot_->state.best_step > 0)
+    keep.best = snapshot_->state.best_step;
   snapshot_.reset();
   prune_checkpoints(checkpoints(), keep);
   publish_run(saved_, run_.out);

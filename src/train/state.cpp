@@ -120,6 +120,7 @@ fs::path write_snapshot(const fs::path& root, const Snapshot& s) {
   j["data_manifest"] = s.state.data_manifest;
   j["best_bits_per_byte"] = s.state.best_bits;
   j["best_step"] = s.state.best_step;
+  j["evals_since_best"] = s.state.evals_since_best;
   j["finished"] = s.state.finished;
   writer.write("trainer/state.json", json_text(j));
   return writer.commit();
@@ -146,6 +147,7 @@ TrainState parse_state(std::string_view text, const std::string& where) {
   s.data_manifest = j.text("data_manifest");
   s.best_bits = j.number("best_bits_per_byte", 0, 1e6);
   s.best_step = j.integer("best_step", 0, int64_t(1) << 50);
+  s.evals_since_best = j.integer_or("evals_since_best", 0, 0, int64_t(1) << 50);
   s.finished = j.boolean("finished");
   return s;
 }

@@ -25,6 +25,7 @@ struct TrainState {
   std::string data_manifest;  ///< hash of the data's manifest
   double best_bits = 0;       ///< lowest validation bits per byte so far; 0: none
   int64_t best_step = 0;
+  int64_t evals_since_best = 0;  ///< validations
   bool finished = false;
 };
 

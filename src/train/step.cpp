@@ -52,7 +52,14 @@ void check_step_options(const StepOptions& o, int64_t rows) {
 TrainStep::TrainStep(DeepseekV3& model, Optimizer& optimizer, const StepOptions& options)
     : model_(model), optimizer_(optimizer), options_(options), layer_norms_(model.parameters(), model.n_blocks()) {}
 
-StepResult TrainStep::gradients(std::span<const int32_t> tokens, std::span<const int32_t> documents, int64_t rows) {
+TrainStep::Rows TrainStep::Rows::part(int64_t first, int64_t n, int64_t width) const {
+  const size_t begin = static_cast<size_t>(first * width), count = static_cast<size_t>(n * width);
+  return {tokens.subspan(begin, count), documents.subspan(begin, count),
+          learned.empty() ? learned : learned.subspan(begin, count)};
+}
+
+StepResult TrainStep::gradients(std::span<const int32_t> tokens, std::span<const int32_t> documents, int64_t rows,
+                                std::span<const uint8_t> learned) {
   check_step_options(options_, rows);
   const int64_t width = options_.length + 1;
   StepResult result;
@@ -61,16 +68,17 @@ StepResult TrainStep::gradients(std::span<const int32_t> tokens, std::span<const
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t i = 0; i < options_.length; ++i) {
       const size_t at = static_cast<size_t>(r * width + i);
-      result.targets += !options_.document_mask || documents[at] == documents[at + 1];
+      const bool same = !options_.document_mask || documents[at] == documents[at + 1];
+      result.targets += same && (learned.empty() || learned[at + 1]);
     }
   // Every loss weight comes from the whole step, counted before the first backward.
   const LossOptions loss{options_.mtp_weight, options_.balance_alpha, std::max<int64_t>(1, result.targets), rows};
   LossSums sums;
+  const Rows all{tokens, documents, learned};
   const int64_t per_shard = rows / options_.grad_shards;
   for (int64_t shard = 0; shard < options_.grad_shards; ++shard) {
     model_.visit([](Weight& w) { w.restart_chains(); });
-    const size_t begin = static_cast<size_t>(shard * per_shard * width), count = static_cast<size_t>(per_shard * width);
-    run_shard(tokens.subspan(begin, count), documents.subspan(begin, count), per_shard, loss, sums, result);
+    run_shard(all.part(shard * per_shard, per_shard, width), per_shard, loss, sums, result);
     model_.visit([](Weight& w) { w.finish_chains(); });
     if (options_.grad_shards > 1) push_shard(shard);
   }
@@ -82,14 +90,14 @@ StepResult TrainStep::gradients(std::span<const int32_t> tokens, std::span<const
   return result;
 }
 
-void TrainStep::run_shard(std::span<const int32_t> tokens, std::span<const int32_t> documents, int64_t rows,
-                          const LossOptions& loss, LossSums& sums, StepResult& result) {
+void TrainStep::run_shard(const Rows& shard, int64_t rows, const LossOptions& loss, LossSums& sums,
+                          StepResult& result) {
   const int64_t width = options_.length + 1;
   for (int64_t r = 0; r < rows; r += options_.micro_rows) {
     const int64_t n = std::min(options_.micro_rows, rows - r);
-    const size_t begin = static_cast<size_t>(r * width), count = static_cast<size_t>(n * width);
-    const TrainBatch batch = make_train_batch(tokens.subspan(begin, count), documents.subspan(begin, count), n,
-                                              options_.length, options_.document_mask);
+    const Rows part = shard.part(r, n, width);
+    const TrainBatch batch =
+        make_train_batch(part.tokens, part.documents, n, options_.length, options_.document_mask, part.learned);
     for (size_t s = 0; s + 1 < batch.batch.sequences.size(); ++s)
       result.sequence_lengths.push_back(batch.batch.sequences[s + 1] - batch.batch.sequences[s]);
     Tape tape(options_.recompute);

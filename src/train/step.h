@@ -59,15 +59,22 @@ class TrainStep {
  public:
   TrainStep(DeepseekV3& model, Optimizer& optimizer, const StepOptions& options);
 
-  /// tokens, documents [rows, length + 1]. Leaves the gradients (chains not yet joined) in the parameters.
-  StepResult gradients(std::span<const int32_t> tokens, std::span<const int32_t> documents, int64_t rows);
+  /// tokens, documents, learned (models/train_batch.h) [rows, length + 1]. Leaves the gradients (chains not yet joined)
+  /// in the parameters.
+  StepResult gradients(std::span<const int32_t> tokens, std::span<const int32_t> documents, int64_t rows,
+                       std::span<const uint8_t> learned = {});
   /// Joins chains, clips, updates weights and router biases; fills in result.grad_norm and the norms of layers. step
   /// counts from 1. Where the norm is not finite nothing is updated.
   void apply(StepResult& result, double learning_rate, int64_t step);
 
  private:
-  void run_shard(std::span<const int32_t> tokens, std::span<const int32_t> documents, int64_t rows,
-                 const LossOptions& loss, LossSums& sums, StepResult& result);
+  struct Rows {
+    std::span<const int32_t> tokens, documents;
+    std::span<const uint8_t> learned;  ///< empty: all
+    /// n rows from `first` on, each `width` wide.
+    Rows part(int64_t first, int64_t n, int64_t width) const;
+  };
+  void run_shard(const Rows& shard, int64_t rows, const LossOptions& loss, LossSums& sums, StepResult& result);
   void push_shard(int64_t shard);
 
   DeepseekV3& model_;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/clock.h"
@@ -63,6 +64,35 @@ Result run(DType dtype, StepOptions options, int64_t steps = 3, int threads = 2,
 }
 
 class StepBits : public testing::TestWithParam<DType> {};
+
+/// Gradients of a step where only some tokens are learned: those of the same rows, cut into micro-batches and shards,
+/// and without any trace of the targets that are not.
+TEST_P(StepBits, OnlyLearnedTokensPull) {
+  const auto gradients = [&](int64_t micro, int32_t unlearned_id) {
+    DeepseekV3 model(config(), {.dtype = GetParam(), .trainable = true});
+    model.initialise(1);
+    Optimizer optimizer(model.parameters(), {});
+    TrainStep step(model, optimizer, {.length = kLength, .micro_rows = micro});
+    std::vector<int32_t> tokens, documents;
+    std::vector<uint8_t> learned;
+    const Philox random(9, Purpose::test);
+    for (int64_t i = 0; i < kRows * (kLength + 1); ++i) {
+      const bool last = i % (kLength + 1) == kLength;  // a target only, and no input
+      tokens.push_back(last ? unlearned_id : static_cast<int32_t>(random.below(61, static_cast<uint64_t>(i))));
+      documents.push_back(0);
+      learned.push_back(!last && i % 3 == 0);
+    }
+    StepResult result = step.gradients(tokens, documents, kRows, learned);
+    int64_t targets = 0;  // the first token of a row is none
+    for (size_t i = 0; i < learned.size(); ++i) targets += learned[i] && i % (kLength + 1) > 0;
+    EXPECT_EQ(result.targets, targets);
+    step.apply(result, 1e-2, 1);
+    return weights_hash(model);
+  };
+  const std::string whole = gradients(kRows, 3);
+  EXPECT_EQ(gradients(1, 3), whole);
+  EXPECT_EQ(gradients(kRows, 44), whole);
+}
 
 TEST_P(StepBits, MicroBatchesDoNotShow) {
   const Result whole = run(GetParam(), {.micro_rows = kRows});
@@ -246,10 +276,10 @@ TEST(MemoryPlan, AnAverageTakesFourBytesAParameter) {
 TEST(MemoryPlan, OfARampIsThatOfItsLargestSteps) {
   Recipe recipe;
   const Resident program{.anonymous = int64_t{1} << 20, .file = int64_t{1} << 20};  // of all plans that are compared
-  recipe.length = 32;
+  recipe.length = 512;  // blocks of another size show in a total of whole huge pages
   recipe.batch_rows = 16, recipe.micro_rows = 2;
   const MemoryPlan constant = plan_memory(config(), recipe, program);
-  recipe.micro_rows = 0, recipe.batch_rows_start = 2, recipe.batch_ramp_tokens = 1000;
+  recipe.micro_rows = 0, recipe.batch_rows_start = 2, recipe.batch_ramp_tokens = 16000;
   EXPECT_EQ(plan_memory(config(), recipe, program).bytes, constant.bytes) << "forwards of the unit's rows";
   recipe.micro_rows = 5;  // and of 1, 2, 3 and 4: their blocks are kept besides
   const MemoryPlan uneven = plan_memory(config(), recipe, program);

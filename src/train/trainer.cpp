@@ -10,16 +10,15 @@
 #include "base/median.h"
 #include "base/profile.h"
 #include "base/x1.h"
-#include "data/loader.h"
-#include "data/token_bytes.h"
-#include "infer/generate.h"
 #include "io/checkpoint.h"
 #include "io/run_lock.h"
 #include "ledger/run_record.h"
+#include "models/init.h"
 #include "models/load.h"
-#include "text/tokenizer.h"
+#include "text/same_tokens.h"
 #include "train/metrics.h"
 #include "train/not_finite.h"
+#include "train/observe.h"
 #include "train/saver.h"
 #include "train/signals.h"
 #include "train/state.h"
@@ -28,6 +27,8 @@ namespace nuri {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kInitialWeights = "initial_weights";
 
 DeepseekV3::Options model_options(const Recipe& r) {
   return {.dtype = r.precision_kind() == Precision::bf16 ? DType::bf16 : DType::f32,
@@ -38,7 +39,8 @@ DeepseekV3::Options model_options(const Recipe& r) {
 
 class Run {
  public:
-  explicit Run(const TrainOptions& options) : options_(options), recipe_(options.recipe.recipe) {}
+  Run(const TrainOptions& options, TrainSource& source)
+      : options_(options), recipe_(options.recipe.recipe), source_(source) {}
 
   TrainSummary go() {
     open_data();
@@ -65,24 +67,19 @@ class Run {
   fs::path checkpoints() const { return options_.out / "checkpoints"; }
 
   void open_data() {
-    dataset_ = std::make_unique<data::Dataset>(data::Dataset::open(options_.data));
-    NURI_CHECK(dataset_->manifest().vocab_size <= options_.recipe.model.vocab_size,
+    const int64_t ids = source_.tokenizer().vocab_size(), rows = options_.recipe.model.vocab_size;
+    NURI_CHECK(ids <= rows,
                "{}: its tokenizer has {} ids, config.json of the model has vocab_size {}; train a tokenizer of at most "
                "that size, or change config.json",
-               options_.data.string(), dataset_->manifest().vocab_size, options_.recipe.model.vocab_size);
-    data::LoaderOptions loader;
-    loader.length = recipe_.length;
-    loader.seed = static_cast<uint64_t>(recipe_.seed);
-    loader.weights = recipe_.source_weights();
-    loader_ = std::make_unique<data::Loader>(*dataset_, loader);
-    tokenizer_ = std::make_unique<Tokenizer>(Tokenizer::load(dataset_->tokenizer_dir()));
-    token_bytes_ = data::bytes_per_token(*tokenizer_);
-    token_bytes_.resize(static_cast<size_t>(options_.recipe.model.vocab_size));
-    const double rows = recipe_.epochs * static_cast<double>(loader_->rows_per_epoch());
+               source_.name(), ids, rows);
+    if (recipe_.patience > 0 || publishes_best())
+      NURI_CHECK(
+          source_.held_out(1)->size() > 0,
+          "{}: nothing is held out, so patience = {} and publish = {} have nothing to compare; hold rows out for "
+          "validation, or set patience = 0 and publish = last",
+          source_.name(), recipe_.patience, recipe_.publish);
     batch_ramp_ = recipe_.batch_ramp();
-    total_steps_ = recipe_.steps > 0    ? recipe_.steps
-                   : recipe_.tokens > 0 ? batch_ramp_.steps_within(recipe_.tokens / recipe_.length)
-                                        : std::max<int64_t>(1, batch_ramp_.steps_within(static_cast<int64_t>(rows)));
+    total_steps_ = total_steps(recipe_, source_);
     total_tokens_ = batch_ramp_.seen_after(total_steps_) * recipe_.length;
     schedule_ = recipe_.make_schedule(total_steps_);
   }
@@ -123,9 +120,9 @@ class Run {
       NURI_CHECK(options_.resume || !fs::exists(options_.out / "log.jsonl"),
                  "{}: a run was begun here and holds no checkpoint; continue it with --resume, or choose another --out",
                  options_.out.string());
-      model_->initialise(static_cast<uint64_t>(recipe_.seed));
+      initialise();
       state_.profile = x1::kProfile;
-      state_.data_manifest = dataset_->manifest().hash;
+      state_.data_manifest = source_.hash();
       state_.rows = 0;
       return;
     }
@@ -141,9 +138,9 @@ class Run {
                "{}: made under profile {}, this program computes under {}; other bits "
                "would come out",
                newest->directory.string(), found.profile, x1::kProfile);
-    NURI_CHECK(found.data_manifest == dataset_->manifest().hash,
+    NURI_CHECK(found.data_manifest == source_.hash(),
                "{}: the run was begun on other data (manifest {}, now {}); resume with the same --data",
-               newest->directory.string(), found.data_manifest, dataset_->manifest().hash);
+               newest->directory.string(), found.data_manifest, source_.hash());
     check_same_recipe(newest->directory);
     load_checkpoint(newest->directory, *model_, *optimizer_);
     publish_run(newest->directory, options_.out);
@@ -156,6 +153,17 @@ class Run {
         newest->directory.string(), found.rows, cursor, found.step);
     state_.rows = cursor;
     if (!options_.quiet) fmt::print(stderr, "resumed at step {} of {}\n", state_.step, total_steps_);
+  }
+
+  void initialise() {
+    model_->initialise(static_cast<uint64_t>(recipe_.seed));
+    const fs::path& base = options_.recipe.init_from;
+    if (base.empty()) return;
+    std::vector<int32_t> base_id;
+    if (fs::exists(base / "tokenizer.json")) base_id = same_tokens(source_.tokenizer(), Tokenizer::load(base));
+    for (const std::string& note : init_weights(*model_, base, base_id))
+      fmt::print(stderr, "{}: {}\n", base.string(), note);
+    initial_hash_ = weights_hash(*model_);
   }
 
   void check_same_recipe(const fs::path& checkpoint) {
@@ -171,15 +179,21 @@ class Run {
     RunRecord r;
     r.command = options_.command;
     r.recipe = recipe_text(options_.recipe);
-    r.data_manifest = dataset_->manifest().hash;
+    r.data_manifest = source_.hash();
     r.profile = x1::kProfile;
     r.machine = this_machine(options_.level);
+    if (const fs::path before = options_.out / "run.json"; initial_hash_.empty() && fs::exists(before)) {
+      const auto hashes = read_run_record(before).hashes;
+      if (const auto found = hashes.find(kInitialWeights); found != hashes.end()) initial_hash_ = found->second;
+    }
+    if (!initial_hash_.empty()) r.hashes[kInitialWeights] = initial_hash_;
     r.memory_planned_bytes = summary_.memory_planned;
     record_ = std::make_unique<RunFile>(options_.out / "run.json", r, options_.resume);
     write_file_atomic(options_.out / "recipe.toml", recipe_text(options_.recipe));
     log_ = std::make_unique<LogWriter>(options_.out / "log.jsonl", state_.step);
     saver_ = std::make_unique<Saver>(
-        Saver::Run{*model_, *optimizer_, options_.recipe, options_.out, dataset_->tokenizer_dir(), *log_});
+        Saver::Run{*model_, *optimizer_, options_.recipe, options_.out, source_.tokenizer_dir(), *log_});
+    observer_ = std::make_unique<Observer>(*model_, *optimizer_, source_, recipe_, *log_);
     if (state_.step > 0)  // what is usual for each layer, so that a resumed run warns as the whole one would
       for (const StepRow& row : read_log(options_.out / "log.jsonl").steps)
         (void)outliers_.see(row.step, row.layer_grad_norm, row.layer_update);
@@ -194,8 +208,8 @@ class Run {
     while (state_.step < total_steps_) {
       const double start = seconds_now();
       profile::step("training step");
-      const data::Batch batch = loader_->rows(static_cast<uint64_t>(state_.rows), batch_ramp_.rows_at(state_.rows));
-      StepResult result = step_->gradients(batch.tokens, batch.documents, batch.n_rows);
+      const data::Batch batch = source_.rows(static_cast<uint64_t>(state_.rows), batch_ramp_.rows_at(state_.rows));
+      StepResult result = step_->gradients(batch.tokens, batch.documents, batch.n_rows, batch.learned);
       const double rate = schedule_.at(state_.step);
       check_finite("loss", result.total, batch);
       step_->apply(result, rate, state_.step + 1);
@@ -221,18 +235,18 @@ class Run {
       record_->record().steps = state_.step;
       record_->record().tokens = state_.tokens;
       record_->record().flops += row.flops;
-      const bool last = state_.step == total_steps_;
+      bool last = state_.step == total_steps_;
+      const bool better = every(recipe_.eval_every) && !last && validate(static_cast<uint64_t>(recipe_.eval_rows));
+      last = last || out_of_patience();
       const bool stop = SignalScope::stop_asked() && !last;
-      if (!last && every(recipe_.eval_every)) validate(static_cast<uint64_t>(recipe_.eval_rows));
-      if (!last && every(recipe_.sample_every)) write_samples();
+      if (!last && every(recipe_.sample_every)) observer_->write_samples(state_.step);
       const bool asked = SignalScope::take_save_asked();
-      if (last || stop || asked || every(recipe_.save_every)) save(last, saves_copies_ && !last && !stop && !asked);
+      if (last || stop || asked || every(recipe_.save_every) || (better && publishes_best()))
+        save(last, saves_copies_ && !last && !stop && !asked);
       if (asked) write_report(options_.out);
       note_memory();
-      if (stop) {
-        summary_.outcome = "stopped";
-        break;
-      }
+      if (stop) summary_.outcome = "stopped";
+      if (stop || last) break;
     }
     live.end();
     summary_.saves = saver_->saves();
@@ -253,75 +267,52 @@ class Run {
   /// A loss or norm that is no number stops the run before the update, naming the op that made the first NaN or Inf.
   void check_finite(const char* what, double value, const data::Batch& batch) {
     if (std::isfinite(value)) return;
-    const std::string first =
-        first_not_finite(*model_, [&] { (void)step_->gradients(batch.tokens, batch.documents, batch.n_rows); });
+    const std::string first = first_not_finite(
+        *model_, [&] { (void)step_->gradients(batch.tokens, batch.documents, batch.n_rows, batch.learned); });
     fail(
         "step {}: the {} is {}; the first value that is not finite comes out of {}. Nothing was updated: lower lr or "
         "raise warmup_steps, or resume from an earlier checkpoint",
         state_.step + 1, what, value, first.empty() ? fmt::format("the {} itself", what) : first);
   }
 
-  void validate(uint64_t max_rows) {
-    const data::ValidationRows rows(*dataset_, recipe_.length, max_rows);
-    if (rows.size() == 0) return;
-    auto run = [&] {
-      summary_.eval = evaluate(*model_, *dataset_, rows, token_bytes_, recipe_.rows_at_once(), recipe_.document_mask);
-    };
-    run();
-    if (!std::isfinite(summary_.eval.all.nats))
-      fail(
-          "step {}: the validation loss is {}; the first value that is not finite comes out of {}. Nothing was saved: "
-          "lower lr, and resume from an earlier checkpoint",
-          state_.step, summary_.eval.all.nats, first_not_finite(*model_, run));
-    EvalRow row{state_.step, max_rows == 0, summary_.eval.all.bits_per_byte(), {}, {}};
-    for (const auto& [name, bits] : summary_.eval.by_source) row.by_source[name] = bits.bits_per_byte();
-    for (const auto& [name, bits] : summary_.eval.by_language) row.by_language[name] = bits.bits_per_byte();
-    log_->write(row);
-    if (max_rows == 0 && optimizer_->ema()) validate_average(rows);
-    if (max_rows == 0 || state_.best_bits == 0 || row.bits_per_byte < state_.best_bits) {
-      state_.best_bits = row.bits_per_byte;
-      state_.best_step = state_.step;
-    }
+  bool publishes_best() const { return recipe_.publish == "best"; }
+  bool out_of_patience() const { return recipe_.patience > 0 && state_.evals_since_best >= recipe_.patience; }
+
+  /// True where no validation before was lower. All rows after some are another measure: the later one counts.
+  bool validate(uint64_t max_rows) {
+    const auto eval = observer_->validate(state_.step, max_rows);
+    if (!eval) return false;
+    summary_.eval = *eval;
+    validated_step_ = max_rows == 0 ? state_.step : -1;
+    const bool comparable = max_rows > 0 || recipe_.eval_rows == 0;
+    const bool better = !comparable || state_.best_step == 0 || eval->all.bits_per_byte() < state_.best_bits;
+    state_.evals_since_best = better ? 0 : state_.evals_since_best + 1;
+    if (!better) return false;
+    state_.best_bits = eval->all.bits_per_byte();
+    state_.best_step = state_.step;
+    return true;
   }
 
-  void validate_average(const data::ValidationRows& rows) {
-    const AverageScope average(*model_, *optimizer_);
-    summary_.eval_ema = evaluate(*model_, *dataset_, rows, token_bytes_, recipe_.rows_at_once(), recipe_.document_mask);
-    EvalRow row{state_.step, true, summary_.eval_ema.all.bits_per_byte(), {}, {}, true};
-    for (const auto& [name, bits] : summary_.eval_ema.by_source) row.by_source[name] = bits.bits_per_byte();
-    for (const auto& [name, bits] : summary_.eval_ema.by_language) row.by_language[name] = bits.bits_per_byte();
-    log_->write(row);
-  }
-
-  void write_samples() {
-    std::vector<GenerateRequest> requests;
-    std::vector<std::string> prompts;
-    for (size_t begin = 0; begin < recipe_.sample_prompts.size();) {
-      const size_t end = std::min(recipe_.sample_prompts.find('|', begin), recipe_.sample_prompts.size());
-      prompts.push_back(recipe_.sample_prompts.substr(begin, end - begin));
-      begin = end + 1;
+  /// Makes the run's directory the best model instead of the last one, where the recipe says so.
+  void publish() {
+    summary_.published_step = state_.step;
+    const bool best = publishes_best() && state_.best_step > 0 && state_.best_step < state_.step;
+    if (best) {
+      const fs::path checkpoint = checkpoints() / checkpoint_name(state_.best_step);
+      load_checkpoint(checkpoint, *model_, *optimizer_);
+      publish_run(checkpoint, options_.out);
+      summary_.published_step = state_.best_step;
     }
-    if (prompts.empty() || recipe_.sample_tokens == 0) return;
-    for (const std::string& prompt : prompts) {
-      GenerateRequest r;
-      if (const auto bos = tokenizer_->bos_id()) r.prompt.push_back(*bos);
-      tokenizer_->encode_to(prompt, r.prompt);
-      r.max_tokens = recipe_.sample_tokens;
-      r.sampler.temperature = 0.7f;
-      r.sampler.seed = static_cast<uint64_t>(recipe_.seed);
-      r.sequence = requests.size();
-      if (const auto eos = tokenizer_->eos_id()) r.stop_ids.push_back(*eos);
-      requests.push_back(std::move(r));
-    }
-    const std::vector<Reply> replies = Generator(*model_, *tokenizer_).run(requests);
-    for (size_t i = 0; i < replies.size(); ++i) log_->write(SampleRow{state_.step, prompts[i], replies[i].text});
+    if (!best && summary_.eval.all.bytes > 0) return;
+    if (const auto eval = observer_->evaluate(0)) summary_.eval = *eval;
   }
 
   /// background: from a copy, while the next steps go on.
   void save(bool finished, bool background) {
     if (finished) {
-      validate(0);
-      write_samples();
+      if (validated_step_ != state_.step) validate(0);
+      if (const auto eval = observer_->validate_average(state_.step)) summary_.eval_ema = *eval;
+      observer_->write_samples(state_.step);
     }
     state_.finished = finished;
     saver_->save(state_, background);
@@ -334,7 +325,8 @@ class Run {
     summary_.tokens = state_.tokens;
     summary_.memory_peak = peak_resident_bytes();
     note_memory();
-    if (summary_.eval.all.bytes == 0 && summary_.outcome == "finished") validate(0);
+    summary_.out_of_patience = out_of_patience() && state_.step < total_steps_;
+    if (summary_.outcome == "finished") publish();
     summary_.weights_hash = weights_hash(*model_);
     RunRecord& r = record_->record();
     r.results["loss"] = summary_.loss;
@@ -353,20 +345,20 @@ class Run {
 
   const TrainOptions& options_;
   const Recipe& recipe_;
-  std::unique_ptr<data::Dataset> dataset_;
-  std::unique_ptr<data::Loader> loader_;
-  std::unique_ptr<Tokenizer> tokenizer_;
-  std::vector<int32_t> token_bytes_;
+  TrainSource& source_;
   std::unique_ptr<DeepseekV3> model_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<TrainStep> step_;
   std::unique_ptr<RunFile> record_;
   std::unique_ptr<LogWriter> log_;
+  std::unique_ptr<Observer> observer_;
   OutlierWatch outliers_;
   Schedule schedule_;
   TrainState state_;
   BatchRamp batch_ramp_;
   int64_t total_steps_ = 0, total_tokens_ = 0;
+  int64_t validated_step_ = -1;            // of the last validation of all rows
+  std::string initial_hash_;               // of a run that begins as another model
   Recompute recompute_ = Recompute::none;  // as the memory plan chose
   bool saves_copies_ = false;              // the same
   std::unique_ptr<Saver> saver_;
@@ -375,7 +367,14 @@ class Run {
 
 }  // namespace
 
-TrainSummary train(const TrainOptions& options) { return Run(options).go(); }
+TrainSummary train(const TrainOptions& options, TrainSource& source) { return Run(options, source).go(); }
+
+int64_t total_steps(const Recipe& r, TrainSource& source) {
+  if (r.steps > 0) return r.steps;
+  const BatchRamp ramp = r.batch_ramp();
+  if (r.tokens > 0) return ramp.steps_within(r.tokens / r.length);
+  return std::max<int64_t>(1, ramp.steps_within(static_cast<int64_t>(source.rows_within(r.epochs))));
+}
 
 std::string weights_hash(DeepseekV3& model) {
   std::vector<NamedTensor> tensors = model_tensors(model);

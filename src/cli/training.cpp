@@ -1,0 +1,128 @@
+#include "cli/training.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "cli/machine.h"
+#include "cli/verbs.h"
+#include "train/metrics.h"
+
+namespace nuri {
+namespace {
+
+OrderedJson eval_json(const EvalResult& eval) {
+  OrderedJson j;
+  j["bits_per_byte"] = eval.all.bits_per_byte();
+  for (const auto& [name, bits] : eval.by_source) j["by_source"][name] = bits.bits_per_byte();
+  for (const auto& [name, bits] : eval.by_language) j["by_language"][name] = bits.bits_per_byte();
+  return j;
+}
+
+/// The command line of this process with --resume, for a shell to run again.
+std::string continue_command() {
+  std::vector<std::string> words = command_line();
+  if (std::find(words.begin(), words.end(), "--resume") == words.end()) words.push_back("--resume");
+  std::string text;
+  for (const std::string& word : words) {
+    const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
+      return std::isalnum(c) || std::string_view("-_=./,:@%+").find(static_cast<char>(c)) != std::string_view::npos;
+    });
+    text += text.empty() ? "" : " ";
+    if (!plain) text += '\'';
+    for (char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    if (!plain) text += '\'';
+  }
+  return text;
+}
+
+void print_summary(const TrainSummary& s, const TrainingOptions& o) {
+  if (o.json) {
+    OrderedJson j;
+    j["outcome"] = s.outcome;
+    j["steps"] = s.steps;
+    j["total_steps"] = s.total_steps;
+    j["out_of_patience"] = s.out_of_patience;
+    j["published_step"] = s.published_step;
+    j["tokens"] = s.tokens;
+    j["flops"] = s.flops;
+    j["seconds"] = s.seconds;
+    j["tokens_per_s"] = s.tokens_per_s;
+    j["mfu"] = s.mfu > 0 ? OrderedJson(s.mfu) : OrderedJson(nullptr);  // --quiet measures no peak
+    j["memory_planned_bytes"] = s.memory_planned;
+    j["memory_anonymous_bytes"] = s.memory_anonymous;
+    j["memory_peak_bytes"] = s.memory_peak;
+    j["saves"] = s.saves;
+    j["longest_stall_seconds"] = s.longest_stall;
+    j["loss"] = s.loss;
+    j["validation"] = eval_json(s.eval);
+    if (s.eval_ema.all.bytes > 0) j["validation_ema"] = eval_json(s.eval_ema);
+    j["weights_hash"] = s.weights_hash;
+    fmt::print("{}", json_text(j));
+    return;
+  }
+  fmt::print("{} after {} of {} steps, {} tokens, {:.4g} FLOP, {}\n", s.outcome, s.steps, s.total_steps, s.tokens,
+             s.flops, duration_text(s.seconds));
+  fmt::print("{:.0f} tokens/s (median), {}memory planned {}, measured {} (with mapped files {})\n", s.tokens_per_s,
+             s.mfu > 0 ? fmt::format("MFU {:.1f} %, ", 100 * s.mfu) : "", bytes_text(s.memory_planned),
+             bytes_text(s.memory_anonymous), bytes_text(s.memory_peak));
+  if (s.out_of_patience) fmt::print("ended early: validation no longer fell (patience)\n");
+  if (s.published_step > 0 && s.published_step < s.steps)
+    fmt::print("{} holds the model of step {}, the best one (publish = best)\n", o.out, s.published_step);
+  if (s.eval.all.bytes > 0) fmt::print("validation: {:.4f} bits per byte\n", s.eval.all.bits_per_byte());
+  if (s.eval_ema.all.bytes > 0)
+    fmt::print("validation of the average of the weights ({}): {:.4f} bits per byte\n",
+               (fs::path(o.out) / "ema").string(), s.eval_ema.all.bits_per_byte());
+  fmt::print("weights hash {}; report: {}\n", s.weights_hash, (fs::path(o.out) / "report.html").string());
+}
+
+}  // namespace
+
+void TrainingOptions::add(Arguments& args) {
+  args.option("--out", out, "directory of the run; a model directory at the end");
+  args.option("--init-from", init_from, "model directory whose weights the run begins with (the key init_from)");
+  args.option("--set", settings, "key=value, over the recipe's (may be repeated)").one_value_each();
+  args.flag("--resume", resume, "continue the run in --out to the same bits");
+  args.option("--memory", memory, "refuse to start if the plan needs more (16G; default: what is allowed)");
+  args.flag("--print-config", print_config, "print the resolved recipe with units and origins, and stop");
+  args.flag("--json", json, "print the summary as JSON");
+  args.flag("--quiet", quiet, "no progress");
+}
+
+std::vector<std::string> TrainingOptions::all_settings() const {
+  std::vector<std::string> all = settings;
+  // Absolute: the key is relative to the recipe, the option to where it is typed.
+  if (!init_from.empty()) all.push_back("init_from=" + fs::absolute(init_from).lexically_normal().string());
+  return all;
+}
+
+std::string recipe_keys_help() {
+  std::string text = "keys of a recipe (key = default; unit; meaning):\n";
+  const Recipe defaults;
+  Recipe::visit(defaults, [&](const RecipeField& f, const auto& value) {
+    text += fmt::format("  {} = {}; {}{}{}\n", f.key, value, f.unit, f.unit.empty() ? "" : "; ", f.meaning);
+  });
+  return text;
+}
+
+int run_training(const TrainingOptions& o, const ResolvedRecipe& recipe, TrainSource& source) {
+  NURI_CHECK(!o.out.empty(), "--out is missing: name the directory of the run");
+  TrainOptions t;
+  t.recipe = recipe;
+  t.out = o.out;
+  t.resume = o.resume;
+  if (!o.memory.empty()) t.memory_limit = parse_bytes(o.memory);
+  if (!o.quiet) t.peak_gflops = product_peak(compute_peaks(), recipe.recipe.precision_kind() == Precision::bf16);
+  t.level = active_level_text();
+  t.command = command_line();
+  t.quiet = o.quiet;
+  const TrainSummary s = train(t, source);
+  print_summary(s, o);
+  if (s.outcome == "stopped") fmt::print(o.json ? stderr : stdout, "continue with: {}\n", continue_command());
+  return s.outcome == "stopped" ? kExitInterrupted : kExitOk;
+}
+
+}  // namespace nuri

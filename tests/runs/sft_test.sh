@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# Fine-tuning on chats as a user does it: a base model, worked solutions, `nuri sft`. What is held out becomes likelier;
+# killed and resumed with other numbers of threads the weights are the same; patience ends a run early and the best model
+# is the one published; wrong rows are named by file and line.
+# shellcheck source=tests/runs/common.sh
+source "$(dirname "$0")/common.sh"
+command -v jq >/dev/null || { echo "SKIPPED: jq is not installed"; exit 77; }
+make_text
+make_recipe
+"$nuri" tasks make sort --count 300 --difficulty 1 --chat --out "$work/chats.jsonl" >/dev/null
+jq -c '{text: (.messages | map(.content) | join(" "))}' "$work/chats.jsonl" >>"$work/text.jsonl"
+"$nuri" tokenizer train "$work/text.jsonl" --vocab-size 512 --out "$work/tokenizer" >/dev/null
+"$nuri" data build "$work/text.jsonl" --tokenizer "$work/tokenizer" --out "$work/data" --validation 0.1 >/dev/null
+train "$work/base" --set steps=60 >/dev/null
+
+# sft OUT [options]: as JSON.
+sft() {
+  local out=$1
+  shift
+  "$nuri" sft --init-from "$work/base" --chats "$work/chats.jsonl" --out "$out" --set length=128 --set batch_rows=4 \
+    --set lr=3e-3 --quiet --json "$@"
+}
+sft "$work/whole" >"$work/summary"
+jq -e '.outcome == "finished" and .validation.bits_per_byte > 0 and (.validation.by_source | keys) == ["chats"]' "$work/summary" >/dev/null ||
+  fail "sft: $(cat "$work/summary")"
+expected=$(weights_hash "$work/whole")
+first=$(jq -s 'map(select(.kind == "eval")) | .[0].bits_per_byte' "$work/whole/log.jsonl")
+jq -e ".validation.bits_per_byte < 0.8 * $first" "$work/summary" >/dev/null || fail "sft: $first, then $(cat "$work/summary")"
+jq -s -e 'map(select(.kind == "sample")) | length > 0 and all(.prompt != "" and (.text | type == "string"))' "$work/whole/log.jsonl" >/dev/null ||
+  fail "sft: no samples of held-out questions"
+jq -e '.hashes.initial_weights | test("^[0-9a-f]{16}$")' "$work/whole/run.json" >/dev/null || fail "run.json does not say where the weights began"
+[ "$(jq -r .hashes.initial_weights "$work/whole/run.json")" = "$(weights_hash "$work/base")" ] || fail "the run did not begin as the base"
+echo "user: 3 1 2" | "$nuri" chat "$work/whole" --max-tokens 8 >/dev/null || fail "chat"
+
+# Killed once and again at other numbers of threads.
+kills=0
+for delay in 0.15 0.3 0.45 0.6; do
+  kills=$((kills + 1))
+  (NURI_THREADS=$((kills % 3 + 1)) exec "$nuri" sft --init-from "$work/base" --chats "$work/chats.jsonl" --out "$work/killed" \
+    --set length=128 --set batch_rows=4 --set lr=3e-3 --quiet --resume >/dev/null 2>&1) &
+  pid=$!
+  sleep "$delay"
+  kill -KILL $pid 2>/dev/null || true
+  wait $pid 2>/dev/null || true
+done
+NURI_THREADS=3 sft "$work/killed" --resume >/dev/null 2>"$work/err" || grep -q 'is finished' "$work/err" || fail "$(cat "$work/err")"
+[ "$(weights_hash "$work/killed")" = "$expected" ] || fail "killed: $(weights_hash "$work/killed"), untouched: $expected"
+[ "$(jq -r .hashes.initial_weights "$work/killed/run.json")" = "$(weights_hash "$work/base")" ] || fail "resumed: the beginning was forgotten"
+
+# A rate that does damage: validation rises, patience ends the run, and the model of the directory is the best one.
+sft "$work/wild" --set lr=0.3 --set epochs=20 --set schedule=wsd --set decay_fraction=0 --set eval_every=2 >"$work/wild.json"
+jq -e '.outcome == "finished" and .out_of_patience and .steps < .total_steps and .published_step < .steps' "$work/wild.json" >/dev/null ||
+  fail "patience: $(cat "$work/wild.json")"
+best=$(jq -s 'map(select(.kind == "eval")) | min_by(.bits_per_byte) | .step' "$work/wild/log.jsonl")
+[ "$(jq .published_step "$work/wild.json")" = "$best" ] || fail "published is not the best step, $best: $(cat "$work/wild.json")"
+"$nuri" diff "$work/wild" "$work/wild/checkpoints/$(printf 'step-%06d' "$best")" >/dev/null || fail "the directory does not hold the best model"
+jq -e --argjson best "$(jq -s 'map(select(.kind == "eval").bits_per_byte) | min' "$work/wild/log.jsonl")" \
+  '.validation.bits_per_byte == $best' "$work/wild.json" >/dev/null || fail "the summary is not of the best model"
+
+# Another vocabulary: rows of new tokens are said; a recipe with config.json of its own.
+"$nuri" tokenizer train "$work/text.jsonl" --vocab-size 520 --out "$work/longer" >/dev/null
+sed 's/"vocab_size": 512/"vocab_size": 520/' "$work/config.json" >"$work/longer.json"
+printf 'config = "longer.json"\nsteps = 2\n' >"$work/longer.toml"
+"$nuri" sft "$work/longer.toml" --init-from "$work/base" --tokenizer "$work/longer" --chats "$work/chats.jsonl" --out "$work/grown" \
+  --quiet >/dev/null 2>"$work/err" || fail "another vocabulary: $(cat "$work/err")"
+grep -q 'of 520 rows of embedding and head are new' "$work/err" || fail "new rows are not said: $(cat "$work/err")"
+
+# What is refused, with its reason.
+refused() {
+  local words=$1
+  shift
+  "$@" >/dev/null 2>"$work/err" && fail "not refused: $*"
+  grep -q -- "$words" "$work/err" || fail "$*: $(cat "$work/err")"
+}
+printf '{"prompt": "a", "completion": "b"}\n{"prompt": "a"}\n' >"$work/bad.jsonl"
+refused 'bad.jsonl: line 2' "$nuri" sft --init-from "$work/base" --chats "$work/bad.jsonl" --out "$work/bad"
+refused '--init-from is missing' "$nuri" sft --chats "$work/chats.jsonl" --out "$work/bad"
+refused '--chats is missing' "$nuri" sft --init-from "$work/base" --out "$work/bad"
+refused 'context of 256 tokens' sft "$work/bad" --set length=512
+refused 'nothing is held out' sft "$work/bad" --set held_out_share=0
+endless=(sft --init-from "$work/base" --chats "$work/chats.jsonl" --out "$work/endless" --set length=128 --set epochs=1000 --set save_every=1)
+"$nuri" "${endless[@]}" --quiet >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 1 100); do
+  [ -f "$work/endless/config.json" ] && break
+  sleep 0.05
+done
+kill -KILL $pid
+wait $pid 2>/dev/null || true
+refused 'other data' "$nuri" "${endless[@]}" --set learn_thought=false --resume
+refused 'lr: ' "$nuri" "${endless[@]}" --set lr=1e-3 --resume
+refused 'of chats' train "$work/bad" --set too_long=drop
+sft "$work/last" --set held_out_share=0 --set patience=0 --set publish=last --set steps=2 >/dev/null || fail "nothing held out"
+mkdir "$work/plain"
+cp "$work/base"/*.json "$work/base"/*.safetensors "$work/plain"
+jq 'del(.chat_template)' "$work/base/tokenizer_config.json" >"$work/plain/tokenizer_config.json"
+refused 'no chat template' "$nuri" sft --init-from "$work/plain" --chats "$work/chats.jsonl" --out "$work/bad"
+
+# Continued pre-training of another model is the same key.
+train "$work/further" --set steps=1 --set lr=0 --set bias_update_speed=0 --init-from "$work/base" >/dev/null
+"$nuri" diff "$work/base" "$work/further" >/dev/null || fail "train --init-from does not begin as the base"
+echo "bits per byte of held-out answers: $first at first, $(jq .validation.bits_per_byte "$work/summary") at the end; weights $expected"
