@@ -10,7 +10,8 @@
 #include "cli/bench.h"
 #include "cli/documents.h"
 #include "cli/machine.h"
-#include "infer/generate.h"
+#include "infer/cached_forward.h"
+#include "infer/engine.h"
 #include "ops/attention.h"
 
 namespace nuri {
@@ -177,7 +178,7 @@ std::vector<PrefillBench> bench_prefill(const BenchOptions& o) {
     if (n > c.max_seq_len) continue;
     KvPool pool(c, MlaForm::expanded, dtype_of(o), n / kKeyBlock);
     const std::vector<int32_t> ids = random_ids(n, c.vocab_size, 1);
-    const int64_t chunk = GenerateOptions().prefill_chunk;
+    const int64_t chunk = EngineOptions().prefill_chunk;
     const auto read_prompt = [&] {
       KvSequence cache(pool);
       for (int64_t at = 0; at < n; at += chunk) {

@@ -1,5 +1,4 @@
-// Replies to prompts: prompts are read in chunks, then all sequences decode together, a token each per forward. The
-// bits of a reply depend on its own prompt, options and sequence number only, never on its neighbours (invariant 1).
+// Replies to prompts as text, by the engine.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "infer/kv_pool.h"
-#include "models/deepseek_v3.h"
-#include "ops/sampling.h"
+#include "infer/engine.h"
 #include "text/tokenizer.h"
 
 namespace nuri {
@@ -22,9 +19,6 @@ struct GenerateRequest {
   std::vector<int32_t> stop_ids;
   std::vector<std::string> stop_texts;  ///< the reply is cut before the first of them
 };
-
-enum class FinishReason : uint8_t { stop, length, cancelled };
-std::string_view finish_name(FinishReason reason);  ///< "stop", "length", "cancelled"
 
 struct Reply {
   std::vector<int32_t> ids;              ///< drawn, a stop id included
@@ -39,6 +33,9 @@ struct GenerateOptions {
   int64_t cache_tokens = 0;     ///< of the pool; 0: what the requests of one batch need
 };
 
+/// [vocab] 1 for each id that a token has: what may be drawn. Error: the tokenizer has more ids than the model.
+std::vector<uint8_t> ids_with_text(const Tokenizer& tokenizer, const DeepseekV3Config& config);
+
 class Generator {
  public:
   Generator(DeepseekV3& model, const Tokenizer& tokenizer, const GenerateOptions& options = {});
@@ -50,22 +47,13 @@ class Generator {
 
  private:
   struct Running;
-  void check(const GenerateRequest& request, size_t index) const;
-  bool finish_token(Running& r, const OnText& on_text);
+  bool take(Running& r, size_t index, const TokenEvent& event, const OnText& on_text);
+  int64_t cache_tokens(const std::vector<GenerateRequest>& requests) const;
 
   DeepseekV3& model_;
   const Tokenizer& tokenizer_;
   GenerateOptions options_;
   std::vector<uint8_t> allowed_;  ///< [vocab]: ids that a token has
 };
-
-/// One forward over a cache: appends tokens to each sequence and returns the final-normed hidden states of all of them.
-/// stats: per layer; null: not wanted.
-struct CacheStep {
-  KvSequence* sequence;
-  std::vector<int32_t> tokens;
-};
-Tensor forward_cached(DeepseekV3& model, KvPool& pool, std::vector<CacheStep>& steps,
-                      std::vector<LayerStats>* stats = nullptr);
 
 }  // namespace nuri

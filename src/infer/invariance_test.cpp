@@ -8,6 +8,7 @@
 #include "base/philox.h"
 #include "base/test_support.h"
 #include "base/threads.h"
+#include "infer/cached_forward.h"
 #include "infer/generate.h"
 #include "infer/score.h"
 

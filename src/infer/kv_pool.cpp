@@ -31,6 +31,7 @@ KvPool::KvPool(const DeepseekV3Config& c, MlaForm form, DType dtype, int64_t n_p
     layers_.push_back(p);
   }
   for (int64_t page = n_pages; page-- > 0;) free_.push_back(static_cast<int32_t>(page));
+  owners_.resize(static_cast<size_t>(n_pages));
 }
 
 int32_t KvPool::take() {
@@ -40,10 +41,22 @@ int32_t KvPool::take() {
              n_pages_, kKeyBlock);
   const int32_t page = free_.back();
   free_.pop_back();
+  owners_[static_cast<size_t>(page)] = 1;
   return page;
 }
 
-void KvPool::give_back(int32_t page) { free_.push_back(page); }
+void KvPool::share(int32_t page) { ++owners_[static_cast<size_t>(page)]; }
+
+void KvPool::give_back(int32_t page) {
+  if (--owners_[static_cast<size_t>(page)] == 0) free_.push_back(page);
+}
+
+int32_t KvPool::copy(int32_t page) {
+  const int32_t other = take();
+  for (const LayerPages& layer : layers_)
+    std::memcpy(layer.at(other), layer.at(page), static_cast<size_t>(layer.page_bytes));
+  return other;
+}
 
 void KvPool::set_free_order(std::vector<int32_t> order) {
   NURI_ASSERT(order.size() == free_.size());
@@ -60,6 +73,18 @@ KvSequence& KvSequence::operator=(KvSequence&& other) noexcept {
   std::swap(pages_, other.pages_);
   std::swap(length_, other.length_);
   return *this;
+}
+
+KvSequence KvSequence::fork() const {
+  KvSequence out(*pool_);
+  const int64_t whole = length_ / kKeyBlock;
+  for (int64_t i = 0; i < whole; ++i) {
+    out.pages_.push_back(pages_[static_cast<size_t>(i)]);
+    pool_->share(out.pages_.back());
+  }
+  if (length_ % kKeyBlock > 0) out.pages_.push_back(pool_->copy(pages_[static_cast<size_t>(whole)]));
+  out.length_ = length_;
+  return out;
 }
 
 int64_t KvSequence::pages_needed(int64_t n) const {

@@ -19,7 +19,11 @@ class KvPool {
   int64_t free_pages() const { return static_cast<int64_t>(free_.size()); }
   /// Takes a free page; error when none is left.
   int32_t take();
+  /// One more owner of a page, who gives it back too.
+  void share(int32_t page);
   void give_back(int32_t page);
+  /// Another page with the same contents in every layer. Error when none is left.
+  int32_t copy(int32_t page);
   const std::vector<LayerPages>& layers() const { return layers_; }
   /// Bytes of one page over all layers.
   static int64_t page_bytes(const DeepseekV3Config& config, MlaForm form, DType dtype);
@@ -31,7 +35,8 @@ class KvPool {
   int64_t n_pages_;
   Tensor memory_;
   std::vector<LayerPages> layers_;
-  std::vector<int32_t> free_;  // taken from the back
+  std::vector<int32_t> free_;    // taken from the back
+  std::vector<int32_t> owners_;  // of each page
 };
 
 /// The pages of one sequence.
@@ -41,6 +46,9 @@ class KvSequence {
   ~KvSequence() { clear(); }
   KvSequence(KvSequence&& other) noexcept;
   KvSequence& operator=(KvSequence&& other) noexcept;
+  /// A sequence of the same tokens: whole pages, which nobody writes again, are shared, a begun one is copied. Error:
+  /// the pool is empty.
+  KvSequence fork() const;
   /// Makes room for n more tokens. Error: the pool is empty.
   void reserve(int64_t n);
   void advance(int64_t n) { length_ += n; }

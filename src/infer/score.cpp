@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "infer/generate.h"
+#include "infer/cached_forward.h"
 #include "ops/cross_entropy.h"
 
 namespace nuri {

@@ -88,7 +88,7 @@ Sampled sample(std::span<const float> logits, const SamplerOptions& options, uin
   NURI_CHECK(best, "no token id is allowed here; the mask leaves none of {} ids", logits.size());
   const Candidate first = *best;
   auto chosen = [&](const Candidate& c) {
-    return Sampled{c.id, log_probability(logits[static_cast<size_t>(c.id)], inverse, lse)};
+    return Sampled{c.id, log_probability(logits[static_cast<size_t>(c.id)], inverse, lse), 0};
   };
   if (greedy) return chosen(first);
 
@@ -98,13 +98,20 @@ Sampled sample(std::span<const float> logits, const SamplerOptions& options, uin
     std::erase_if(candidates, [&](const Candidate& c) { return weight(c, first.z) < options.min_p; });
 
   const float u = Philox(options.seed, Purpose::sampling, sequence).uniform(position);
-  const float wanted = u * total_weight(candidates, first.z);
+  const float total = total_weight(candidates, first.z), wanted = u * total;
+  const Candidate* drawn = &first;  // only where the largest logit is infinite
   float sum = 0;
   for (const Candidate& c : candidates) {
     sum = sum + weight(c, first.z);
-    if (sum > wanted) return chosen(c);
+    if (sum > wanted) {
+      drawn = &c;
+      break;
+    }
   }
-  return chosen(first);  // only where the largest logit is infinite
+  Sampled out = chosen(*drawn);
+  const bool all = candidates.size() == logits.size();
+  out.truncated = all ? out.log_probability : drawn->z - first.z - x1::log(total);
+  return out;
 }
 
 }  // namespace nuri

@@ -31,6 +31,7 @@ struct SamplerOptions {
 struct Sampled {
   int32_t id = 0;
   float log_probability = 0;  ///< at the temperature of the options; greedy: at 1
+  float truncated = 0;        ///< the same among the ids that were left; greedy: 0, as one is
 };
 
 /// logits [vocab]; sequence: a number the caller gives to the reply; position: of the token to be drawn; allowed

@@ -117,6 +117,28 @@ TEST(Sampling, TheDrawIsTheWrittenOne) {
   }
 }
 
+TEST(Sampling, WhatTruncationLeavesAddsUpToOne) {
+  SamplerOptions o;
+  EXPECT_EQ(nuri::sample(kLogits, o, 0, 0).truncated, nuri::sample(kLogits, o, 0, 0).log_probability);  // nothing cut
+  o.top_k = 3;
+  std::map<int32_t, Sampled> seen;
+  for (uint64_t i = 0; i < 300; ++i) {
+    const Sampled s = nuri::sample(kLogits, o, 0, i);
+    EXPECT_GT(s.truncated, s.log_probability);
+    seen[s.id] = s;
+  }
+  ASSERT_EQ(seen.size(), 3u);
+  double sum = 0, whole = 0;
+  for (const auto& [id, s] : seen) {
+    sum += std::exp(static_cast<double>(s.truncated));
+    whole += std::exp(static_cast<double>(s.log_probability));
+  }
+  EXPECT_NEAR(sum, 1, 1e-6);
+  EXPECT_NEAR(seen.at(1).truncated - seen.at(1).log_probability, -std::log(whole), 1e-6);
+  o.temperature = 0;
+  EXPECT_EQ(nuri::sample(kLogits, o, 0, 0).truncated, 0);
+}
+
 TEST(Sampling, BadInputIsRefused) {
   SamplerOptions o;
   o.top_p = 0;

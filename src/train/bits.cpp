@@ -3,7 +3,7 @@
 #include <functional>
 
 #include "base/philox.h"
-#include "infer/generate.h"
+#include "infer/cached_forward.h"
 #include "models/load.h"
 #include "ops/sampling.h"
 #include "train/step.h"

@@ -8,7 +8,7 @@
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/levels.h"
 #include "base/philox.h"
-#include "infer/generate.h"
+#include "infer/cached_forward.h"
 #include "ops/sampling.h"
 #include "train/step.h"
 
