@@ -13,10 +13,9 @@ namespace {
 
 constexpr int kPanel = 16;
 constexpr int kPanelVectors = kPanel / kWidth;
-// Words of k per pass over a block of C. Long passes with AVX-512, because loading and storing C costs more than
-// streaming the panels from the second cache; else a panel takes half of the first cache.
-constexpr int64_t kBlockWords = kWidth == 16 ? 512 : 256;
-constexpr int64_t kWidenWords = 128;  // the same where pairs are widened to floats first, into a buffer of 16 or 32 KB
+// Words of k per pass over a block of C. Long passes, because loading and storing C costs more than streaming the
+// panels from the second cache.
+constexpr int64_t kBlockWords = kWidth == 16 ? 512 : 384;
 
 #if defined(__AVX512F__)
 constexpr int kMaxRows = 14, kMaxTurnedRows = 8;
@@ -28,6 +27,10 @@ constexpr int max_panels(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
 constexpr int kMaxRows = 3, kMaxTurnedRows = 3;
 constexpr int max_panels(int) { return 1; }
 #endif
+
+// Words of a panel that are asked for ahead: one panel at a time is one stream, too little for what memory can do.
+// Not yet measured with AVX-512, whose tiles take more panels.
+constexpr int kAhead = kWidth == 16 ? 0 : 32;
 
 enum class Arithmetic { fp32, bf16_pairs, bf16_widened };
 #if defined(__AVX512BF16__)
@@ -55,6 +58,19 @@ struct Tile {
 };
 
 NURI_INLINE float as_float(uint32_t word) { return __builtin_bit_cast(float, word); }
+
+#if defined(__AVX2__) && !defined(__AVX512F__)
+alignas(32) constexpr uint32_t kUpperHalves[8] = {0xFFFF0000u, 0xFFFF0000u, 0xFFFF0000u, 0xFFFF0000u,
+                                                  0xFFFF0000u, 0xFFFF0000u, 0xFFFF0000u, 0xFFFF0000u};
+/// The mask stays in memory: tiles of six rows have no register left for it.
+NURI_INLINE U upper_halves(U pair) {
+  U out;
+  asm("vpand %1, %2, %0" : "=x"(out) : "m"(kUpperHalves), "x"(pair));
+  return out;
+}
+#else
+NURI_INLINE U upper_halves(U pair) { return pair & 0xFFFF0000u; }
+#endif
 
 /// c + the products of one word (or pair) of A, broadcast, with the panel's vector.
 template <Arithmetic kArithmetic>
@@ -108,6 +124,8 @@ NURI_TILE_CHECKS void run_tile(const Tile& t) {
 #pragma GCC unroll 16
   for (int q = 0; q < kPanels; ++q) b[q] = t.b + q * t.panel_stride;
 
+  // Panels whose vectors are held while the rows pass: all where registers allow.
+  constexpr int kAtOnce = kWidth == 16 ? kPanels : 1;
   int64_t p = 0;
   for (int segment = 1; segment <= kSegments; ++segment) {
     // The next tile's lines of C come meanwhile, some at a time.
@@ -116,21 +134,26 @@ NURI_TILE_CHECKS void run_tile(const Tile& t) {
       if (kPanels >= 2) __builtin_prefetch(t.next_c + i * t.c_stride + kPanel, 1);
     }
     for (const int64_t end = t.words * segment / kSegments; p < end; ++p) {
-      if constexpr (kArithmetic == Arithmetic::bf16_widened) {
-#pragma GCC unroll 2
-        for (int half = 0; half < 2; ++half) {
-          F bv[kVectors];
 #pragma GCC unroll 16
-          for (int v = 0; v < kVectors; ++v) {
-            const U pair = load_u32(b[v / kPanelVectors] + (v % kPanelVectors) * kWidth);
-            bv[v] = from_bits(half == 0 ? pair & 0xFFFF0000u : pair << 16);
+      for (int q = 0; q < kPanels && kAhead > 0; ++q) __builtin_prefetch(b[q] + kAhead * kPanel);
+      if constexpr (kArithmetic == Arithmetic::bf16_widened) {
+#pragma GCC unroll 16
+        for (int part = 0; part < 2 * kPanels / kAtOnce; ++part) {
+          // Of a half of the words: some panels at once. The second half loads the pairs again: holding them would
+          // spill.
+          const int half = part / (kPanels / kAtOnce), first = part % (kPanels / kAtOnce) * kAtOnce * kPanelVectors;
+          F bv[kAtOnce * kPanelVectors];
+#pragma GCC unroll 16
+          for (int v = 0; v < kAtOnce * kPanelVectors; ++v) {
+            const U pair = load_u32(b[(first + v) / kPanelVectors] + ((first + v) % kPanelVectors) * kWidth);
+            bv[v] = from_bits(half == 0 ? upper_halves(pair) : pair << 16);
           }
-          asm volatile("" ::: "memory");  // the second half loads the pairs again: holding them would spill
+          asm volatile("" ::: "memory");
 #pragma GCC unroll 16
           for (int i = 0; i < kRows; ++i) {
             const F av = set1(as_float(a_word(i, half)));
 #pragma GCC unroll 16
-            for (int v = 0; v < kVectors; ++v) acc[i][v] = fma(av, bv[v], acc[i][v]);
+            for (int v = 0; v < kAtOnce * kPanelVectors; ++v) acc[i][first + v] = fma(av, bv[v], acc[i][first + v]);
           }
         }
       } else {
@@ -193,45 +216,26 @@ constexpr TileTable kTiles[2][2] = {  // by precision and order of A
     {make_table<Arithmetic::fp32, false>(), make_table<Arithmetic::fp32, true>()},
     {make_table<kBf16, false>(), make_table<kBf16, true>()}};
 
-/// Words of `panels` panels widened to floats, both halves in the order of k: [panels][2 words][16].
-void widen(const uint32_t* b, int64_t panel_stride, int64_t panels, int64_t words, uint32_t* out) {
-  for (int64_t q = 0; q < panels; ++q)
-    for (int64_t p = 0; p < words; ++p, out += 2 * kPanel)
-      for (int v = 0; v < kPanel; v += kWidth) {
-        const U pair = load_u32(b + q * panel_stride + p * kPanel + v);
-        store_u32(out + v, pair & 0xFFFF0000u);
-        store_u32(out + kPanel + v, pair << 16);
-      }
-}
-
 void multiply(const ProductBlock& block) {
   const int64_t a_words = block.pairs && !kPairs ? 2 : 1;  // words of A per word of B
   // Turned A lies in panels of 16 rows, cut into tiles of equal height.
   const int64_t height = block.rows < kPanel ? block.rows : kPanel;
   const int64_t cuts = (height + kMaxTurnedRows - 1) / kMaxTurnedRows;
   const int64_t tile_rows = block.a_turned ? (height + cuts - 1) / cuts : block.tile_rows;
-  // Without the pair instruction, panels that several tiles read are widened once, and the tiles are FP32 ones.
-  const bool widening = block.pairs && !kPairs && block.rows > tile_rows;
-  const TileTable& table = kTiles[block.pairs && !widening][block.a_turned];
-  alignas(64) uint32_t wide[kPairs ? 1 : 2 * 2 * kWidenWords * kPanel];
-  const int64_t block_words = widening ? kWidenWords : kBlockWords;
-  const int wanted = max_panels(static_cast<int>(tile_rows)), panels_wanted = widening && wanted > 2 ? 2 : wanted;
-  for (int64_t p = 0; p == 0 || p < block.words; p += block_words) {
-    const int64_t words = block.words - p < block_words ? block.words - p : block_words;
+  const TileTable& table = kTiles[block.pairs][block.a_turned];
+  const int panels_wanted = max_panels(static_cast<int>(tile_rows));
+  for (int64_t p = 0; p == 0 || p < block.words; p += kBlockWords) {
+    const int64_t words = block.words - p < kBlockWords ? block.words - p : kBlockWords;
     Tile tile;
     tile.a_stride = block.a_stride;
-    tile.panel_stride = widening ? 2 * words * kPanel : block.panel_stride;
-    tile.words = widening ? 2 * words : words;
+    tile.panel_stride = block.panel_stride;
+    tile.words = words;
     tile.c_stride = block.c_stride;
     tile.load_c = block.accumulate || p > 0;
     for (int64_t j = 0; j < block.columns;) {
       const int64_t left = (block.columns - j + kPanel - 1) / kPanel;
       const int level = panels_wanted >= 4 && left >= 4 ? 2 : panels_wanted >= 2 && left >= 2 ? 1 : 0;
       tile.b = block.b + j / kPanel * block.panel_stride + p * kPanel;
-      if (widening) {
-        widen(tile.b, block.panel_stride, 1 << level, words, wide);
-        tile.b = wide;
-      }
       tile.columns = block.columns - j;
       for (int64_t i = 0, rows; i < block.rows; i += rows) {
         rows = block.rows - i < tile_rows ? block.rows - i : tile_rows;
