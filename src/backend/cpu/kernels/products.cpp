@@ -28,6 +28,7 @@ constexpr int kMaxRows = 3, kMaxTurnedRows = 3;
 constexpr int max_panels(int) { return 1; }
 #endif
 
+constexpr int64_t kTileWords = 6144;  // of the rows of A that stay in the first cache through a pass of a single tile
 // Words of a panel that are asked for ahead: one panel at a time is one stream, too little for what memory can do.
 // Not yet measured with AVX-512, whose tiles take more panels.
 constexpr int kAhead = kWidth == 16 ? 0 : 32;
@@ -224,8 +225,13 @@ void multiply(const ProductBlock& block) {
   const int64_t tile_rows = block.a_turned ? (height + cuts - 1) / cuts : block.tile_rows;
   const TileTable& table = kTiles[block.pairs][block.a_turned];
   const int panels_wanted = max_panels(static_cast<int>(tile_rows));
-  for (int64_t p = 0; p == 0 || p < block.words; p += kBlockWords) {
-    const int64_t words = block.words - p < kBlockWords ? block.words - p : kBlockWords;
+  // Of equal length. Where a single tile reads each panel, panels come from memory, best in long runs.
+  const int64_t alone = block.rows > tile_rows ? 0 : kTileWords / ((block.rows > 1 ? block.rows : 1) * a_words);
+  const int64_t longest = alone > kBlockWords ? alone : kBlockWords;
+  const int64_t passes = (block.words + longest - 1) / longest;
+  const int64_t pass_words = passes > 1 ? (block.words + passes - 1) / passes : longest;
+  for (int64_t p = 0; p == 0 || p < block.words; p += pass_words) {
+    const int64_t words = block.words - p < pass_words ? block.words - p : pass_words;
     Tile tile;
     tile.a_stride = block.a_stride;
     tile.panel_stride = block.panel_stride;
