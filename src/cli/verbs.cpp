@@ -24,6 +24,7 @@ constexpr Verb kVerbs[] = {
     {"report", "write report.html of a run from its log", add_report},
     {"check", "compare a model directory with golden outputs, gradients and optimizer steps", add_check},
     {"score", "log-probability of each token of a text; bits per byte of held-out data", add_score},
+    {"eval", "answer problems and score them: pass@k with intervals, by category, two models compared", add_eval},
     {"generate", "continue prompts", add_generate},
     {"chat", "talk to a model in the terminal", add_chat},
     {"diff", "compare two sets of weights: first differing tensor, largest difference, equal bits or not", add_diff},

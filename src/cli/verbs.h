@@ -36,6 +36,7 @@ Action add_sft(Arguments args);
 Action add_report(Arguments args);
 Action add_check(Arguments args);
 Action add_score(Arguments args);
+Action add_eval(Arguments args);
 Action add_generate(Arguments args);
 Action add_chat(Arguments args);
 Action add_inspect(Arguments args);

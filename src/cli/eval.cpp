@@ -1,0 +1,251 @@
+// nuri eval MODEL: answers to problems, scored: pass@1 with its interval, pass@k, majority, by category.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/documents.h"
+#include "cli/json_rows.h"
+#include "cli/model_options.h"
+#include "cli/verbs.h"
+#include "eval/solve.h"
+#include "tasks/generator.h"
+#include "tasks/problem_row.h"
+#include "train/metrics.h"
+
+namespace nuri {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  SamplingOptions sampling;
+  std::vector<std::string> tasks;
+  std::string problems, reward, language = "both", out, against;
+  int64_t count = 200, samples = 1, max_tokens = 256, batch = 64;
+  int difficulty = 3;
+  uint64_t problem_seed = 0;
+  bool json = false;
+};
+
+/// Problems and how they are scored.
+struct Questions {
+  std::vector<tasks::Problem> problems;
+  std::string reward;
+};
+
+/// Held-out problems of the generators named: "word", or "word:5" with a difficulty of its own.
+void generate_problems(const Options& o, Questions& q) {
+  using Language = tasks::ProblemSource::Language;
+  const Language language = o.language == "ko"   ? Language::korean
+                            : o.language == "en" ? Language::english
+                                                 : Language::both;
+  for (const std::string& task : o.tasks) {
+    const size_t colon = task.find(':');
+    const tasks::GeneratorKind& kind = tasks::generator_named(task.substr(0, colon), "--task");
+    int difficulty = o.difficulty;
+    if (colon != std::string::npos) {
+      const std::string digits = task.substr(colon + 1);
+      NURI_CHECK(digits.size() == 1 && digits[0] >= '1' && digits[0] <= '0' + tasks::kMaxDifficulty,
+                 "--task {}: the difficulty behind the colon is 1 to {}", task, tasks::kMaxDifficulty);
+      difficulty = digits[0] - '0';
+    }
+    NURI_CHECK(q.reward.empty() || q.reward == kind.reward || !o.reward.empty(),
+               "--task {}: its answers are scored by {}, those of the tasks before by {}; evaluate them apart, or name "
+               "one --reward for all",
+               task, kind.reward, q.reward);
+    q.reward = kind.reward;
+    const tasks::ProblemSource source(kind, language, difficulty, o.problem_seed, tasks::Side::held_out);
+    for (int64_t i = 0; i < o.count; ++i) q.problems.push_back(source.at(static_cast<uint64_t>(i)));
+  }
+}
+
+Questions read_questions(const Options& o) {
+  NURI_CHECK(o.tasks.empty() != o.problems.empty(), "name problems: either --task (also several) or --problems FILE");
+  Questions q;
+  if (!o.problems.empty()) {
+    NURI_CHECK(!o.reward.empty(), "--reward is missing: how answers to {} are scored, for instance \"numeric=1\"",
+               o.problems);
+    for_each_json_row(read_file(o.problems), o.problems, [&](std::string_view row, const std::string& where) {
+      if (o.count > 0 && static_cast<int64_t>(q.problems.size()) >= o.count) return;
+      q.problems.push_back(tasks::parse_problem(row, where));
+      if (q.problems.back().id.empty()) q.problems.back().id = where;
+    });
+  } else {
+    NURI_CHECK(o.count >= 1, "--count {}: at least 1 problem of each task", o.count);
+    generate_problems(o, q);
+  }
+  NURI_CHECK(!q.problems.empty(), "{}: no problems", o.problems);
+  if (!o.reward.empty()) q.reward = o.reward;
+  return q;
+}
+
+OrderedJson solved_json(const Solved& s) {
+  OrderedJson j;
+  j["problems"] = s.problems;
+  j["samples"] = s.samples;
+  j["pass_1"] = s.pass_1;
+  j["low"] = s.interval.low;
+  j["high"] = s.interval.high;
+  for (size_t i = 0; i < s.pass_at.size(); ++i) j["pass_at"][std::to_string(int64_t{1} << i)] = s.pass_at[i];
+  j["majority"] = s.majority;
+  j["reward"] = s.reward;
+  j["tokens"] = s.tokens;
+  j["finished"] = s.finished;
+  return j;
+}
+
+void print_row(const std::string& what, const Solved& s) {
+  fmt::print("{:<20} {:>8} {:>7.1f} % {:>5.1f} to {:>5.1f}", what, s.problems, 100 * s.pass_1, 100 * s.interval.low,
+             100 * s.interval.high);
+  for (size_t i = 1; i < s.pass_at.size(); ++i) fmt::print(" {:>8.1f}", 100 * s.pass_at[i]);
+  if (s.samples > 1) fmt::print(" {:>9.1f}", 100 * s.majority);
+  fmt::print(" {:>8.4f} {:>7.1f} {:>8.1f}\n", s.reward, s.tokens, 100 * s.finished);
+}
+
+void print_heading(const Solved& s) {
+  fmt::print("{:<20} {:>8} {:>9} {:>14}", "category", "problems", "pass@1", "95 %");
+  for (size_t i = 1; i < s.pass_at.size(); ++i) fmt::print(" {:>8}", fmt::format("pass@{}", int64_t{1} << i));
+  if (s.samples > 1) fmt::print(" {:>9}", "majority");
+  fmt::print(" {:>8} {:>7} {:>8}\n", "reward", "tokens", "ended, %");
+}
+
+/// The share of right answers to each problem, from the rows that --out wrote, by id.
+std::map<std::string, double> read_shares(const std::string& file) {
+  std::map<std::string, double> shares;
+  for_each_json_row(read_file(file), file, [&](std::string_view text, const std::string& where) {
+    const Json json = parse_json(text, where);
+    NURI_CHECK(json.is_object(), "{}: found {}; a row that `nuri eval --out` wrote is needed", where, json_kind(json));
+    const JsonObject row(json, where);
+    shares[row.text("id")] = row.number("right", 0, 1);
+  });
+  return shares;
+}
+
+double share_of(const std::vector<Answer>& answers) {
+  double right = 0;
+  for (const Answer& a : answers) right += a.right();
+  return right / static_cast<double>(answers.size());
+}
+
+std::string rows_text(const Questions& q, const std::vector<std::vector<Answer>>& answers) {
+  std::string text;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    OrderedJson row = OrderedJson::parse(tasks::problem_row(q.problems[i]));
+    row["right"] = share_of(answers[i]);
+    for (const Answer& a : answers[i])
+      row["answers"].push_back({{"text", a.text},
+                                {"tokens", a.tokens},
+                                {"finished", a.finished},
+                                {"reward", a.reward},
+                                {"scores", a.scores}});
+    text += row.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+  }
+  return text;
+}
+
+int run(const Options& o) {
+  const Questions q = read_questions(o);
+  const tasks::Reward reward(q.reward, "--reward");
+  for (const tasks::Problem& p : q.problems) reward.check(p);
+  std::map<std::string, double> before;
+  if (!o.against.empty()) {
+    before = read_shares(o.against);
+    for (const tasks::Problem& p : q.problems)
+      NURI_CHECK(before.contains(p.id), "{}: problem {} is not there; both models have to answer the same ones",
+                 o.against, p.id);
+  }
+  const std::unique_ptr<DeepseekV3> model = o.model.load();
+  const Tokenizer tokenizer = Tokenizer::load(o.model.directory);
+  const auto all_answers = static_cast<int64_t>(q.problems.size()) * o.samples;
+  ProgressPrinter progress;
+  const double begin = seconds_now();
+  const std::vector<std::vector<Answer>> answers =
+      solve(*model, tokenizer, q.problems, reward,
+            {.samples = o.samples, .sampler = o.sampling.sampler(), .max_tokens = o.max_tokens, .sequences = o.batch},
+            [&](int64_t ended) {
+              const double left = (seconds_now() - begin) * static_cast<double>(all_answers - ended);
+              progress.show(fmt::format("{} of {} answers, ETA {}", ended, all_answers,
+                                        ended ? duration_text(left / static_cast<double>(ended)) : "?"));
+            });
+  progress.end();
+  const double seconds = seconds_now() - begin;
+  if (!o.out.empty()) write_file_atomic(o.out, rows_text(q, answers));
+
+  std::map<std::string, std::vector<size_t>> by_category, by_language;
+  std::vector<size_t> all;
+  std::vector<double> now, then;
+  double tokens = 0;
+  for (size_t i = 0; i < q.problems.size(); ++i) {
+    const tasks::Problem& p = q.problems[i];
+    all.push_back(i);
+    by_category[p.category.empty() ? "-" : p.category].push_back(i);
+    if (!p.language.empty()) by_language[p.language].push_back(i);
+    for (const Answer& a : answers[i]) tokens += static_cast<double>(a.tokens);
+    now.push_back(share_of(answers[i]));
+    if (!o.against.empty()) then.push_back(before.at(p.id));
+  }
+  const Solved total = summarise(answers, all);
+  OrderedJson j;
+  j["reward"] = q.reward;
+  j["all"] = solved_json(total);
+  if (!o.json) print_heading(total), print_row("all", total);
+  for (const auto& [kind, groups] : {std::pair("by_category", &by_category), std::pair("by_language", &by_language)})
+    for (const auto& [name, chosen] : *groups) {
+      const Solved s = summarise(answers, chosen);
+      j[kind][name] = solved_json(s);
+      if (!o.json && groups->size() > 1) print_row(name, s);
+    }
+  j["seconds"] = seconds;
+  j["tokens_per_s"] = tokens / seconds;
+  if (!o.json) fmt::print("{:.0f} tokens in {}, {:.0f} tokens/s\n", tokens, duration_text(seconds), tokens / seconds);
+  if (!o.against.empty()) {
+    const Paired p = compare_paired(now, then);
+    j["against"] = {{"file", o.against},
+                    {"difference", p.mean_difference},
+                    {"better", p.a_better},
+                    {"worse", p.b_better},
+                    {"p", p.p}};
+    if (!o.json)
+      fmt::print("against {}: {:+.1f} points; better on {} problems, worse on {}, equal on {}; sign test p = {:.2g}\n",
+                 o.against, 100 * p.mean_difference, p.a_better, p.b_better, p.n - p.a_better - p.b_better, p.p);
+  }
+  if (o.json) fmt::print("{}", json_text(j));
+  return kExitOk;
+}
+
+}  // namespace
+
+Action add_eval(Arguments args) {
+  auto o = std::make_shared<Options>();
+  o->model.add(args);
+  args.option("--task", o->tasks,
+              "held-out problems of a generator (`nuri tasks list`), \"word\" or \"word:5\" (repeated)")
+      .one_value_each();
+  args.option("--problems", o->problems, "JSONL of problems instead (prompt and answer, or question and final)");
+  args.option("--reward", o->reward, "scorers, the first of which decides what is right (default: the task's)");
+  args.option("--count", o->count, "problems of each task, or of the file; 0: all of the file (default 200)");
+  args.option("--difficulty", o->difficulty, "of tasks without their own, 1 to 8 (default 3)")
+      .between(1, tasks::kMaxDifficulty);
+  args.option("--language", o->language, "of tasks: ko, en or both by turns (default)").one_of({"ko", "en", "both"});
+  args.option("--problem-seed", o->problem_seed, "of the tasks' problems (default 0)");
+  args.option("--samples", o->samples, "answers to each problem (default 1)").between(1, 4096);
+  args.option("--max-tokens", o->max_tokens, "longest answer, tokens (default 256)").between(1, 1 << 30);
+  o->sampling.add(args);
+  args.option("--batch", o->batch, "answers decoded together (default 64); no bit depends on it").between(1, 4096);
+  args.option("--out", o->out, "JSONL: each problem with its answers and scores");
+  args.option("--against", o->against, "what --out wrote for another model: paired comparison, sign test");
+  args.flag("--json", o->json, "print JSON");
+  args.footer(
+      "pass@1 is the share of right answers, with Wilson's interval for the number of problems; pass@k the chance that "
+      "one\n"
+      "of k is right; majority that of the most frequent final answer.\n"
+      "example: nuri eval runs/sft --task arithmetic:2 --count 500 --temperature 0");
+  return [o] { return run(*o); };
+}
+
+}  // namespace nuri

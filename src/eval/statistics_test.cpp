@@ -1,0 +1,55 @@
+#include "eval/statistics.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+namespace nuri {
+namespace {
+
+TEST(Wilson, KnownValues) {
+  // By the written formula in exact arithmetic.
+  EXPECT_NEAR(wilson(0.5, 10).low, 0.236593091, 1e-8);
+  EXPECT_NEAR(wilson(0.5, 10).high, 0.763406909, 1e-8);
+  EXPECT_EQ(wilson(0.0, 20).low, 0);
+  EXPECT_NEAR(wilson(0.0, 20).high, 0.161125158, 1e-8);
+  EXPECT_NEAR(wilson(1.0, 20).low, 1 - 0.161125158, 1e-8);
+  EXPECT_EQ(wilson(1.0, 20).high, 1);
+  EXPECT_LT(wilson(0.3, 1000).high - wilson(0.3, 1000).low, 0.06);
+}
+
+TEST(PassAt, CountsDraws) {
+  EXPECT_EQ(pass_at(1, 1, 0), 0);
+  EXPECT_EQ(pass_at(1, 1, 1), 1);
+  EXPECT_NEAR(pass_at(1, 8, 3), 3.0 / 8, 1e-15);
+  EXPECT_NEAR(pass_at(2, 4, 1), 0.5, 1e-15);           // 3 of 6 pairs hold it
+  EXPECT_NEAR(pass_at(3, 5, 2), 1 - 1.0 / 10, 1e-15);  // one triple of ten misses both
+  EXPECT_EQ(pass_at(4, 5, 2), 1);
+  EXPECT_NEAR(pass_at(64, 128, 1), 0.5, 1e-12);
+}
+
+TEST(ComparePaired, SignTest) {
+  const std::vector<double> a = {1, 1, 1, 1, 1, 0, 0.5, 0}, b = {0, 0, 0, 0, 0, 1, 0.5, 0};
+  const Paired p = compare_paired(a, b);
+  EXPECT_EQ(p.n, 8);
+  EXPECT_EQ(p.a_better, 5);
+  EXPECT_EQ(p.b_better, 1);
+  EXPECT_NEAR(p.mean_difference, 0.5, 1e-15);
+  EXPECT_NEAR(p.p, 2 * (1 + 6) / 64.0, 1e-12);
+  const std::vector<double> none = {1, 0};
+  EXPECT_EQ(compare_paired(none, none).p, 1);
+  EXPECT_EQ(compare_paired(a, b).p, compare_paired(b, a).p);
+  const std::vector<double> up = {1, 0}, down = {0, 1};
+  EXPECT_EQ(compare_paired(up, down).p, 1);  // one each
+  // 600 to 400: the exact two-sided probability of a fair coin, by lgamma.
+  std::vector<double> x(1000), y(1000);
+  for (size_t i = 0; i < 1000; ++i) (i < 600 ? x : y)[i] = 1;
+  double exact = 0;
+  for (int i = 0; i <= 400; ++i)
+    exact += 2 * std::exp(std::lgamma(1001.0) - std::lgamma(i + 1.0) - std::lgamma(1001.0 - i) - 1000 * std::log(2.0));
+  EXPECT_NEAR(compare_paired(x, y).p / exact, 1, 1e-9);
+}
+
+}  // namespace
+}  // namespace nuri

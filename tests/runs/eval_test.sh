@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# nuri eval: what it says of answers is what `nuri tasks score` says of the same texts; neither the number of sequences at
+# once nor that of threads shows; a model against itself is equal; wrong use is refused with its reason.
+# shellcheck source=tests/runs/common.sh
+source "$(dirname "$0")/common.sh"
+command -v jq >/dev/null || { echo "SKIPPED: jq is not installed"; exit 77; }
+make_text
+make_recipe
+"$nuri" tasks make sort --count 800 --difficulty 1 --chat --out "$work/chats.jsonl" >/dev/null
+jq -c '{text: (.messages | map(.content) | join(" "))}' "$work/chats.jsonl" >>"$work/text.jsonl"
+"$nuri" tokenizer train "$work/text.jsonl" --vocab-size 512 --out "$work/tokenizer" >/dev/null
+"$nuri" data build "$work/text.jsonl" --tokenizer "$work/tokenizer" --out "$work/data" --validation 0.1 >/dev/null
+train "$work/base" --set steps=30 >/dev/null
+"$nuri" sft --init-from "$work/base" --chats "$work/chats.jsonl" --out "$work/model" --set length=96 --set lr=5e-3 --set epochs=12 \
+  --set patience=0 --quiet >/dev/null
+
+eval_model() { "$nuri" eval "$work/model" --max-tokens 24 --count 12 --json "$@"; }
+eval_model --task sort:1 --samples 4 --temperature 1 --seed 3 --out "$work/rows.jsonl" >"$work/found.json"
+jq -e '.all.problems == 12 and .all.samples == 4 and (.all.pass_at | keys) == ["1", "2", "4"] and .all.low <= .all.pass_1 and
+  .all.pass_1 <= .all.high and .all.pass_at["4"] >= .all.pass_at["1"] and (.by_language | keys) == ["en", "ko"] and
+  (.by_category | keys) == ["sort"] and .tokens_per_s > 0' "$work/found.json" >/dev/null || fail "eval --json: $(cat "$work/found.json")"
+[ "$(wc -l <"$work/rows.jsonl")" -eq 12 ] || fail "eval --out: $(wc -l <"$work/rows.jsonl") rows"
+
+# The same texts, scored by the other verb, answer by answer.
+reward=$(jq -r .reward "$work/found.json")
+for k in 0 1 2 3; do
+  jq -c ".answers[$k] | {text, tokens, finished}" "$work/rows.jsonl" >"$work/answers"
+  "$nuri" tasks score "$reward" --problems "$work/rows.jsonl" --answers "$work/answers" --json >"$work/scored.json" ||
+    fail "tasks score"
+  [ "$(jq -c '[.rows[].reward]' "$work/scored.json")" = "$(jq -sc "[.[].answers[$k].reward]" "$work/rows.jsonl")" ] ||
+    fail "answer $k: scores differ"
+done
+mean=$(jq -s '[.[] | .right] | add / length' "$work/rows.jsonl")
+jq -e --argjson mean "$mean" '(.all.pass_1 - $mean) | fabs < 1e-12' "$work/found.json" >/dev/null || fail "pass@1 is not the mean, $mean"
+jq -s -e 'map(.right) | all(. == 0) | not' "$work/rows.jsonl" >/dev/null || fail "the fine-tuned model sorts nothing"
+
+for threads in 1 3; do
+  NURI_THREADS=$threads eval_model --task sort:1 --samples 4 --temperature 1 --seed 3 --batch $((threads * 2 - 1)) --out "$work/again.jsonl" >/dev/null
+  cmp -s "$work/rows.jsonl" "$work/again.jsonl" || fail "$threads threads, $((threads * 2 - 1)) at once: other answers"
+done
+eval_model --task sort:1 --samples 4 --temperature 1 --seed 3 --against "$work/rows.jsonl" |
+  jq -e '.against.difference == 0 and .against.p == 1 and .against.better == 0' >/dev/null || fail "against itself"
+
+# A file of problems; greedy answers come once.
+"$nuri" tasks make sort --count 3 --difficulty 1 --held-out --out "$work/three.jsonl"
+eval_model --problems "$work/three.jsonl" --reward exact --temperature 0 | jq -e '.all.problems == 3 and .all.samples == 1' >/dev/null ||
+  fail "eval --problems"
+"$nuri" eval "$work/model" --task sort:1 --task letters:1 --reward exact --count 4 --max-tokens 8 >"$work/table"
+grep -q '^letters  *4 ' "$work/table" || fail "the table: $(cat "$work/table")"
+
+refused() {
+  local words=$1
+  shift
+  "$@" >/dev/null 2>"$work/err" && fail "not refused: $*"
+  grep -q -- "$words" "$work/err" || fail "$*: $(cat "$work/err")"
+}
+refused 'name problems' eval_model
+refused 'unknown generator\|did you mean' eval_model --task srot
+refused 'difficulty behind the colon' eval_model --task sort:9
+refused '--reward is missing' eval_model --problems "$work/three.jsonl"
+refused 'evaluate them apart' eval_model --task sort --task countdown
+refused 'is not there' eval_model --task sort:1 --problem-seed 5 --against "$work/rows.jsonl"
+echo "pass@1 $(jq .all.pass_1 "$work/found.json") of 12 problems, 4 answers each"
