@@ -10,6 +10,8 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/documents.h"
+#include "cli/eval_choices.h"
+#include "cli/eval_compare.h"
 #include "cli/json_rows.h"
 #include "cli/model_options.h"
 #include "cli/verbs.h"
@@ -25,7 +27,7 @@ struct Options {
   ModelOptions model;
   SamplingOptions sampling;
   std::vector<std::string> tasks;
-  std::string problems, reward, language = "both", out, against;
+  std::string problems, choices, reward, language = "both", out, against;
   int64_t count = 200, samples = 1, max_tokens = 256, batch = 64;
   int difficulty = 3;
   uint64_t problem_seed = 0;
@@ -65,7 +67,8 @@ void generate_problems(const Options& o, Questions& q) {
 }
 
 Questions read_questions(const Options& o) {
-  NURI_CHECK(o.tasks.empty() != o.problems.empty(), "name problems: either --task (also several) or --problems FILE");
+  NURI_CHECK(o.tasks.empty() != o.problems.empty(),
+             "name problems: --task (also several), --problems FILE or --choices FILE");
   Questions q;
   if (!o.problems.empty()) {
     NURI_CHECK(!o.reward.empty(), "--reward is missing: how answers to {} are scored, for instance \"numeric=1\"",
@@ -114,18 +117,6 @@ void print_heading(const Solved& s) {
   fmt::print(" {:>8} {:>7} {:>8}\n", "reward", "tokens", "ended, %");
 }
 
-/// The share of right answers to each problem, from the rows that --out wrote, by id.
-std::map<std::string, double> read_shares(const std::string& file) {
-  std::map<std::string, double> shares;
-  for_each_json_row(read_file(file), file, [&](std::string_view text, const std::string& where) {
-    const Json json = parse_json(text, where);
-    NURI_CHECK(json.is_object(), "{}: found {}; a row that `nuri eval --out` wrote is needed", where, json_kind(json));
-    const JsonObject row(json, where);
-    shares[row.text("id")] = row.number("right", 0, 1);
-  });
-  return shares;
-}
-
 double share_of(const std::vector<Answer>& answers) {
   double right = 0;
   for (const Answer& a : answers) right += a.right();
@@ -149,16 +140,18 @@ std::string rows_text(const Questions& q, const std::vector<std::vector<Answer>>
 }
 
 int run(const Options& o) {
+  if (!o.choices.empty()) {
+    NURI_CHECK(o.tasks.empty() && o.problems.empty() && o.reward.empty() && o.samples == 1,
+               "--choices stands alone: --task, --problems, --reward and --samples are of answers that are written");
+    return eval_choices(o.model,
+                        {.file = o.choices, .out = o.out, .against = o.against, .count = o.count, .json = o.json});
+  }
   const Questions q = read_questions(o);
   const tasks::Reward reward(q.reward, "--reward");
   for (const tasks::Problem& p : q.problems) reward.check(p);
-  std::map<std::string, double> before;
-  if (!o.against.empty()) {
-    before = read_shares(o.against);
-    for (const tasks::Problem& p : q.problems)
-      NURI_CHECK(before.contains(p.id), "{}: problem {} is not there; both models have to answer the same ones",
-                 o.against, p.id);
-  }
+  std::vector<std::string> ids;
+  for (const tasks::Problem& p : q.problems) ids.push_back(p.id);
+  const Comparison comparison(o.against, ids);
   const std::unique_ptr<DeepseekV3> model = o.model.load();
   const Tokenizer tokenizer = Tokenizer::load(o.model.directory);
   const auto all_answers = static_cast<int64_t>(q.problems.size()) * o.samples;
@@ -178,7 +171,7 @@ int run(const Options& o) {
 
   std::map<std::string, std::vector<size_t>> by_category, by_language;
   std::vector<size_t> all;
-  std::vector<double> now, then;
+  std::vector<double> now;
   double tokens = 0;
   for (size_t i = 0; i < q.problems.size(); ++i) {
     const tasks::Problem& p = q.problems[i];
@@ -187,7 +180,6 @@ int run(const Options& o) {
     if (!p.language.empty()) by_language[p.language].push_back(i);
     for (const Answer& a : answers[i]) tokens += static_cast<double>(a.tokens);
     now.push_back(share_of(answers[i]));
-    if (!o.against.empty()) then.push_back(before.at(p.id));
   }
   const Solved total = summarise(answers, all);
   OrderedJson j;
@@ -203,17 +195,7 @@ int run(const Options& o) {
   j["seconds"] = seconds;
   j["tokens_per_s"] = tokens / seconds;
   if (!o.json) fmt::print("{:.0f} tokens in {}, {:.0f} tokens/s\n", tokens, duration_text(seconds), tokens / seconds);
-  if (!o.against.empty()) {
-    const Paired p = compare_paired(now, then);
-    j["against"] = {{"file", o.against},
-                    {"difference", p.mean_difference},
-                    {"better", p.a_better},
-                    {"worse", p.b_better},
-                    {"p", p.p}};
-    if (!o.json)
-      fmt::print("against {}: {:+.1f} points; better on {} problems, worse on {}, equal on {}; sign test p = {:.2g}\n",
-                 o.against, 100 * p.mean_difference, p.a_better, p.b_better, p.n - p.a_better - p.b_better, p.p);
-  }
+  comparison.show(now, o.json, j);
   if (o.json) fmt::print("{}", json_text(j));
   return kExitOk;
 }
@@ -227,6 +209,8 @@ Action add_eval(Arguments args) {
               "held-out problems of a generator (`nuri tasks list`), \"word\" or \"word:5\" (repeated)")
       .one_value_each();
   args.option("--problems", o->problems, "JSONL of problems instead (prompt and answer, or question and final)");
+  args.option("--choices", o->choices,
+              "JSONL of multiple choice instead (query, choices, gold): the likeliest ending counts");
   args.option("--reward", o->reward, "scorers, the first of which decides what is right (default: the task's)");
   args.option("--count", o->count, "problems of each task, or of the file; 0: all of the file (default 200)");
   args.option("--difficulty", o->difficulty, "of tasks without their own, 1 to 8 (default 3)")

@@ -31,14 +31,19 @@ uint64_t question_hash(const std::vector<Message>& messages) {
   return hash64(all);
 }
 
+/// Files of a directory that are no JSONL are passed over; one that is named is an error.
 std::vector<SourceFile> chat_files(const std::vector<std::string>& paths) {
+  const auto check = [](bool jsonl, const std::string& path) {
+    NURI_CHECK(jsonl, "{}: chats are read from .jsonl or .ndjson files (also .gz, .zst)", path);
+  };
+  for (const std::string& path : paths)
+    if (fs::is_regular_file(path)) check(file_kind(path) == FileKind::jsonl, path);
   Source source;
   source.paths = paths;
   int64_t skipped = 0;
   std::vector<SourceFile> files = list_files(source, skipped);
-  for (const SourceFile& file : files)
-    NURI_CHECK(file.kind == FileKind::jsonl, "{}: chats are read from .jsonl or .ndjson files (also .gz, .zst)",
-               file.path.string());
+  std::erase_if(files, [](const SourceFile& file) { return file.kind != FileKind::jsonl; });
+  check(!files.empty(), paths.front());
   return files;
 }
 

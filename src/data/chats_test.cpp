@@ -87,6 +87,10 @@ TEST_F(ChatFilesTest, ErrorsNameFileAndLine) {
         "{\"prompt\": \"q\", \"completion\": \"<think>\"}", "{\"prompt\": \"\xFF\", \"completion\": \"a\"}"})
     EXPECT_NE(error_of(row).find(at), std::string::npos) << row << " -> " << error_of(row);
   EXPECT_THROW(read({.train = {write("text.txt", "x")}, .held_out = {}}), Error);
+  fs::create_directories(dir_.path() / "many");
+  write("many/a.jsonl", "{\"prompt\": \"q\", \"completion\": \"a\"}\n");
+  write("many/b.txt", "x");
+  EXPECT_EQ(read({.train = {(dir_.path() / "many").string()}, .held_out = {}}).train.size(), 1u);
   EXPECT_THROW(read({.train = {write("empty.jsonl", "\n")}, .held_out = {}}), Error);
   EXPECT_THROW(read({.train = {(dir_.path() / "absent.jsonl").string()}, .held_out = {}}), Error);
 }

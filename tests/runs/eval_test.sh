@@ -48,6 +48,18 @@ eval_model --problems "$work/three.jsonl" --reward exact --temperature 0 | jq -e
 "$nuri" eval "$work/model" --task sort:1 --task letters:1 --reward exact --count 4 --max-tokens 8 >"$work/table"
 grep -q '^letters  *4 ' "$work/table" || fail "the table: $(cat "$work/table")"
 
+# Multiple choice: the counts are those of the rows, and a model against itself is equal.
+for i in 1 2 3 4 5 6 7 8; do
+  printf '{"query": "Question: The sum of %d and 7 is", "choices": ["%d.", "no", "문서"], "gold": 0, "category": "c%d"}\n' "$i" $((i + 7)) $((i % 2))
+done | zstd -q >"$work/choices.jsonl.zst"
+eval_model --choices "$work/choices.jsonl.zst" --out "$work/chosen.jsonl" >"$work/choices.json"
+jq -e '.all.questions == 8 and (.all.by_chance - 1 / 3 | fabs) < 1e-9 and (.by_category | keys) == ["c0", "c1"]' "$work/choices.json" >/dev/null ||
+  fail "eval --choices: $(cat "$work/choices.json")"
+jq -s -e --slurpfile found "$work/choices.json" '(map(.right) | add / 8) == $found[0].all.accuracy and
+  all((.log_likelihoods | index(max)) == .chosen)' "$work/chosen.jsonl" >/dev/null || fail "eval --choices --out: $(cat "$work/chosen.jsonl")"
+eval_model --choices "$work/choices.jsonl.zst" --against "$work/chosen.jsonl" | jq -e '.against.p == 1' >/dev/null || fail "--choices --against"
+"$nuri" eval "$work/model" --choices "$work/choices.jsonl.zst" | grep -q '^c1 ' || fail "the table of --choices"
+
 refused() {
   local words=$1
   shift
@@ -59,5 +71,7 @@ refused 'unknown generator\|did you mean' eval_model --task srot
 refused 'difficulty behind the colon' eval_model --task sort:9
 refused '--reward is missing' eval_model --problems "$work/three.jsonl"
 refused 'evaluate them apart' eval_model --task sort --task countdown
+refused 'stands alone' eval_model --choices "$work/choices.jsonl.zst" --task sort
+refused 'line 1' eval_model --choices "$work/rows.jsonl"
 refused 'is not there' eval_model --task sort:1 --problem-seed 5 --against "$work/rows.jsonl"
 echo "pass@1 $(jq .all.pass_1 "$work/found.json") of 12 problems, 4 answers each"

@@ -1,0 +1,166 @@
+#include "eval/choices.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "data/clean.h"
+#include "data/line_reader.h"
+
+namespace nuri {
+namespace {
+
+constexpr uint64_t kMaxRowBytes = uint64_t(1) << 24;
+constexpr int64_t kTokensAtOnce = 4096;
+
+std::vector<std::string> texts(const JsonObject& row, std::string_view key) {
+  const Json& list = row.at(key);
+  NURI_CHECK(list.is_array() && list.size() >= 2 && list.size() <= 1000,
+             "{}: {}: found {}; two to 1,000 texts are needed", row.where(), key, json_kind(list));
+  std::vector<std::string> out;
+  for (const Json& item : list) {
+    NURI_CHECK(item.is_string(), "{}: {}: found {} among the texts", row.where(), key, json_kind(item));
+    out.push_back(item.get<std::string>());
+  }
+  return out;
+}
+
+std::string with_answer_line(std::string text, std::string_view line) {
+  if (!text.ends_with(line)) text += "\n" + std::string(line);
+  return text;
+}
+
+/// One ending behind its context, as a sequence of a forward.
+struct Candidate {
+  std::vector<int32_t> ids;
+  size_t first = 0;  // of the ending
+  size_t question = 0, ending = 0;
+};
+
+Candidate candidate_of(const Tokenizer& tokenizer, const ChoiceQuestion& q, size_t question, size_t ending,
+                       int64_t context) {
+  Candidate c{.ids = {}, .first = 0, .question = question, .ending = ending};
+  if (const auto bos = tokenizer.bos_id()) c.ids.push_back(*bos);
+  tokenizer.encode_plain_to(q.contexts[q.contexts.size() > 1 ? ending : 0], c.ids);
+  if (c.ids.empty()) c.ids.push_back(tokenizer.eos_id().value_or(0));  // something has to stand before the ending
+  c.first = c.ids.size();
+  tokenizer.encode_plain_to(q.endings[ending], c.ids);
+  const size_t most = static_cast<size_t>(context) + 1;  // the last id is only a target
+  if (c.ids.size() <= most) return c;
+  const size_t cut = c.ids.size() - most;
+  NURI_CHECK(cut < c.first, "{}: ending {} has {} tokens; the model's context holds {}", q.id, ending,
+             c.ids.size() - c.first, context);
+  c.ids.erase(c.ids.begin(), c.ids.begin() + static_cast<std::ptrdiff_t>(cut));
+  c.first -= cut;
+  return c;
+}
+
+void score(DeepseekV3& model, const std::vector<Candidate>& candidates, std::vector<Chosen>& out) {
+  TrainBatch b;
+  b.batch.sequences = b.batch.rows = {0};
+  for (const Candidate& c : candidates) {
+    for (size_t i = 0; i + 1 < c.ids.size(); ++i) {
+      b.batch.tokens.push_back(c.ids[i]);
+      b.batch.positions.push_back(static_cast<int32_t>(i));
+      b.targets.push_back(c.ids[i + 1]);
+      b.counts.push_back(i + 1 >= c.first);
+    }
+    b.batch.sequences.push_back(b.batch.n_tokens());
+  }
+  b.batch.rows = b.batch.sequences;
+  const std::vector<float> nll = model.token_nll(b);
+  size_t at = 0;
+  for (const Candidate& c : candidates)
+    for (size_t i = 0; i + 1 < c.ids.size(); ++i, ++at)
+      if (b.counts[at]) out[c.question].log_likelihoods[c.ending] -= static_cast<double>(nll[at]);
+}
+
+}  // namespace
+
+ChoiceQuestion parse_choice(std::string_view line, const std::string& where) {
+  const Json json = parse_json(line, where, {.max_bytes = kMaxRowBytes, .max_depth = 16, .max_values = 100000});
+  const JsonObject row(json, where);
+  ChoiceQuestion q;
+  if (row.has("id")) q.id = row.at("id").is_string() ? row.text("id") : row.at("id").dump();
+  q.category = row.text_or("category", "");
+  if (row.has("context_options")) {
+    q.contexts = texts(row, "context_options");
+    q.endings.assign(q.contexts.size(), " " + row.text("continuation"));
+  } else {
+    q.endings = texts(row, "choices");
+    if (row.has("query")) {
+      const std::string query = row.text("query");
+      q.contexts = {query.starts_with("Question:") ? with_answer_line(query, "Answer:") : query};
+    } else {
+      const std::string context = row.text_or("context", ""), question = row.text("question");
+      const bool korean = data::guess_language(question) == data::Language::korean;
+      q.contexts = {with_answer_line(context + (context.empty() ? "" : "\n") + question, korean ? "정답:" : "Answer:")};
+    }
+  }
+  if (row.has("gold")) {
+    q.gold = static_cast<size_t>(row.integer("gold", 0, static_cast<int64_t>(q.endings.size()) - 1));
+  } else {
+    const std::string answer = row.text("answer");
+    const auto found = std::find(q.endings.begin(), q.endings.end(), answer);
+    NURI_CHECK(found != q.endings.end(), "{}: answer: {:?} is none of the choices", where, answer);
+    q.gold = static_cast<size_t>(found - q.endings.begin());
+  }
+  if (!row.has("context_options"))
+    for (std::string& ending : q.endings) ending = " " + ending;
+  return q;
+}
+
+std::vector<ChoiceQuestion> read_choices(const std::string& path, int64_t most) {
+  std::vector<ChoiceQuestion> out;
+  data::LineReader lines(path, kMaxRowBytes);
+  for (data::Line line; (most == 0 || static_cast<int64_t>(out.size()) < most) && lines.next(line);) {
+    const std::string where = fmt::format("{}: line {}", path, line.number);
+    NURI_CHECK(!line.too_long, "{}: longer than {} bytes", where, kMaxRowBytes);
+    if (line.text.find_first_not_of(" \t\r") == std::string::npos) continue;
+    out.push_back(parse_choice(line.text, where));
+    if (out.back().id.empty()) out.back().id = std::to_string(line.number);
+  }
+  NURI_CHECK(!out.empty(), "{}: no questions", path);
+  return out;
+}
+
+std::vector<Chosen> choose(DeepseekV3& model, const Tokenizer& tokenizer, const std::vector<ChoiceQuestion>& questions,
+                           const std::function<void(int64_t)>& progress) {
+  std::vector<Chosen> out(questions.size());
+  std::vector<Candidate> waiting;
+  int64_t tokens = 0;
+  const auto flush = [&] {
+    if (waiting.empty()) return;
+    score(model, waiting, out);
+    if (progress) progress(static_cast<int64_t>(waiting.back().question));
+    waiting.clear();
+    tokens = 0;
+  };
+  for (size_t i = 0; i < questions.size(); ++i) {
+    const ChoiceQuestion& q = questions[i];
+    out[i].log_likelihoods.assign(q.endings.size(), 0);
+    for (size_t e = 0; e < q.endings.size(); ++e) {
+      Candidate c = candidate_of(tokenizer, q, i, e, model.config().max_seq_len);
+      const auto n = static_cast<int64_t>(c.ids.size());
+      if (tokens + n > kTokensAtOnce) flush();
+      tokens += n;
+      waiting.push_back(std::move(c));
+    }
+  }
+  flush();
+  for (size_t i = 0; i < questions.size(); ++i) {
+    Chosen& c = out[i];
+    const auto per_byte = [&](size_t e) {
+      return c.log_likelihoods[e] / static_cast<double>(std::max<size_t>(1, questions[i].endings[e].size()));
+    };
+    for (size_t e = 1; e < c.log_likelihoods.size(); ++e) {
+      if (c.log_likelihoods[e] > c.log_likelihoods[c.most]) c.most = e;
+      if (per_byte(e) > per_byte(c.most_per_byte)) c.most_per_byte = e;
+    }
+  }
+  if (progress) progress(static_cast<int64_t>(questions.size()));
+  return out;
+}
+
+}  // namespace nuri

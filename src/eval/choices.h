@@ -1,0 +1,41 @@
+// Multiple choice by likelihood: which ending of a text a model finds likeliest.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "models/deepseek_v3.h"
+#include "text/tokenizer.h"
+
+namespace nuri {
+
+struct ChoiceQuestion {
+  std::string id, category;
+  std::vector<std::string> contexts;  ///< one for all endings, or one for each
+  std::vector<std::string> endings;   ///< as they follow their context, blank included
+  size_t gold = 0;
+};
+
+/// A row of a known set: {"query", "choices", "gold"}; {"question", "choices", "answer"} (also "context"; the answer is
+/// one of the choices); {"context_options", "continuation", "gold"}. A query that begins with "Question:" gets a line
+/// "Answer:" where it has none, a question "Answer:" or, in Korean, "정답:". Errors, naming `where`: another shape,
+/// gold or answer that is none of the choices.
+ChoiceQuestion parse_choice(std::string_view row, const std::string& where);
+/// Rows of JSONL (also .gz, .zst), at most `most` of them (0: all); a row without id has the number of its line.
+/// Errors: those of parse_choice, none at all.
+std::vector<ChoiceQuestion> read_choices(const std::string& path, int64_t most);
+
+struct Chosen {
+  std::vector<double> log_likelihoods;  ///< of each ending, in nats
+  size_t most = 0, most_per_byte = 0;   ///< the likeliest ending, and by the mean over its bytes; the first of equals
+};
+
+/// The endings of each question. A text longer than the model's context loses its beginning. `progress` is told how
+/// many questions are done. Error: an ending longer than the context.
+std::vector<Chosen> choose(DeepseekV3& model, const Tokenizer& tokenizer, const std::vector<ChoiceQuestion>& questions,
+                           const std::function<void(int64_t questions)>& progress = {});
+
+}  // namespace nuri

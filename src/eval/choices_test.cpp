@@ -1,0 +1,98 @@
+#include "eval/choices.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/test_support.h"
+#include "infer/score.h"
+#include "text/tokenizer_train.h"
+
+namespace nuri {
+namespace {
+
+TEST(ParseChoice, KnownShapes) {
+  const ChoiceQuestion a =
+      parse_choice(R"({"choices": ["x", "y"], "query": "Question: why?", "gold": 1, "id": 7})", "f");
+  EXPECT_EQ(a.contexts, std::vector<std::string>{"Question: why?\nAnswer:"});
+  EXPECT_EQ(a.endings, (std::vector<std::string>{" x", " y"}));
+  EXPECT_EQ(a.gold, 1u);
+  EXPECT_EQ(a.id, "7");
+  EXPECT_EQ(parse_choice(R"({"choices": ["x", "y"], "query": "Question: a\nAnswer:", "gold": 0})", "f").contexts[0],
+            "Question: a\nAnswer:");
+  EXPECT_EQ(parse_choice(R"({"choices": ["x", "y"], "query": "to save money, they", "gold": 0})", "f").contexts[0],
+            "to save money, they");
+  const ChoiceQuestion b = parse_choice(
+      R"({"context": "만났다.", "question": "누가 왔습니까?", "choices": ["손자", "알 수 없음"], "answer": "알 수 없음", "category": "Age"})",
+      "f");
+  EXPECT_EQ(b.contexts[0], "만났다.\n누가 왔습니까?\n정답:");
+  EXPECT_EQ(b.gold, 1u);
+  EXPECT_EQ(b.category, "Age");
+  const ChoiceQuestion c =
+      parse_choice(R"({"context_options": ["so Ann", "so Eve"], "continuation": "won.", "gold": 0})", "f");
+  EXPECT_EQ(c.contexts, (std::vector<std::string>{"so Ann", "so Eve"}));
+  EXPECT_EQ(c.endings, (std::vector<std::string>{" won.", " won."}));
+}
+
+TEST(ParseChoice, ErrorsNameTheRow) {
+  for (const char* bad :
+       {"", "[]", "{}", R"({"query": "q", "choices": ["x"], "gold": 0})",
+        R"({"query": "q", "choices": ["x", 1], "gold": 0})", R"({"query": "q", "choices": ["x", "y"], "gold": 2})",
+        R"({"query": "q", "choices": ["x", "y"]})", R"({"question": "q", "choices": ["x", "y"], "answer": "z"})",
+        R"({"context_options": ["a", "b"], "gold": 0})"})
+    EXPECT_NE(test::error_of([&] { parse_choice(bad, "file: line 3"); }).find("file: line 3"), std::string::npos)
+        << bad;
+}
+
+TEST(Choose, IsTheSumOfLogProbabilities) {
+  TokenizerTrainOptions options;
+  options.vocab_size = 300;
+  const auto trained = train_tokenizer(
+      [n = 0](std::string& document) mutable { return document = "who was it? it was me, 누리", n++ < 4; }, options);
+  const Tokenizer tokenizer = Tokenizer::from_json(trained.tokenizer_json, trained.tokenizer_config_json);
+  DeepseekV3Config c;
+  c.vocab_size = tokenizer.vocab_size(), c.d_model = 16, c.n_layers = 2, c.n_heads = 2, c.q_lora_rank = 0;
+  c.kv_lora_rank = 8, c.qk_nope_head_dim = 4, c.qk_rope_head_dim = 2, c.v_head_dim = 4, c.d_ff = 12, c.d_ff_expert = 6;
+  c.n_routed_experts = 4, c.n_active_experts = 2, c.n_expert_groups = 1, c.n_kept_groups = 1, c.n_dense_layers = 1;
+  c.max_seq_len = 64, c.initializer_range = 0.3;
+  DeepseekV3 model(c, {.dtype = DType::f32, .trainable = true});
+  model.initialise(2);
+  std::vector<ChoiceQuestion> questions;
+  for (int i = 0; i < 150; ++i)  // more than one forward
+    questions.push_back({std::to_string(i),
+                         "",
+                         {"who was it? " + std::string(static_cast<size_t>(i % 30), 'a')},
+                         {" me", " 누리 was it", ""},
+                         0});
+  questions.push_back({"long", "", {std::string(500, 'q')}, {" me", " it"}, 1});
+  questions.push_back({"apart", "", {"it was", ""}, {" me", " me"}, 1});
+  int64_t last = -1;
+  const std::vector<Chosen> found = choose(model, tokenizer, questions, [&](int64_t done) {
+    EXPECT_GE(done, last);
+    last = done;
+  });
+  EXPECT_EQ(last, static_cast<int64_t>(questions.size()));
+  for (size_t i = 0; i < questions.size(); ++i) {
+    const ChoiceQuestion& q = questions[i];
+    for (size_t e = 0; e < q.endings.size(); ++e) {
+      std::vector<int32_t> ids{*tokenizer.bos_id()};
+      tokenizer.encode_to(q.contexts[q.contexts.size() > 1 ? e : 0], ids);
+      size_t first = ids.size();
+      tokenizer.encode_to(q.endings[e], ids);
+      if (ids.size() > 65) {
+        first -= ids.size() - 65;
+        ids.erase(ids.begin(), ids.end() - 65);
+      }
+      double sum = 0;
+      const std::vector<float> p = score_tokens(model, ids);
+      for (size_t t = first; t < ids.size(); ++t) sum += static_cast<double>(p[t - 1]);
+      EXPECT_EQ(found[i].log_likelihoods[e], sum) << q.id << ", " << e;
+      EXPECT_LE(found[i].log_likelihoods[e], found[i].log_likelihoods[found[i].most]);
+    }
+  }
+  EXPECT_EQ(found[0].most, 2u);  // an empty ending is certain
+  questions = {{"huge", "", {"q"}, {std::string(400, 'x'), "y"}, 0}};
+  EXPECT_NE(test::error_of([&] { choose(model, tokenizer, questions); }).find("huge"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace nuri
