@@ -29,8 +29,8 @@ constexpr int max_panels(int) { return 1; }
 #endif
 
 constexpr int64_t kTileWords = 6144;  // of the rows of A that stay in the first cache through a pass of a single tile
-// Words of a panel that are asked for ahead: one panel at a time is one stream, too little for what memory can do. Tiles
-// of AVX-512 take more panels and gain nothing.
+// Words of a panel that are asked for ahead: one panel at a time is one stream, too little for what memory can do.
+// Tiles of AVX-512 take more panels and gain nothing.
 constexpr int kAhead = kWidth == 16 ? 0 : 32;
 
 enum class Arithmetic { fp32, bf16_pairs, bf16_widened };
