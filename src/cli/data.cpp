@@ -81,7 +81,10 @@ int show(const Show& o) {
       if (word == "--data" && i + 1 < record.command.size()) where = record.command[i + 1];
       if (word.starts_with("--data=")) where = word.substr(std::string_view("--data=").size());
     }
-    NURI_CHECK(!where.empty(), "{}: does not say where the data lies; name it with --data",
+    NURI_CHECK(!where.empty(),
+               "{}: does not say where the shards lie; name them with --data (a run of `nuri sft` has chats instead, "
+               "which are "
+               "not shown)",
                (run / "run.json").string());
   }
   const data::Dataset dataset = data::Dataset::open(where);

@@ -41,22 +41,32 @@ bool from_defaults(const ResolvedRecipe& recipe, const char* key) {
   return origin == recipe.origin.end() || origin->second == kOrigin;
 }
 
+template <class Field, class Value>
+void decide(ResolvedRecipe& recipe, const char* key, Field& field, const Value& value) {
+  if (!from_defaults(recipe, key)) return;
+  field = value;
+  recipe.origin[key] = kOrigin;
+}
+
+/// What the model decides where the recipe does not: its precision and its context.
+void follow_model(ResolvedRecipe& recipe) {
+  Recipe& r = recipe.recipe;
+  const bool f32 = read_config(recipe.init_from / "config.json").dtype == "float32";
+  decide(recipe, "precision", r.precision, f32 ? "f32" : "bf16");
+  decide(recipe, "length", r.length, std::min(r.length, recipe.model.max_seq_len));
+}
+
 /// What the data decide where the recipe does not: ten validations a run, and what is asked for samples.
 void complete(ResolvedRecipe& recipe, TrainSource& source) {
   Recipe& r = recipe.recipe;
   const int64_t tenth = std::max<int64_t>(1, total_steps(r, source) / 10);
-  const auto decide = [&](const char* key, auto& field, auto value) {
-    if (!from_defaults(recipe, key)) return;
-    field = value;
-    recipe.origin[key] = kOrigin;
-  };
-  decide("eval_every", r.eval_every, tenth);
-  decide("save_every", r.save_every, tenth);
-  decide("sample_every", r.sample_every, tenth);
+  decide(recipe, "eval_every", r.eval_every, tenth);
+  decide(recipe, "save_every", r.save_every, tenth);
+  decide(recipe, "sample_every", r.sample_every, tenth);
   std::string prompts;
   for (const std::string& question : source.questions(3))
     if (question.find('|') == std::string::npos) prompts += (prompts.empty() ? "" : "|") + question;
-  decide("sample_prompts", r.sample_prompts, prompts);
+  decide(recipe, "sample_prompts", r.sample_prompts, prompts);
 }
 
 int run(const Options& o) {
@@ -64,16 +74,10 @@ int run(const Options& o) {
   NURI_CHECK(!o.recipe.empty() || std::any_of(settings.begin(), settings.end(),
                                               [](const std::string& s) { return s.starts_with("init_from="); }),
              "--init-from is missing: name the model directory to fine-tune (or the key init_from of the recipe)");
-  const std::string defaults =
-      fmt::format("{}precision = \"{}\"\n", kDefaults, [&] {  // of the model, unless the recipe says otherwise
-        const fs::path config = fs::path(o.training.init_from) / "config.json";
-        return !o.training.init_from.empty() && fs::exists(config) && read_config(config).dtype == "float32" ? "f32"
-                                                                                                             : "bf16";
-      }());
-  ResolvedRecipe recipe = load_recipe(o.recipe, settings, defaults, kOrigin);
+  ResolvedRecipe recipe = load_recipe(o.recipe, settings, kDefaults, kOrigin);
   NURI_CHECK(!recipe.init_from.empty(),
              "--init-from is missing: name the model directory to fine-tune (or the key init_from of the recipe)");
-  if (from_defaults(recipe, "length")) recipe.recipe.length = std::min(recipe.recipe.length, recipe.model.max_seq_len);
+  follow_model(recipe);
   if (o.training.print_config) {
     fmt::print("{}", recipe_text(recipe));
     return kExitOk;

@@ -118,8 +118,7 @@ class ChatReader {
       set.ids_.insert(set.ids_.end(), chat.ids.begin(), chat.ids.end());
       set.learned_.insert(set.learned_.end(), chat.learned.begin(), chat.learned.end());
       set.starts_.push_back(set.ids_.size());
-      set.places_.push_back(
-          {static_cast<int>(set.sources_.size()) - 1, line, guess_language(messages.back().content), question});
+      set.places_.push_back({static_cast<int>(set.sources_.size()) - 1, line, guess_language(question), question});
     }
   }
 

@@ -71,6 +71,7 @@ TEST_F(ChatFilesTest, TheShapesOfARow) {
   EXPECT_EQ(chats.train.origin(2).file, file);
   EXPECT_EQ(chats.train.source_name(0), "chats");
   EXPECT_EQ(chats.train.question(0), "누리는?");
+  EXPECT_EQ(chats.train.origin(0).language, Language::korean);  // of the question: answers may be numbers
   EXPECT_EQ(chats.train.counts().rows, 3);
   EXPECT_EQ(chats.held_out.size(), 0u);
   EXPECT_EQ(chats.train.hash(), read({.train = {file}, .held_out = {}}).train.hash());

@@ -193,6 +193,10 @@ void Recipe::validate() const {
       (publish == "last" && patience == 0) || (eval_every > 0 && eval_rows == 0),
       "publish = best and patience compare validations of all rows: set eval_rows = 0 and eval_every to a number "
       "of steps");
+  NURI_CHECK(publish == "last" || ema_decay == 0,
+             "publish = best with ema_decay = {}: the best is chosen by the weights, not by their average; set "
+             "publish = last, or ema_decay = 0",
+             ema_decay);
   check_step_options(step_options(), batch_rows);
   NURI_CHECK(steps > 0 || tokens > 0 || epochs > 0, "steps, tokens and epochs are all 0: say how long the run is");
   NURI_CHECK((batch_rows_start > 0) == (batch_ramp_tokens > 0),

@@ -82,6 +82,7 @@ TEST_F(RecipeFile, TheBestIsChosenAmongEqualMeasures) {
   }
   EXPECT_TRUE(changed_bits(load(ok).recipe, load(ok + "eval_every = 7\n").recipe).empty());
   EXPECT_NE(error(ok + "publish = \"first\"\n").find("last and best"), std::string::npos);
+  EXPECT_NE(error(ok + "publish = \"best\"\neval_rows = 0\nema_decay = 0.9\n").find("ema_decay"), std::string::npos);
   EXPECT_NE(error(ok + "too_long = \"keep\"\n").find("cut and drop"), std::string::npos);
 }
 

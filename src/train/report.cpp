@@ -159,6 +159,12 @@ std::pair<Label, std::string> result_fact(const std::string& name, double value)
   return {name, fmt::format("{:.5g}", value)};
 }
 
+std::pair<Label, std::string> hash_fact(const std::string& name, const std::string& value) {
+  if (name == "weights") return {{"hash of weights", "가중치 해시"}, value};
+  if (name == "initial_weights") return {{"hash of initial weights", "처음 가중치 해시"}, value};
+  return {{"hash of " + name, name + " 해시"}, value};
+}
+
 Label outcome_label(const std::string& outcome) {
   if (outcome == "running") return {outcome, "진행 중"};
   if (outcome == "finished") return {outcome, "완료"};
@@ -196,8 +202,7 @@ std::string report_html(const std::string& name, const RunLog& log, const RunRec
                      fmt::format("{} / {:.2f} s", log.saves.size(), longest->stall_seconds)});
   }
   for (const auto& [name, value] : record.results) facts.push_back(result_fact(name, value));
-  for (const auto& [name, value] : record.hashes)
-    facts.push_back({{"hash of " + name, (name == "weights" ? "가중치" : name) + " 해시"}, value});
+  for (const auto& [name, value] : record.hashes) facts.push_back(hash_fact(name, value));
   page.add_key_values(facts);
   if (!log.steps.empty()) {
     const auto& steps = log.steps;

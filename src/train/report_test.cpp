@@ -50,10 +50,11 @@ TEST(Report, NamesTheRunItsResultsAndItsLayers) {
   record.outcome = "finished";
   record.recipe = "lr = 1e-3    # peak\n";
   record.results = {{"mfu", 0.25}, {"bits_per_byte", 1.5}};
+  record.hashes = {{"initial_weights", "12ab"}};
   const std::string page =
       page_of(run, log_of(dir.path(), {row(1, {{5, 3}, {4, 4}}), row(2, {{1, 7}, {8, 0}})}), record);
-  for (const char* part :
-       {"Training run first-run", "25.0 %", "validation, bits per byte", "완료", ">MTP<", "lr = 1e-3    # peak"})
+  for (const char* part : {"Training run first-run", "25.0 %", "validation, bits per byte", "완료", ">MTP<",
+                           "lr = 1e-3    # peak", "hash of initial weights"})
     EXPECT_NE(page.find(part), std::string::npos) << part;
   for (const char* part : {">nan", "bits_per_byte", ">layer 2<"}) EXPECT_EQ(page.find(part), std::string::npos) << part;
 }

@@ -54,6 +54,16 @@ prepare() {
   "$nuri" data build "$work/text.jsonl" --tokenizer "$work/tokenizer" --out "$work/data" --validation 0.1 >/dev/null
 }
 
+# prepare_chats N: the same with N worked solutions of the sorting task, as chats and in the text; needs jq.
+prepare_chats() {
+  make_text
+  make_recipe
+  "$nuri" tasks make sort --count "$1" --difficulty 1 --chat --out "$work/chats.jsonl" >/dev/null
+  jq -c '{text: (.messages | map(.content) | join(" "))}' "$work/chats.jsonl" >>"$work/text.jsonl"
+  "$nuri" tokenizer train "$work/text.jsonl" --vocab-size 512 --out "$work/tokenizer" >/dev/null
+  "$nuri" data build "$work/text.jsonl" --tokenizer "$work/tokenizer" --out "$work/data" --validation 0.1 >/dev/null
+}
+
 # train OUT [options]: quiet. exec_train: the same in place of the calling (sub)shell, so that $! is the program.
 exec_train() {
   local out=$1

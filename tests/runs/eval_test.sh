@@ -4,12 +4,7 @@
 # shellcheck source=tests/runs/common.sh
 source "$(dirname "$0")/common.sh"
 command -v jq >/dev/null || { echo "SKIPPED: jq is not installed"; exit 77; }
-make_text
-make_recipe
-"$nuri" tasks make sort --count 800 --difficulty 1 --chat --out "$work/chats.jsonl" >/dev/null
-jq -c '{text: (.messages | map(.content) | join(" "))}' "$work/chats.jsonl" >>"$work/text.jsonl"
-"$nuri" tokenizer train "$work/text.jsonl" --vocab-size 512 --out "$work/tokenizer" >/dev/null
-"$nuri" data build "$work/text.jsonl" --tokenizer "$work/tokenizer" --out "$work/data" --validation 0.1 >/dev/null
+prepare_chats 800
 train "$work/base" --set steps=30 >/dev/null
 "$nuri" sft --init-from "$work/base" --chats "$work/chats.jsonl" --out "$work/model" --set length=96 --set lr=5e-3 --set epochs=12 \
   --set patience=0 --quiet >/dev/null

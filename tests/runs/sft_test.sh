@@ -5,12 +5,7 @@
 # shellcheck source=tests/runs/common.sh
 source "$(dirname "$0")/common.sh"
 command -v jq >/dev/null || { echo "SKIPPED: jq is not installed"; exit 77; }
-make_text
-make_recipe
-"$nuri" tasks make sort --count 300 --difficulty 1 --chat --out "$work/chats.jsonl" >/dev/null
-jq -c '{text: (.messages | map(.content) | join(" "))}' "$work/chats.jsonl" >>"$work/text.jsonl"
-"$nuri" tokenizer train "$work/text.jsonl" --vocab-size 512 --out "$work/tokenizer" >/dev/null
-"$nuri" data build "$work/text.jsonl" --tokenizer "$work/tokenizer" --out "$work/data" --validation 0.1 >/dev/null
+prepare_chats 300
 train "$work/base" --set steps=60 >/dev/null
 
 # sft OUT [options]: as JSON.
@@ -31,6 +26,13 @@ jq -s -e 'map(select(.kind == "sample")) | length > 0 and all(.prompt != "" and 
 jq -e '.hashes.initial_weights | test("^[0-9a-f]{16}$")' "$work/whole/run.json" >/dev/null || fail "run.json does not say where the weights began"
 [ "$(jq -r .hashes.initial_weights "$work/whole/run.json")" = "$(weights_hash "$work/base")" ] || fail "the run did not begin as the base"
 echo "user: 3 1 2" | "$nuri" chat "$work/whole" --max-tokens 8 >/dev/null || fail "chat"
+
+# The precision is the model's, however it is named.
+"$nuri" sft --print-config --init-from "$work/base" | grep -q '^precision = "bf16"' || fail "the precision of a BF16 model"
+mkdir "$work/float"
+jq '.torch_dtype = "float32"' "$work/base/config.json" >"$work/float/config.json"
+printf 'init_from = "float"\n' >"$work/float.toml"
+"$nuri" sft "$work/float.toml" --print-config | grep -q '^precision = "f32"' || fail "the precision of an FP32 model"
 
 # Killed once and again at other numbers of threads.
 kills=0
@@ -77,6 +79,7 @@ refused 'bad.jsonl: line 2' "$nuri" sft --init-from "$work/base" --chats "$work/
 refused '--init-from is missing' "$nuri" sft --chats "$work/chats.jsonl" --out "$work/bad"
 refused '--chats is missing' "$nuri" sft --init-from "$work/base" --out "$work/bad"
 refused 'context of 256 tokens' sft "$work/bad" --set length=512
+refused 'chosen by the weights' sft "$work/bad" --set ema_decay=0.9
 refused 'nothing is held out' sft "$work/bad" --set held_out_share=0
 endless=(sft --init-from "$work/base" --chats "$work/chats.jsonl" --out "$work/endless" --set length=128 --set epochs=1000 --set save_every=1)
 "$nuri" "${endless[@]}" --quiet >/dev/null 2>&1 &
