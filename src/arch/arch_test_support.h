@@ -1,4 +1,4 @@
-// What tests of training share.
+// What tests of models share.
 #pragma once
 
 #include "arch/deepseek_v3.h"

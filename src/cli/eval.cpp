@@ -28,11 +28,13 @@ struct Options {
   SamplingOptions sampling;
   std::vector<std::string> tasks;
   std::string problems, choices, reward, language = "both", out, against;
-  int64_t count = 200, samples = 1, max_tokens = 256, batch = 64;
+  int64_t count = 0, samples = 1, max_tokens = 256, batch = 64;
   int difficulty = 3;
   uint64_t problem_seed = 0;
   bool json = false;
 };
+
+constexpr int64_t kProblems = 200;  // of each task, where --count does not say
 
 /// Problems and how they are scored.
 struct Questions {
@@ -62,7 +64,8 @@ void generate_problems(const Options& o, Questions& q) {
                task, kind.reward, q.reward);
     q.reward = kind.reward;
     const tasks::ProblemSource source(kind, language, difficulty, o.problem_seed, tasks::Side::held_out);
-    for (int64_t i = 0; i < o.count; ++i) q.problems.push_back(source.at(static_cast<uint64_t>(i)));
+    for (int64_t i = 0; i < (o.count > 0 ? o.count : kProblems); ++i)
+      q.problems.push_back(source.at(static_cast<uint64_t>(i)));
   }
 }
 
@@ -79,7 +82,6 @@ Questions read_questions(const Options& o) {
       if (q.problems.back().id.empty()) q.problems.back().id = where;
     });
   } else {
-    NURI_CHECK(o.count >= 1, "--count {}: at least 1 problem of each task", o.count);
     generate_problems(o, q);
   }
   NURI_CHECK(!q.problems.empty(), "{}: no problems", o.problems);
@@ -212,7 +214,8 @@ Action add_eval(Arguments args) {
   args.option("--choices", o->choices,
               "JSONL of multiple choice instead (query, choices, gold): the likeliest ending counts");
   args.option("--reward", o->reward, "scorers, the first of which decides what is right (default: the task's)");
-  args.option("--count", o->count, "problems of each task, or of the file; 0: all of the file (default 200)");
+  args.option("--count", o->count, "problems of each task (default 200), or of the file (default: all)")
+      .between(1, 1 << 30);
   args.option("--difficulty", o->difficulty, "of tasks without their own, 1 to 8 (default 3)")
       .between(1, tasks::kMaxDifficulty);
   args.option("--language", o->language, "of tasks: ko, en or both by turns (default)").one_of({"ko", "en", "both"});

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "arch/arch_test_support.h"
 #include "base/error.h"
 #include "base/test_support.h"
 #include "infer/score.h"
@@ -49,11 +50,9 @@ TEST(Choose, IsTheSumOfLogProbabilities) {
   const auto trained = train_tokenizer(
       [n = 0](std::string& document) mutable { return document = "who was it? it was me, 누리", n++ < 4; }, options);
   const Tokenizer tokenizer = Tokenizer::from_json(trained.tokenizer_json, trained.tokenizer_config_json);
-  DeepseekV3Config c;
-  c.vocab_size = tokenizer.vocab_size(), c.d_model = 16, c.n_layers = 2, c.n_heads = 2, c.q_lora_rank = 0;
-  c.kv_lora_rank = 8, c.qk_nope_head_dim = 4, c.qk_rope_head_dim = 2, c.v_head_dim = 4, c.d_ff = 12, c.d_ff_expert = 6;
-  c.n_routed_experts = 4, c.n_active_experts = 2, c.n_expert_groups = 1, c.n_kept_groups = 1, c.n_dense_layers = 1;
-  c.max_seq_len = 64, c.initializer_range = 0.3;
+  DeepseekV3Config c = test::tiny_config();
+  c.vocab_size = tokenizer.vocab_size();
+  c.initializer_range = 0.3;
   DeepseekV3 model(c, {.dtype = DType::f32, .trainable = true});
   model.initialise(2);
   std::vector<ChoiceQuestion> questions;

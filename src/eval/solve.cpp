@@ -73,21 +73,20 @@ Solved summarise(const std::vector<std::vector<Answer>>& answers, const std::vec
   const double n = static_cast<double>(s.problems), all = n * static_cast<double>(s.samples);
   for (const size_t problem : chosen) {
     int64_t right = 0;
+    std::vector<std::string_view> finals;
     std::map<std::string_view, int64_t> votes;
-    std::string_view most;
-    bool most_right = false;
     for (const Answer& a : answers[problem]) {
       right += a.right();
       s.reward += a.reward / all;
       s.tokens += static_cast<double>(a.tokens) / all;
       s.finished += (a.finished ? 1.0 : 0.0) / all;
-      ++votes[tasks::final_answer(tasks::cut_response(a.text).answer)];
+      finals.push_back(tasks::final_answer(tasks::cut_response(a.text).answer));
+      ++votes[finals.back()];
     }
-    int64_t best = 0;
-    for (const Answer& a : answers[problem]) {  // the first of equals, by the order of the answers
-      const std::string_view final = tasks::final_answer(tasks::cut_response(a.text).answer);
-      if (votes[final] > best) best = votes[final], most = final, most_right = a.right();
-    }
+    int64_t most = 0;
+    bool most_right = false;
+    for (size_t i = 0; i < finals.size(); ++i)  // the first of equals, by the order of the answers
+      if (votes[finals[i]] > most) most = votes[finals[i]], most_right = answers[problem][i].right();
     s.majority += (most_right ? 1.0 : 0.0) / n;
     s.pass_1 += static_cast<double>(right) / all;
     for (size_t i = 0; i < s.pass_at.size(); ++i) s.pass_at[i] += pass_at(int64_t{1} << i, s.samples, right) / n;

@@ -218,8 +218,6 @@ void Engine::forward(std::vector<Draw>& draws) {
   if (steps.empty()) return;
   profile::step("forward");
   const Tensor hidden = forward_cached(model_, pool_, steps);
-  ++stats_.forwards;
-  stats_.fed_tokens += hidden.dim(0);
   std::vector<int32_t> last;
   std::vector<Sequence*> drawing;
   int64_t end = 0;
@@ -277,7 +275,6 @@ std::vector<TokenEvent> Engine::draw(std::vector<Draw>& draws) {
     s.out.ids.push_back(drawn[i].id);
     s.out.log_probabilities.push_back(drawn[i].log_probability);
     s.out.truncated.push_back(drawn[i].truncated);
-    ++stats_.drawn_tokens;
     const bool stop = std::find(r.stop_ids.begin(), r.stop_ids.end(), drawn[i].id) != r.stop_ids.end();
     const bool full =
         static_cast<int64_t>(s.out.ids.size()) >= r.max_tokens || s.n_known() >= model_.config().max_seq_len;

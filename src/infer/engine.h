@@ -54,9 +54,6 @@ struct EngineOptions {
 
 /// Of an engine's life so far.
 struct EngineStats {
-  int64_t forwards = 0;
-  int64_t fed_tokens = 0;  ///< through the model
-  int64_t drawn_tokens = 0;
   int64_t shared_tokens = 0;  ///< of prompts that a reply found in the cache
   int64_t evictions = 0;
   int64_t most_sequences = 0, most_pages = 0;  ///< at once

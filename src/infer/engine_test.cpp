@@ -6,6 +6,7 @@
 #include <cstring>
 #include <map>
 
+#include "arch/arch_test_support.h"
 #include "base/philox.h"
 #include "base/test_support.h"
 #include "base/threads.h"
@@ -17,23 +18,13 @@ namespace {
 constexpr int64_t kVocab = 89;
 
 DeepseekV3Config small_config() {
-  DeepseekV3Config c;
+  DeepseekV3Config c = test::tiny_config();
   c.vocab_size = kVocab;
-  c.d_model = 20;
   c.n_layers = 3;
-  c.n_heads = 2;
-  c.q_lora_rank = 0;
-  c.kv_lora_rank = 10;
-  c.qk_nope_head_dim = 6;
-  c.qk_rope_head_dim = 4;
-  c.v_head_dim = 5;
-  c.d_ff = 30;
-  c.d_ff_expert = 9;
   c.n_routed_experts = 8;
   c.n_active_experts = 3;
   c.n_expert_groups = 4;
   c.n_kept_groups = 2;
-  c.n_dense_layers = 1;
   c.max_seq_len = 512;
   c.initializer_range = 0.3;
   return c;

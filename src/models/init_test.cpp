@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "arch/arch_test_support.h"
 #include "base/test_support.h"
 #include "models/load.h"
 
@@ -12,24 +13,8 @@ namespace nuri {
 namespace {
 
 DeepseekV3Config config(int64_t vocab) {
-  DeepseekV3Config c;
+  DeepseekV3Config c = test::tiny_config();
   c.vocab_size = vocab;
-  c.d_model = 16;
-  c.n_layers = 2;
-  c.n_heads = 2;
-  c.q_lora_rank = 0;
-  c.kv_lora_rank = 8;
-  c.qk_nope_head_dim = 4;
-  c.qk_rope_head_dim = 2;
-  c.v_head_dim = 4;
-  c.d_ff = 12;
-  c.d_ff_expert = 6;
-  c.n_routed_experts = 4;
-  c.n_active_experts = 2;
-  c.n_expert_groups = 1;
-  c.n_kept_groups = 1;
-  c.n_dense_layers = 1;
-  c.max_seq_len = 64;
   return c;
 }
 
@@ -109,7 +94,7 @@ TEST_P(InitWeights, WithoutMtpThatOfTheRunIsNew) {
 
 TEST_P(InitWeights, OtherModelsAreRefusedOrNamed) {
   DeepseekV3Config wide = config(50), deep = config(50), turned = config(50);
-  wide.d_model = 24;
+  wide.d_model = 32;
   deep.n_layers = 3;
   turned.rope.theta = 500;
   EXPECT_THROW(init_weights(*fresh(wide), dir_.path()), Error);

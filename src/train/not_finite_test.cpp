@@ -12,7 +12,7 @@
 #include "ops/not_finite.h"
 #include "train/state.h"
 #include "train/step.h"
-#include "train/train_test_support.h"
+#include "arch/arch_test_support.h"
 #include "train/trainer.h"
 
 namespace nuri {

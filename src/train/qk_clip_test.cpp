@@ -10,7 +10,7 @@
 #include "base/x1.h"
 #include "models/load.h"
 #include "train/step.h"
-#include "train/train_test_support.h"
+#include "arch/arch_test_support.h"
 
 namespace nuri {
 namespace {

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/test_support.h"
 #include "io/checkpoint.h"
-#include "train/train_test_support.h"
+#include "arch/arch_test_support.h"
 
 namespace nuri {
 namespace {

@@ -12,7 +12,7 @@
 #include "models/load.h"
 #include "train/memory_plan.h"
 #include "train/state.h"
-#include "train/train_test_support.h"
+#include "arch/arch_test_support.h"
 #include "train/trainer.h"
 
 namespace nuri {
