@@ -6,13 +6,13 @@
 #include <bit>
 #include <cmath>
 
+#include "arch/arch_test_support.h"
 #include "base/philox.h"
 #include "base/test_support.h"
 #include "models/load.h"
 #include "ops/not_finite.h"
 #include "train/state.h"
 #include "train/step.h"
-#include "arch/arch_test_support.h"
 #include "train/trainer.h"
 
 namespace nuri {

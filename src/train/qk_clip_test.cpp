@@ -6,11 +6,11 @@
 #include <cmath>
 #include <map>
 
+#include "arch/arch_test_support.h"
 #include "base/philox.h"
 #include "base/x1.h"
 #include "models/load.h"
 #include "train/step.h"
-#include "arch/arch_test_support.h"
 
 namespace nuri {
 namespace {

@@ -6,10 +6,10 @@
 #include <atomic>
 #include <filesystem>
 
+#include "arch/arch_test_support.h"
 #include "base/file.h"
 #include "base/test_support.h"
 #include "io/checkpoint.h"
-#include "arch/arch_test_support.h"
 
 namespace nuri {
 namespace {

@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "arch/arch_test_support.h"
 #include "base/philox.h"
 #include "base/test_support.h"
 #include "base/threads.h"
 #include "models/load.h"
 #include "train/memory_plan.h"
 #include "train/state.h"
-#include "arch/arch_test_support.h"
 #include "train/trainer.h"
 
 namespace nuri {
