@@ -28,11 +28,13 @@ jq -e '.hashes.initial_weights | test("^[0-9a-f]{16}$")' "$work/whole/run.json" 
 echo "user: 3 1 2" | "$nuri" chat "$work/whole" --max-tokens 8 >/dev/null || fail "chat"
 
 # The precision is the model's, however it is named.
-"$nuri" sft --print-config --init-from "$work/base" | grep -q '^precision = "bf16"' || fail "the precision of a BF16 model"
+"$nuri" sft --print-config --init-from "$work/base" >"$work/printed" || fail "sft --print-config"
+grep -q '^precision = "bf16"' "$work/printed" || fail "the precision of a BF16 model"
 mkdir "$work/float"
 jq '.torch_dtype = "float32"' "$work/base/config.json" >"$work/float/config.json"
 printf 'init_from = "float"\n' >"$work/float.toml"
-"$nuri" sft "$work/float.toml" --print-config | grep -q '^precision = "f32"' || fail "the precision of an FP32 model"
+"$nuri" sft "$work/float.toml" --print-config >"$work/printed" || fail "sft --print-config, FP32"
+grep -q '^precision = "f32"' "$work/printed" || fail "the precision of an FP32 model"
 
 # Killed once and again at other numbers of threads.
 kills=0
