@@ -47,8 +47,7 @@ std::string Conversation::ask(const std::string& question, const std::function<b
     r.max_tokens = max_tokens_;
     r.sampler = sampler_;
     r.sequence = turn_++;
-    if (const auto eos = tokenizer_.eos_id()) r.stop_ids.push_back(*eos);
-    if (const auto user = tokenizer_.token_id("<｜User｜>")) r.stop_ids.push_back(*user);  // the model asks itself on
+    r.stop_ids = template_.stop_ids();
     const std::vector<Reply> reply = Generator(model_, tokenizer_).run({r}, [&](size_t, std::string_view text) {
       return !on_text || on_text(text);
     });

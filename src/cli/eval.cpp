@@ -12,12 +12,13 @@
 #include "cli/documents.h"
 #include "cli/eval_choices.h"
 #include "cli/eval_compare.h"
-#include "cli/json_rows.h"
+#include "cli/eval_overlap.h"
 #include "cli/model_options.h"
 #include "cli/verbs.h"
+#include "eval/choices.h"
 #include "eval/solve.h"
-#include "tasks/generator.h"
 #include "tasks/problem_row.h"
+#include "tasks/problem_set.h"
 #include "train/metrics.h"
 
 namespace nuri {
@@ -27,11 +28,11 @@ struct Options {
   ModelOptions model;
   SamplingOptions sampling;
   std::vector<std::string> tasks;
-  std::string problems, choices, reward, language = "both", out, against;
-  int64_t count = 0, samples = 1, max_tokens = 256, batch = 64;
+  std::string problems, choices, reward, language = "both", out, against, contamination;
+  int64_t count = 0, samples = 1, seeds = 1, max_tokens = 256, batch = 64;
   int difficulty = 3;
   uint64_t problem_seed = 0;
-  bool json = false;
+  bool json = false, generate = false;
 };
 
 constexpr int64_t kProblems = 200;  // of each task, where --count does not say
@@ -44,47 +45,33 @@ struct Questions {
 
 /// Held-out problems of the generators named: "word", or "word:5" with a difficulty of its own.
 void generate_problems(const Options& o, Questions& q) {
-  using Language = tasks::ProblemSource::Language;
-  const Language language = o.language == "ko"   ? Language::korean
-                            : o.language == "en" ? Language::english
-                                                 : Language::both;
-  for (const std::string& task : o.tasks) {
-    const size_t colon = task.find(':');
-    const tasks::GeneratorKind& kind = tasks::generator_named(task.substr(0, colon), "--task");
-    int difficulty = o.difficulty;
-    if (colon != std::string::npos) {
-      const std::string digits = task.substr(colon + 1);
-      NURI_CHECK(digits.size() == 1 && digits[0] >= '1' && digits[0] <= '0' + tasks::kMaxDifficulty,
-                 "--task {}: the difficulty behind the colon is 1 to {}", task, tasks::kMaxDifficulty);
-      difficulty = digits[0] - '0';
-    }
-    NURI_CHECK(q.reward.empty() || q.reward == kind.reward || !o.reward.empty(),
-               "--task {}: its answers are scored by {}, those of the tasks before by {}; evaluate them apart, or name "
-               "one --reward for all",
-               task, kind.reward, q.reward);
-    q.reward = kind.reward;
-    const tasks::ProblemSource source(kind, language, difficulty, o.problem_seed, tasks::Side::held_out);
+  std::vector<tasks::TaskSpec> specs;
+  for (const std::string& task : o.tasks)
+    for (const tasks::TaskSpec& spec : tasks::parse_tasks(task, o.difficulty, "--task")) specs.push_back(spec);
+  if (o.reward.empty()) q.reward = tasks::reward_of(specs, "--task");
+  for (const tasks::TaskSpec& spec : specs) {
+    const tasks::ProblemSource source(*spec.kind, tasks::parse_language(o.language, "--language"), spec.difficulty,
+                                      o.problem_seed, tasks::Side::held_out);
     for (int64_t i = 0; i < (o.count > 0 ? o.count : kProblems); ++i)
       q.problems.push_back(source.at(static_cast<uint64_t>(i)));
   }
 }
 
 Questions read_questions(const Options& o) {
-  NURI_CHECK(o.tasks.empty() != o.problems.empty(),
-             "name problems: --task (also several), --problems FILE or --choices FILE");
+  NURI_CHECK(static_cast<int>(!o.tasks.empty()) + !o.problems.empty() + !o.choices.empty() == 1,
+             "name problems: one of --task (also several), --problems FILE and --choices FILE");
   Questions q;
-  if (!o.problems.empty()) {
+  if (!o.choices.empty()) {
+    q.reward = "choice=1";
+    for (const ChoiceQuestion& question : read_choices(o.choices, o.count))
+      q.problems.push_back(choice_problem(question));
+  } else if (!o.problems.empty()) {
     NURI_CHECK(!o.reward.empty(), "--reward is missing: how answers to {} are scored, for instance \"numeric=1\"",
                o.problems);
-    for_each_json_row(read_file(o.problems), o.problems, [&](std::string_view row, const std::string& where) {
-      if (o.count > 0 && static_cast<int64_t>(q.problems.size()) >= o.count) return;
-      q.problems.push_back(tasks::parse_problem(row, where));
-      if (q.problems.back().id.empty()) q.problems.back().id = where;
-    });
+    q.problems = tasks::read_problems(o.problems, o.count);
   } else {
     generate_problems(o, q);
   }
-  NURI_CHECK(!q.problems.empty(), "{}: no problems", o.problems);
   if (!o.reward.empty()) q.reward = o.reward;
   return q;
 }
@@ -141,33 +128,60 @@ std::string rows_text(const Questions& q, const std::vector<std::vector<Answer>>
   return text;
 }
 
+std::vector<std::vector<Answer>> solve_with_progress(DeepseekV3& model, const Tokenizer& tokenizer, const Questions& q,
+                                                     const tasks::Reward& reward, const SolveOptions& options,
+                                                     const std::string& what) {
+  ProgressPrinter progress;
+  const double begin = seconds_now();
+  const auto all_answers = static_cast<int64_t>(q.problems.size()) * options.samples;
+  auto answers = solve(model, tokenizer, q.problems, reward, options, [&](int64_t ended) {
+    const double left = (seconds_now() - begin) * static_cast<double>(all_answers - ended);
+    progress.show(fmt::format("{}{} of {} answers, ETA {}", what, ended, all_answers,
+                              ended ? duration_text(left / static_cast<double>(ended)) : "?"));
+  });
+  progress.end();
+  return answers;
+}
+
+/// pass@1 of each seed, their mean and standard deviation.
+void show_seeds(const std::vector<double>& passes, bool as_json, OrderedJson& j) {
+  const Spread s = spread_of(passes);
+  if (as_json) {
+    j["seeds"] = {{"pass_1", passes}, {"mean", s.mean}, {"deviation", s.deviation}};
+    return;
+  }
+  std::string list;
+  for (const double p : passes) list += fmt::format("{}{:.1f}", list.empty() ? "" : ", ", 100 * p);
+  fmt::print("pass@1 of {} seeds: {} %; mean {:.1f}, standard deviation {:.1f}\n", passes.size(), list, 100 * s.mean,
+             100 * s.deviation);
+}
+
 int run(const Options& o) {
-  if (!o.choices.empty()) {
+  NURI_CHECK(!o.generate || !o.choices.empty(), "--generate goes with --choices; other answers are written anyway");
+  if (!o.choices.empty() && !o.generate) {
     NURI_CHECK(o.tasks.empty() && o.problems.empty() && o.reward.empty() && o.samples == 1,
-               "--choices stands alone: --task, --problems, --reward and --samples are of answers that are written");
-    return eval_choices(o.model,
-                        {.file = o.choices, .out = o.out, .against = o.against, .count = o.count, .json = o.json});
+               "--choices stands alone: --task, --problems, --reward and --samples are of answers that are written "
+               "(--generate)");
+    return eval_choices(o.model, {.file = o.choices,
+                                  .out = o.out,
+                                  .against = o.against,
+                                  .contamination = o.contamination,
+                                  .count = o.count,
+                                  .json = o.json});
   }
   const Questions q = read_questions(o);
   const tasks::Reward reward(q.reward, "--reward");
   for (const tasks::Problem& p : q.problems) reward.check(p);
-  std::vector<std::string> ids;
-  for (const tasks::Problem& p : q.problems) ids.push_back(p.id);
+  std::vector<std::string> ids, texts;
+  for (const tasks::Problem& p : q.problems) ids.push_back(p.id), texts.push_back(p.prompt);
   const Comparison comparison(o.against, ids);
+  const Contamination contamination(o.contamination, texts);
   const std::unique_ptr<DeepseekV3> model = o.model.load();
   const Tokenizer tokenizer = Tokenizer::load(o.model.directory);
-  const auto all_answers = static_cast<int64_t>(q.problems.size()) * o.samples;
-  ProgressPrinter progress;
   const double begin = seconds_now();
-  const std::vector<std::vector<Answer>> answers =
-      solve(*model, tokenizer, q.problems, reward,
-            {.samples = o.samples, .sampler = o.sampling.sampler(), .max_tokens = o.max_tokens, .sequences = o.batch},
-            [&](int64_t ended) {
-              const double left = (seconds_now() - begin) * static_cast<double>(all_answers - ended);
-              progress.show(fmt::format("{} of {} answers, ETA {}", ended, all_answers,
-                                        ended ? duration_text(left / static_cast<double>(ended)) : "?"));
-            });
-  progress.end();
+  SolveOptions solving{
+      .samples = o.samples, .sampler = o.sampling.sampler(), .max_tokens = o.max_tokens, .sequences = o.batch};
+  const std::vector<std::vector<Answer>> answers = solve_with_progress(*model, tokenizer, q, reward, solving, "");
   const double seconds = seconds_now() - begin;
   if (!o.out.empty()) write_file_atomic(o.out, rows_text(q, answers));
 
@@ -197,7 +211,18 @@ int run(const Options& o) {
   j["seconds"] = seconds;
   j["tokens_per_s"] = tokens / seconds;
   if (!o.json) fmt::print("{:.0f} tokens in {}, {:.0f} tokens/s\n", tokens, duration_text(seconds), tokens / seconds);
+  if (o.seeds > 1) {
+    std::vector<double> passes{total.pass_1};
+    for (int64_t i = 1; i < o.seeds; ++i) {
+      ++solving.sampler.seed;
+      passes.push_back(
+          summarise(solve_with_progress(*model, tokenizer, q, reward, solving, fmt::format("seed {}: ", i + 1)), all)
+              .pass_1);
+    }
+    show_seeds(passes, o.json, j);
+  }
   comparison.show(now, o.json, j);
+  contamination.show(now, o.json, j);
   if (o.json) fmt::print("{}", json_text(j));
   return kExitOk;
 }
@@ -213,6 +238,8 @@ Action add_eval(Arguments args) {
   args.option("--problems", o->problems, "JSONL of problems instead (prompt and answer, or question and final)");
   args.option("--choices", o->choices,
               "JSONL of multiple choice instead (query, choices, gold): the likeliest ending counts");
+  args.flag("--generate", o->generate,
+            "with --choices: the model writes the letter of its choice, as an answer in a chat");
   args.option("--reward", o->reward, "scorers, the first of which decides what is right (default: the task's)");
   args.option("--count", o->count, "problems of each task (default 200), or of the file (default: all)")
       .between(1, 1 << 30);
@@ -221,11 +248,15 @@ Action add_eval(Arguments args) {
   args.option("--language", o->language, "of tasks: ko, en or both by turns (default)").one_of({"ko", "en", "both"});
   args.option("--problem-seed", o->problem_seed, "of the tasks' problems (default 0)");
   args.option("--samples", o->samples, "answers to each problem (default 1)").between(1, 4096);
+  args.option("--seeds", o->seeds, "the whole again with the next seeds: how far pass@1 moves (default 1)")
+      .between(1, 1000);
   args.option("--max-tokens", o->max_tokens, "longest answer, tokens (default 256)").between(1, 1 << 30);
   o->sampling.add(args);
   args.option("--batch", o->batch, "answers decoded together (default 64); no bit depends on it").between(1, 4096);
   args.option("--out", o->out, "JSONL: each problem with its answers and scores");
   args.option("--against", o->against, "what --out wrote for another model: paired comparison, sign test");
+  args.option("--contamination", o->contamination,
+              "directory of shards: how many questions share 13 tokens in a row with its training text");
   args.flag("--json", o->json, "print JSON");
   args.footer(
       "pass@1 is the share of right answers, with Wilson's interval for the number of problems; pass@k the chance that "

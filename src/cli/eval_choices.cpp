@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "cli/documents.h"
 #include "cli/eval_compare.h"
+#include "cli/eval_overlap.h"
 #include "cli/verbs.h"
 #include "eval/choices.h"
 #include "eval/statistics.h"
@@ -49,9 +50,13 @@ void print_row(const std::string& what, const Sums& s) {
 
 int eval_choices(const ModelOptions& model_options, const ChoiceOptions& o) {
   const std::vector<ChoiceQuestion> questions = read_choices(o.file, o.count);
-  std::vector<std::string> ids;
-  for (const ChoiceQuestion& q : questions) ids.push_back(q.id);
+  std::vector<std::string> ids, texts;
+  for (const ChoiceQuestion& q : questions) {
+    ids.push_back(q.id);
+    texts.push_back(q.contexts[q.contexts.size() > 1 ? q.gold : 0] + q.endings[q.gold]);
+  }
   const Comparison comparison(o.against, ids);
+  const Contamination contamination(o.contamination, texts);
   const std::unique_ptr<DeepseekV3> model = model_options.load();
   const Tokenizer tokenizer = Tokenizer::load(model_options.directory);
   ProgressPrinter progress;
@@ -100,6 +105,7 @@ int eval_choices(const ModelOptions& model_options, const ChoiceOptions& o) {
     fmt::print("{}\n", duration_text(seconds));
   }
   comparison.show(now, o.json, j);
+  contamination.show(now, o.json, j);
   if (o.json) fmt::print("{}", json_text(j));
   return kExitOk;
 }

@@ -9,7 +9,7 @@
 namespace nuri {
 
 struct ChoiceOptions {
-  std::string file, out, against;
+  std::string file, out, against, contamination;
   int64_t count = 0;  ///< questions; 0: all
   bool json = false;
 };

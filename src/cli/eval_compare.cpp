@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "cli/json_rows.h"
+#include "base/json_rows.h"
 #include "eval/statistics.h"
 
 namespace nuri {

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "cli/json_rows.h"
+#include "base/json_rows.h"
 
 namespace nuri {
 

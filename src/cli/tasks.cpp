@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "cli/json_rows.h"
+#include "base/json_rows.h"
 #include "cli/verbs.h"
 #include "tasks/generator.h"
 #include "tasks/problem_row.h"

@@ -73,5 +73,7 @@ struct Overlap {
 /// How much of the held-out text stands in the training text: n-grams of token ids inside documents, begin and end
 /// tokens apart, compared by 64-bit hash. One entry per source of the validation split; training of all sources.
 std::vector<Overlap> ngram_overlap(const Dataset& dataset, int n = 13);
+/// The same of texts from elsewhere, as ids of the data's tokenizer: one entry each.
+std::vector<Overlap> ngram_overlap(const Dataset& dataset, std::span<const std::vector<int32_t>> texts, int n = 13);
 
 }  // namespace nuri::data

@@ -155,6 +155,16 @@ TEST(Overlap, CountsSharedRuns) {
   EXPECT_EQ(overlap[1].grams, 8);
   EXPECT_EQ(overlap[1].shared, 8);
   EXPECT_EQ(overlap[1].share(), 1);
+
+  // Texts from elsewhere: without begin and end tokens, one entry each.
+  const std::vector<Ids> texts = {Ids(partly.begin() + 1, partly.end() - 1), Ids(15, 5), {3, 4}, {}};
+  const auto of_texts = ngram_overlap(Dataset::open(dir.path()), texts);
+  ASSERT_EQ(of_texts.size(), 4u);
+  EXPECT_EQ(of_texts[0].grams, 17 - 12);
+  EXPECT_EQ(of_texts[0].shared, 2);
+  EXPECT_EQ(of_texts[1].shared, 0);
+  EXPECT_EQ(of_texts[1].documents, 1);
+  EXPECT_EQ(of_texts[2].documents + of_texts[3].documents, 0);
 }
 
 }  // namespace

@@ -57,18 +57,9 @@ Candidate candidate_of(const Tokenizer& tokenizer, const ChoiceQuestion& q, size
 }
 
 void score(DeepseekV3& model, const std::vector<Candidate>& candidates, std::vector<Chosen>& out) {
-  TrainBatch b;
-  b.batch.sequences = b.batch.rows = {0};
-  for (const Candidate& c : candidates) {
-    for (size_t i = 0; i + 1 < c.ids.size(); ++i) {
-      b.batch.tokens.push_back(c.ids[i]);
-      b.batch.positions.push_back(static_cast<int32_t>(i));
-      b.targets.push_back(c.ids[i + 1]);
-      b.counts.push_back(i + 1 >= c.first);
-    }
-    b.batch.sequences.push_back(b.batch.n_tokens());
-  }
-  b.batch.rows = b.batch.sequences;
+  std::vector<LearnedSequence> sequences;
+  for (const Candidate& c : candidates) sequences.push_back({c.ids, static_cast<int64_t>(c.first)});
+  const TrainBatch b = make_train_batch(sequences);
   const std::vector<float> nll = model.token_nll(b);
   size_t at = 0;
   for (const Candidate& c : candidates)
@@ -77,6 +68,29 @@ void score(DeepseekV3& model, const std::vector<Candidate>& candidates, std::vec
 }
 
 }  // namespace
+
+tasks::Problem choice_problem(const ChoiceQuestion& q) {
+  NURI_CHECK(q.endings.size() <= 26, "{}: {} choices; as letters at most 26 can be asked for", q.id, q.endings.size());
+  std::string text = q.contexts.size() == 1 ? q.contexts[0] : "";
+  for (const std::string_view line : {"Answer:", "정답:"})
+    if (text.ends_with(line)) text.resize(text.size() - line.size());
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  bool lettered = true;  // the query lists the choices itself
+  std::string options;
+  for (size_t i = 0; i < q.endings.size(); ++i) {
+    const char letter = static_cast<char>('A' + i);
+    std::string ending = (q.contexts.size() > 1 ? q.contexts[i] : "") + q.endings[i];
+    ending.erase(0, ending.find_first_not_of(' '));
+    lettered = lettered && ending == std::string(1, letter);
+    options += fmt::format("\n{}. {}", letter, ending);
+  }
+  if (!lettered) text += text.empty() ? options.substr(1) : options;
+  const bool korean = data::guess_language(text) == data::Language::korean;
+  text += korean ? "\n맞는 것의 글자만 답하세요." : "\nAnswer with the letter of the right choice alone.";
+  tasks::Problem p{.id = q.id, .category = q.category, .language = korean ? "ko" : "en", .prompt = std::move(text)};
+  p.answer = std::string(1, static_cast<char>('A' + q.gold));
+  return p;
+}
 
 ChoiceQuestion parse_choice(std::string_view line, const std::string& where) {
   const Json json = parse_json(line, where, {.max_bytes = kMaxRowBytes, .max_depth = 16, .max_values = 100000});

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "models/deepseek_v3.h"
+#include "tasks/problem.h"
 #include "text/tokenizer.h"
 
 namespace nuri {
@@ -18,6 +19,10 @@ struct ChoiceQuestion {
   std::vector<std::string> endings;   ///< as they follow their context, blank included
   size_t gold = 0;
 };
+
+/// The question as one that is answered in writing, by the letter of a choice (scorer "choice"). Error: over 26 of
+/// them.
+tasks::Problem choice_problem(const ChoiceQuestion& question);
 
 /// A row of a known set: {"query", "choices", "gold"}; {"question", "choices", "answer"} (also "context"; the answer is
 /// one of the choices); {"context_options", "continuation", "gold"}. A query that begins with "Question:" gets a line

@@ -34,6 +34,22 @@ TEST(ParseChoice, KnownShapes) {
   EXPECT_EQ(c.endings, (std::vector<std::string>{" won.", " won."}));
 }
 
+TEST(ChoiceProblem, AsksForALetter) {
+  const auto asked = [](const char* row) { return choice_problem(parse_choice(row, "f")); };
+  const tasks::Problem a = asked(R"({"choices": ["x", "y"], "query": "Question: why?", "gold": 1, "category": "c"})");
+  EXPECT_EQ(a.prompt, "Question: why?\nA. x\nB. y\nAnswer with the letter of the right choice alone.");
+  EXPECT_EQ(a.answer, "B");
+  EXPECT_EQ(a.category, "c");
+  const tasks::Problem b = asked(R"({"question": "누가 왔습니까?", "choices": ["손자", "할머니"], "answer": "손자"})");
+  EXPECT_EQ(b.prompt, "누가 왔습니까?\nA. 손자\nB. 할머니\n맞는 것의 글자만 답하세요.");
+  EXPECT_EQ(b.language, "ko");
+  // A query that lists its choices keeps its own list.
+  EXPECT_EQ(asked(R"({"query": "Question: q\nA. m\nB. n\nAnswer:", "choices": ["A", "B"], "gold": 0})").prompt,
+            "Question: q\nA. m\nB. n\nAnswer with the letter of the right choice alone.");
+  EXPECT_EQ(asked(R"({"context_options": ["He ran", "She ran"], "continuation": "home.", "gold": 1})").prompt,
+            "A. He ran home.\nB. She ran home.\nAnswer with the letter of the right choice alone.");
+}
+
 TEST(ParseChoice, ErrorsNameTheRow) {
   for (const char* bad :
        {"", "[]", "{}", R"({"query": "q", "choices": ["x"], "gold": 0})",

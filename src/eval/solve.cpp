@@ -10,8 +10,8 @@
 namespace nuri {
 namespace {
 
-EngineRequest request_of(const ChatTemplate& chat, const Tokenizer& tokenizer, const tasks::Problem& problem,
-                         size_t index, const SolveOptions& options) {
+EngineRequest request_of(const ChatTemplate& chat, const tasks::Problem& problem, size_t index,
+                         const SolveOptions& options) {
   EngineRequest r;
   r.prompt = chat.render(std::vector<Message>{{"user", problem.prompt}}, true);
   r.sequences.clear();
@@ -19,8 +19,7 @@ EngineRequest request_of(const ChatTemplate& chat, const Tokenizer& tokenizer, c
     r.sequences.push_back(static_cast<uint64_t>(static_cast<int64_t>(index) * options.samples + k));
   r.max_tokens = options.max_tokens;
   r.sampler = options.sampler;
-  r.stop_ids.push_back(*tokenizer.eos_id());
-  if (const auto user = tokenizer.token_id("<｜User｜>")) r.stop_ids.push_back(*user);  // the model asks itself on
+  r.stop_ids = chat.stop_ids();
   return r;
 }
 
@@ -36,13 +35,24 @@ int64_t cache_tokens(const std::vector<EngineRequest>& requests, const DeepseekV
 
 }  // namespace
 
+Answer answer_of(const EngineReply& reply, const Tokenizer& tokenizer, const tasks::Problem& problem,
+                 const tasks::Reward& reward) {
+  Answer a;
+  a.finished = reply.finish == FinishReason::stop;
+  a.tokens = static_cast<int64_t>(reply.ids.size());
+  const std::span<const int32_t> said(reply.ids.data(), reply.ids.size() - (a.finished ? 1 : 0));
+  a.text = tokenizer.decode(said, true);
+  a.reward = reward.of(problem, {a.text, a.tokens, a.finished}, &a.scores);
+  return a;
+}
+
 std::vector<std::vector<Answer>> solve(DeepseekV3& model, const Tokenizer& tokenizer,
                                        const std::vector<tasks::Problem>& problems, const tasks::Reward& reward,
                                        const SolveOptions& options, const std::function<void(int64_t)>& progress) {
   NURI_CHECK(options.samples >= 1, "{} answers to each problem; at least 1 is needed", options.samples);
   const ChatTemplate chat(tokenizer);
   std::vector<EngineRequest> requests;
-  for (size_t i = 0; i < problems.size(); ++i) requests.push_back(request_of(chat, tokenizer, problems[i], i, options));
+  for (size_t i = 0; i < problems.size(); ++i) requests.push_back(request_of(chat, problems[i], i, options));
   std::vector<std::vector<Answer>> out(problems.size(), std::vector<Answer>(static_cast<size_t>(options.samples)));
   if (problems.empty()) return out;
   Engine engine(model, ids_with_text(tokenizer, model.config()),
@@ -52,13 +62,7 @@ std::vector<std::vector<Answer>> solve(DeepseekV3& model, const Tokenizer& token
   while (!engine.idle()) {
     for (const TokenEvent& event : engine.step()) {
       if (!event.ended) continue;
-      const EngineReply& reply = *event.ended;
-      Answer& a = out[event.request][event.reply];
-      a.finished = reply.finish == FinishReason::stop;
-      a.tokens = static_cast<int64_t>(reply.ids.size());
-      const std::span<const int32_t> said(reply.ids.data(), reply.ids.size() - (a.finished ? 1 : 0));
-      a.text = tokenizer.decode(said, true);
-      a.reward = reward.of(problems[event.request], {a.text, a.tokens, a.finished}, &a.scores);
+      out[event.request][event.reply] = answer_of(*event.ended, tokenizer, problems[event.request], reward);
       ++ended;
     }
     if (progress) progress(ended);

@@ -30,6 +30,10 @@ struct Answer {
   bool right() const { return scores[0] >= 1; }
 };
 
+/// What an engine's reply to a problem is as an answer.
+Answer answer_of(const EngineReply& reply, const Tokenizer& tokenizer, const tasks::Problem& problem,
+                 const tasks::Reward& reward);
+
 /// Answers to each problem, as a chat whose only message it is. Draws are keyed by the problem's place and the answer's
 /// number. `progress` is told how many answers have ended. Errors: no chat template, a prompt longer than the context.
 std::vector<std::vector<Answer>> solve(DeepseekV3& model, const Tokenizer& tokenizer,

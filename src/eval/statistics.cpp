@@ -24,6 +24,17 @@ double pass_at(int64_t k, int64_t n, int64_t right) {
   return 1 - none;
 }
 
+Spread spread_of(std::span<const double> values) {
+  NURI_ASSERT(!values.empty());
+  const auto n = static_cast<double>(values.size());
+  Spread out;
+  for (const double v : values) out.mean += v / n;
+  double squares = 0;
+  for (const double v : values) squares += (v - out.mean) * (v - out.mean);
+  if (n > 1) out.deviation = x1::sqrt(squares / (n - 1));
+  return out;
+}
+
 Paired compare_paired(std::span<const double> a, std::span<const double> b) {
   NURI_ASSERT(a.size() == b.size());
   Paired out{.n = static_cast<int64_t>(a.size())};

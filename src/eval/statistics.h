@@ -17,6 +17,12 @@ Interval wilson(double share, double n);
 /// section 2.1): 1 - C(n - right, k) / C(n, k). 1 <= k <= n.
 double pass_at(int64_t k, int64_t n, int64_t right);
 
+/// Mean and standard deviation (of the sample: n - 1) of at least one value; 0 of one.
+struct Spread {
+  double mean = 0, deviation = 0;
+};
+Spread spread_of(std::span<const double> values);
+
 /// Of pairs (a_i, b_i): how many are larger in a, how many in b, and the two-sided probability of so uneven a split, or
 /// a more uneven one, if neither were better (exact sign test; McNemar's where the values are 0 and 1). 1 where all are
 /// equal.

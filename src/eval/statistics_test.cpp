@@ -51,5 +51,12 @@ TEST(ComparePaired, SignTest) {
   EXPECT_NEAR(compare_paired(x, y).p / exact, 1, 1e-9);
 }
 
+TEST(Spread, OfTheSample) {
+  const Spread s = spread_of(std::vector<double>{2, 4, 4, 4, 5, 5, 7, 9});
+  EXPECT_DOUBLE_EQ(s.mean, 5);
+  EXPECT_NEAR(s.deviation, std::sqrt(32.0 / 7), 1e-12);
+  EXPECT_EQ(spread_of(std::vector<double>{3}).deviation, 0);
+}
+
 }  // namespace
 }  // namespace nuri

@@ -180,10 +180,12 @@ Tensor DeepseekV3::mtp_hidden(const Tensor& hidden, const RaggedBatch& shifted, 
   return rmsnorm(x, mtp_->head_norm, eps);
 }
 
-std::vector<float> DeepseekV3::token_nll(const TrainBatch& batch) {
+std::vector<float> DeepseekV3::token_nll(const TrainBatch& batch, float inverse_temperature) {
   const std::vector<float> weights(batch.counts.begin(), batch.counts.end());
   const Tensor h = hidden(batch.batch);
-  return in_module("lm_head", [&] { return cross_entropy(h, head_, 0, batch.targets, weights, precision()).nll; });
+  const CrossEntropyOptions options{inverse_temperature, {}};
+  return in_module("lm_head",
+                   [&] { return cross_entropy(h, head_, 0, batch.targets, weights, precision(), options).nll; });
 }
 
 Tensor DeepseekV3::mtp_logits(const TrainBatch& batch, ForwardTrace* trace) {
@@ -209,11 +211,12 @@ void DeepseekV3::losses(const TrainBatch& batch, const LossOptions& options, Los
   const Tensor h = forward_blocks(batch.batch, c, trace);
   std::vector<float> weights(batch.targets.size());
   for (size_t i = 0; i < weights.size(); ++i) weights[i] = batch.counts[i] ? static_cast<float>(unit) : 0.0f;
+  const CrossEntropyOptions of_main{options.inverse_temperature, options.choose};
   const CrossEntropyResult main =
-      in_module("lm_head", [&] { return cross_entropy(h, head_, 0, batch.targets, weights, c.precision); });
+      in_module("lm_head", [&] { return cross_entropy(h, head_, 0, batch.targets, weights, c.precision, of_main); });
   add_in_order(sums.main, main.nll, batch.counts, nullptr);
   if (sums.token_nll) *sums.token_nll = main.nll;
-  if (!mtp_) return;
+  if (!mtp_ || options.choose) return;
 
   std::vector<int32_t> index;
   const RaggedBatch shifted = shift_for_mtp(batch.batch, index);

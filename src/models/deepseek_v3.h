@@ -14,6 +14,7 @@
 #include "arch/deepseek_v3.h"
 #include "models/train_batch.h"
 #include "nn/block.h"
+#include "ops/cross_entropy.h"
 
 namespace nuri {
 
@@ -29,6 +30,10 @@ struct LossOptions {
   double balance_alpha = 1e-4;
   int64_t targets_of_step = 1;  ///< main targets of the whole step: both cross entropies are divided by it
   int64_t rows_of_step = 1;
+  /// Of a policy gradient: weights chosen by the log-probabilities, at this inverse temperature, of the targets that
+  /// count. MTP then learns nothing.
+  ChooseWeights choose;
+  float inverse_temperature = 1;
 };
 
 /// What a parity check wants to see on the way: the residual stream after the embedding, each block and the MTP block.
@@ -62,7 +67,7 @@ class DeepseekV3 {
   void losses(const TrainBatch& batch, const LossOptions& options, LossSums& sums, std::vector<LayerStats>* stats,
               ForwardTrace* trace = nullptr);
   /// Negative log-likelihood in nats of each target that counts (others 0), without MTP and without a tape.
-  std::vector<float> token_nll(const TrainBatch& batch);
+  std::vector<float> token_nll(const TrainBatch& batch, float inverse_temperature = 1);
   /// MTP logits at the positions that have a token after next inside their row, row after row (for parity checks).
   Tensor mtp_logits(const TrainBatch& batch, ForwardTrace* trace = nullptr);
 

@@ -46,6 +46,25 @@ TrainBatch make_train_batch(std::span<const int32_t> tokens, std::span<const int
   return out;
 }
 
+TrainBatch make_train_batch(std::span<const LearnedSequence> sequences) {
+  TrainBatch out;
+  out.batch.sequences.push_back(0);
+  for (const LearnedSequence& s : sequences) {
+    NURI_ASSERT(s.ids.size() >= 2 && s.first_target >= 1);
+    for (size_t i = 0; i + 1 < s.ids.size(); ++i) {
+      out.batch.tokens.push_back(s.ids[i]);
+      out.batch.positions.push_back(static_cast<int32_t>(i));
+      out.targets.push_back(s.ids[i + 1]);
+      out.counts.push_back(static_cast<int64_t>(i) + 1 >= s.first_target);
+    }
+    out.batch.sequences.push_back(out.batch.n_tokens());
+  }
+  out.batch.rows = out.batch.sequences;
+  out.mtp_targets.assign(out.targets.size(), 0);
+  out.mtp_counts.assign(out.targets.size(), 0);
+  return out;
+}
+
 RaggedBatch shift_for_mtp(const RaggedBatch& batch, std::vector<int32_t>& index) {
   RaggedBatch out;
   out.sequences.push_back(0);

@@ -27,6 +27,14 @@ struct TrainBatch {
 TrainBatch make_train_batch(std::span<const int32_t> tokens, std::span<const int32_t> documents, int64_t n_rows,
                             int64_t length, bool document_mask, std::span<const uint8_t> learned = {});
 
+/// A sequence of at least two ids, of which those from `first_target` (at least 1) on are learned.
+struct LearnedSequence {
+  std::span<const int32_t> ids;
+  int64_t first_target = 1;
+};
+/// Each sequence is a row of its own; MTP has no targets.
+TrainBatch make_train_batch(std::span<const LearnedSequence> sequences);
+
 /// The batch of MTP: every row without its last position (rows of one token vanish). `index` receives, for each of its
 /// tokens, the position in the whole batch.
 RaggedBatch shift_for_mtp(const RaggedBatch& batch, std::vector<int32_t>& index);

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "autograd/tape.h"
+#include "base/threads.h"
 #include "base/x1.h"
 #include "ops/product.h"
 
@@ -82,19 +83,21 @@ ProductArgs product_args(Precision precision, int64_t m, int64_t n, int64_t k, c
 /// One chunk of target tokens: their logits, and what is made of them.
 class Chunk {
  public:
-  Chunk(const Tensor& x, Weight& head, Precision precision, int64_t capacity)
+  Chunk(const Tensor& x, Weight& head, Precision precision, float inverse_temperature, int64_t capacity)
       : x_(x),
         head_(head),
         precision_(precision),
+        inverse_temperature_(inverse_temperature),
         logits_(Tensor::empty({capacity, head.out()}, DType::f32, Owner::scratch)),
         lse_(static_cast<size_t>(capacity)) {}
 
-  /// Logits and lse of rows `tokens` of x.
+  /// Logits times the inverse temperature, and their lse, of rows `tokens` of x.
   void forward(const int32_t* tokens, int64_t n) {
     tokens_ = tokens, n_ = n;
     ProductArgs p = product_args(precision_, n, head_.out(), head_.in(), operand(x_, false, tokens), logits_);
     p.packed = &head_.packed_forward(precision_);
     products({&p, 1});
+    if (inverse_temperature_ != 1 && !meta_active()) scale(n);
     log_sum_exp({n, head_.out(), logits_.data<float>(), head_.out(), 1.0f, lse_.data()});
   }
   float nll(int64_t i, int32_t target) const {
@@ -122,9 +125,18 @@ class Chunk {
   }
 
  private:
+  /// The same rounding as log_sum_exp's own, whose exponents then are those of the gradient too.
+  void scale(int64_t n) {
+    parallel_for(n, [&](int64_t i) {
+      float* row = logits_.data<float>() + i * head_.out();
+      for (int64_t id = 0; id < head_.out(); ++id) row[id] *= inverse_temperature_;
+    });
+  }
+
   const Tensor& x_;
   Weight& head_;
   Precision precision_;
+  float inverse_temperature_;
   Tensor logits_;
   std::vector<float> lse_;
   const int32_t* tokens_ = nullptr;
@@ -155,11 +167,12 @@ Targets choose(const std::vector<int32_t>& ids, const std::vector<float>& weight
 }  // namespace
 
 CrossEntropyResult cross_entropy(const Tensor& x, Weight& head, int use, const std::vector<int32_t>& targets,
-                                 const std::vector<float>& weights, Precision precision) {
+                                 const std::vector<float>& weights, Precision precision,
+                                 const CrossEntropyOptions& options) {
   const int64_t n_tokens = static_cast<int64_t>(targets.size()), vocab = head.out(), d = head.in();
   x.expect({n_tokens, d}, "cross_entropy x [n_tokens, d]");
   NURI_ASSERT(weights.size() == targets.size());
-  const Targets chosen = choose(targets, weights, vocab);
+  Targets chosen = choose(targets, weights, vocab);
   const int64_t n_chosen = static_cast<int64_t>(chosen.token.size());
   // By the tokens of the batch, not by how many of them are targets: that differs from step to step, and so would the
   // size of the blocks below, of which each would be kept for reuse.
@@ -175,17 +188,22 @@ CrossEntropyResult cross_entropy(const Tensor& x, Weight& head, int use, const s
   }
   CrossEntropyResult result;
   result.nll.assign(targets.size(), 0.0f);
-  Chunk chunk(x, head, precision, capacity);
+  Chunk chunk(x, head, precision, options.inverse_temperature, capacity);
+  std::vector<float> log_p;
   for (int64_t begin = 0; begin < n_chosen; begin += capacity) {
     const int64_t n = std::min(capacity, n_chosen - begin);
     const int32_t *token = chosen.token.data() + begin, *id = chosen.id.data() + begin;
-    const float* weight = chosen.weight.data() + begin;
+    float* weight = chosen.weight.data() + begin;
     chunk.forward(token, n);
     if (!meta_active()) {
+      log_p.resize(static_cast<size_t>(n));
+      for (int64_t i = 0; i < n; ++i) log_p[static_cast<size_t>(i)] = -chunk.nll(i, id[i]);
+      if (options.choose) options.choose({token, static_cast<size_t>(n)}, log_p, {weight, static_cast<size_t>(n)});
       for (int64_t i = 0; i < n; ++i) {
-        const float nll = chunk.nll(i, id[i]);
+        const float nll = -log_p[static_cast<size_t>(i)];
         result.nll[static_cast<size_t>(token[i])] = nll;
         result.loss_sum += static_cast<double>(weight[i]) * static_cast<double>(nll);
+        weight[i] *= options.inverse_temperature;
       }
     }
     if (!tape) continue;

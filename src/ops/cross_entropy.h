@@ -5,10 +5,12 @@
 //   z = logit b;   m' = max(m, z);   l = fma(l, exp(m - m'), row_sum(exp(z - m')));   m = m'
 //   lse = m + log(l);   log p(id) = z_id - lse
 // loss = sum_t weight_t nll_t,  nll_t = -log p(target_t): added in double in order.
-//   dz = (exp(z - lse) - [id == target]) weight;   dx = dz W: chain over ids;   dW += dz^T x: chain over tokens
+//   dz = (exp(z - lse) - [id == target]) (weight b);   dx = dz W: chain over ids;   dW += dz^T x: chain over tokens
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <vector>
 
 #include "autograd/weight.h"
@@ -35,15 +37,26 @@ void log_sum_exp(const LogSumExpArgs& args);
 inline float log_probability(float logit, float inv_temperature, float lse) { return logit * inv_temperature - lse; }
 
 struct CrossEntropyResult {
-  double loss_sum = 0;     ///< sum over tokens of weight x nll
+  double loss_sum = 0;     ///< sum over tokens of weight x nll; no loss where the weights were chosen
   std::vector<float> nll;  ///< [n_tokens], in nats; 0 where the weight is 0
+};
+
+/// Sets the weights of targets, d loss / d nll, once their log-probabilities are known: policy gradients. tokens [n]:
+/// their places in the batch; called for some of the targets at a time, in ascending order.
+using ChooseWeights =
+    std::function<void(std::span<const int32_t> tokens, std::span<const float> log_p, std::span<float> weights)>;
+
+struct CrossEntropyOptions {
+  float inverse_temperature = 1;
+  ChooseWeights choose;  ///< none: the weights are those given
 };
 
 /// targets and weights [n_tokens]; weight 0: not a target (the id is not looked at, no work is done, the gradient is
 /// zero). With a tape the backward runs at once, chunk by chunk: dx is kept for the tape (seeded: the loss is the sum),
 /// dW is accumulated into head.grads[use]. Error: a target outside the vocabulary.
 CrossEntropyResult cross_entropy(const Tensor& x, Weight& head, int use, const std::vector<int32_t>& targets,
-                                 const std::vector<float>& weights, Precision precision);
+                                 const std::vector<float>& weights, Precision precision,
+                                 const CrossEntropyOptions& options = {});
 
 /// x [n_rows, d] -> logits [n_rows, vocab]; for the few rows that inference needs.
 Tensor logits(const Tensor& x, Weight& head, Precision precision);

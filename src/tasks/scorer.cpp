@@ -25,6 +25,8 @@ constexpr ScorerKind kKinds[] = {
     {"countdown", "", "the final answer uses each given number at most once and gives the target", make_countdown,
      check_countdown},
     {"regex", "", "the reference, a regular expression, is found in the answer", make_regex, check_regex},
+    {"choice", "", "the final answer begins with the reference's letter: C, (C), C. or C) and what stands behind it",
+     make_choice, check_choice},
 };
 
 /// Parts between commas that stand in no parentheses.

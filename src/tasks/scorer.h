@@ -60,10 +60,12 @@ Score make_language(ScorerArguments&);
 Score make_length(ScorerArguments&);
 Score make_countdown(ScorerArguments&);
 Score make_regex(ScorerArguments&);
+Score make_choice(ScorerArguments&);
 void check_number(const Problem& problem);      ///< the answer is a number (rational.h)
 void check_expression(const Problem& problem);  ///< the answer is an expression with a value
 void check_countdown(const Problem& problem);   ///< numbers and a target
 void check_regex(const Problem& problem);       ///< the answer is a pattern
+void check_choice(const Problem& problem);      ///< the answer is one letter, A to Z
 
 /// A weighted sum of scorers: "numeric=1, format=0.1, language(ko)=0.2".
 class Reward {

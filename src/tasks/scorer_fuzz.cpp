@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace nuri::tasks;
   static const Reward reward(
       "exact, numeric, fraction, expression, format, language(ko), language(en), length(max=64, soft=32), countdown, "
-      "regex",
+      "regex, choice",
       "fuzz");
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const size_t line = std::min(text.find('\n'), size);

@@ -94,6 +94,10 @@ TEST(Scorer, EachKind) {
   EXPECT_EQ(score("countdown", countdown, "3 * 7 - 5 = 26"), 0);
   EXPECT_EQ(score("regex", answer_of("^\\d{4}-\\d{2}$"), "2025-01"), 1);
   EXPECT_EQ(score("regex", answer_of("^\\d{4}-\\d{2}$"), "2025-1"), 0);
+  for (const char* right : {"C", "(C)", "C.", "C) the third", "정답: C", "C입니다", "think</think>\n**C**"})
+    EXPECT_EQ(score("choice", answer_of("C"), right), 1) << right;
+  for (const char* wrong : {"", "A", "c", "Cat", "C3PO", "C is a letter", "()", "the answer is D, not C"})
+    EXPECT_EQ(score("choice", answer_of("C"), wrong), 0) << wrong;
   EXPECT_EQ(score("exact=2, format=0.5, length(max=4, soft=4)=0.25", answer_of("7"), "t</think>7", 2), 2.5 - 0.125);
 }
 
@@ -112,13 +116,14 @@ TEST(Scorer, WrongRewardsAreRefused) {
   EXPECT_THROW(Reward("countdown", "r").check(answer_of("1")), Error);
   EXPECT_THROW(Reward("regex", "r").check(answer_of("(")), Error);
   EXPECT_THROW(Reward("expression", "r").check(answer_of("1+")), Error);
+  EXPECT_THROW(Reward("choice", "r").check(answer_of("ab")), Error);
   Reward("exact, format, language(ko), length(max=9, soft=3)", "r").check({});
 }
 
 TEST(Scorer, AThousandHostileGenerations) {
   const std::string reward_text =
       "exact, numeric, fraction, expression, format, language(ko), language(en), length(max=100, soft=50), countdown, "
-      "regex";
+      "regex, choice";
   Problem p = answer_of("(a+)+$");
   p.numbers = {1, 2, 3}, p.target = 6;
   const Reward reward(reward_text, "hostile");

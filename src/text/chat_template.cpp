@@ -145,6 +145,12 @@ void ChatTemplate::append(std::span<const Part> parts, std::vector<int32_t>& ids
   }
 }
 
+std::vector<int32_t> ChatTemplate::stop_ids() const {
+  std::vector<int32_t> ids{*tokenizer_.eos_id()};
+  if (const auto user = tokenizer_.token_id("<｜User｜>")) ids.push_back(*user);
+  return ids;
+}
+
 std::vector<int32_t> ChatTemplate::render(std::span<const Message> messages, bool to_answer) const {
   std::vector<int32_t> ids;
   append(parts(messages, to_answer), ids);

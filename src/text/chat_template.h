@@ -58,6 +58,8 @@ class ChatTemplate {
   /// what stands up to </think> is learned too. Errors: those of render, no answer, a thought that is not closed.
   std::vector<LearnedIds> render_learned(std::span<const Message> messages, bool learn_thought) const;
 
+  /// Ids that end an answer: the end token, and the user's marker where there is one (the model asks itself on).
+  std::vector<int32_t> stop_ids() const;
   /// True for R1: an answer begins inside <think>.
   bool opens_think() const { return open_think_; }
 
