@@ -1,4 +1,4 @@
-// nuri bench [ops|step|predict|decode|prefill|depth|optimizer|text].
+// nuri bench [ops|step|predict|decode|rollout|policy|prefill|depth|optimizer|text].
 #include "cli/bench.h"
 
 #include <fmt/format.h>
@@ -88,7 +88,7 @@ void run_step(const Options& o, OrderedJson& j) {
 }
 
 void run_decode(const Options& o, OrderedJson& j) {
-  const std::vector<DecodeBench> rows = bench_decode(o.bench);
+  const std::vector<DecodeBench> rows = o.what == "rollout" ? bench_rollout(o.bench) : bench_decode(o.bench);
   report_machine(o, j);
   j["preset"] = o.bench.preset;
   for (const DecodeBench& d : rows) {
@@ -109,6 +109,32 @@ void run_decode(const Options& o, OrderedJson& j) {
           100 * d.of_roofline, 100 * d.of_parts, d.read_gbps);
   }
   if (!rows.empty()) j["tokens_per_s"] = rows[0].tokens_per_s;
+  if (o.what != "rollout") return;
+  j["of_one"] = rows[0].tokens_per_s / rows[1].tokens_per_s;
+  if (!o.json) fmt::print("together {:.1f} times the tokens/s of one\n", rows[0].tokens_per_s / rows[1].tokens_per_s);
+}
+
+void run_policy(const Options& o, OrderedJson& j) {
+  const PolicyBench b = bench_policy(o.bench);
+  report_machine(o, j);
+  j["preset"] = o.bench.preset;
+  j["precision"] = o.bench.precision;
+  j["prompts"] = b.prompts;
+  j["samples"] = b.samples;
+  j["prompt_tokens"] = b.prompt_tokens;
+  j["new_tokens"] = b.new_tokens;
+  j["step_seconds"] = b.step_seconds();
+  j["rollout_seconds"] = b.rollout_seconds;
+  j["train_seconds"] = b.train_seconds;
+  j["train_expanded_seconds"] = b.train_expanded_seconds;
+  j["price"] = b.price();
+  j["sampler_difference"] = b.sampler_difference;
+  if (!o.json)
+    fmt::print(
+        "{} {}, {} prompts x {} answers of {} tokens behind {}: {:.3f} s a step, {:.3f} of it answers and {:.3f} "
+        "training ({:.3f} expanded, so exactness costs {:.2f}x); sampler and trainer differ by {}\n",
+        o.bench.preset, o.bench.precision, b.prompts, b.samples, b.new_tokens, b.prompt_tokens, b.step_seconds(),
+        b.rollout_seconds, b.train_seconds, b.train_expanded_seconds, b.price(), b.sampler_difference);
 }
 
 void run_prefill(const Options& o, OrderedJson& j) {
@@ -207,7 +233,8 @@ int run(Options o) {
   machine_peaks();
   if (o.what == "ops") run_ops(o, j);
   if (o.what == "step") run_step(o, j);
-  if (o.what == "decode") run_decode(o, j);
+  if (o.what == "decode" || o.what == "rollout") run_decode(o, j);
+  if (o.what == "policy") run_policy(o, j);
   if (o.what == "prefill") run_prefill(o, j);
   if (o.what == "depth") run_depth(o, j);
   if (o.what == "predict") run_predict(o, j);
@@ -221,8 +248,9 @@ int run(Options o) {
 
 Action add_bench(Arguments args) {
   auto o = std::make_shared<Options>();
-  args.option("WHAT", o->what, "ops, step (default), predict, decode, prefill, depth, optimizer or text")
-      .one_of({"ops", "step", "predict", "decode", "prefill", "depth", "optimizer", "text"});
+  args.option("WHAT", o->what,
+              "ops, step (default), predict, decode, rollout, policy, prefill, depth, optimizer or text")
+      .one_of({"ops", "step", "predict", "decode", "rollout", "policy", "prefill", "depth", "optimizer", "text"});
   args.option("--preset", o->bench.preset, "nano (default), micro or small; read from recipes/")
       .one_of({"nano", "micro", "small"});
   args.option("--precision", o->bench.precision, "bf16 (default) or f32").one_of({"bf16", "f32"});
@@ -230,7 +258,8 @@ Action add_bench(Arguments args) {
   args.option("--length", o->bench.length, "tokens of a row (default: nano 256, micro 512, small 1024)");
   args.option("--recompute", o->bench.recompute, "in the backward of a step: none (default), selective or blocks")
       .one_of({"none", "selective", "blocks"});
-  args.option("--sequences", o->bench.sequences, "that decode together (default: 1, 4, 16, 64, 512)").between(1, 4096);
+  args.option("--sequences", o->bench.sequences, "that decode together (default: 1, 4, 16, 64, 512; of rollout 512)")
+      .between(1, 4096);
   args.option("--seconds", o->bench.seconds, "per measurement (default 0.3, of prompts 3, of a step 5)");
   args.flag("--no-mtp", o->no_mtp, "leave the MTP module out of the step");
   args.option("--text", o->text,

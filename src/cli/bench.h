@@ -56,6 +56,20 @@ struct DecodeBench {
   double read_gbps = 0, of_read = 0, of_roofline = 0, of_parts = 0;
 };
 std::vector<DecodeBench> bench_decode(const BenchOptions& options);
+/// The same of a rollout of reinforcement learning, absorbed MLA: sequences (512) at contexts from 1 to 512, mean 256;
+/// then one sequence at 256.
+std::vector<DecodeBench> bench_rollout(const BenchOptions& options);
+/// A step of reinforcement learning with random weights and rewards: prompts x samples answers of new_tokens each, GRPO
+/// with a reference. Medians of steps, one form of MLA throughout (absorbed) and with the training forward expanded.
+struct PolicyBench {
+  int64_t prompts = 8, samples = 8, prompt_tokens = 16, new_tokens = 64;
+  double rollout_seconds = 0, train_seconds = 0, train_expanded_seconds = 0;  ///< training with the reference's forward
+  double sampler_difference = 0;
+  double step_seconds() const { return rollout_seconds + train_seconds; }
+  /// What exactness costs: against a step that samples absorbed and trains expanded.
+  double price() const { return step_seconds() / (rollout_seconds + train_expanded_seconds); }
+};
+PolicyBench bench_policy(const BenchOptions& options);
 /// A prompt read in chunks as `generate` reads it, logits of its last token included: median of passes.
 struct PrefillBench {
   int64_t tokens = 0;
@@ -77,7 +91,7 @@ struct OptimizerBench {
 };
 OptimizerBench bench_optimizer(const BenchOptions& options);
 /// "recipes/PRESET/config.json" with MTP left out, weights random.
-std::unique_ptr<DeepseekV3> random_model(const BenchOptions& options);
+std::unique_ptr<DeepseekV3> random_model(const BenchOptions& options, MlaForm form = MlaForm::expanded);
 DType dtype_of(const BenchOptions& options);
 std::vector<int32_t> random_ids(int64_t n, int64_t vocab, uint64_t stream);
 /// Encoding of the documents of one source: medians of three passes, each by a tokenizer with an empty cache.

@@ -22,15 +22,20 @@ constexpr uint8_t kSmallNumbers = 0x3C;         // as every byte: 0.0115 in both
 
 double as_double(int64_t n) { return static_cast<double>(n); }
 
-/// Sequences at one context that decode together.
+/// Sequences at their contexts that decode together.
 class Decoding {
  public:
-  Decoding(DeepseekV3& model, DType dtype, int64_t sequences, int64_t context) : model_(model) {
-    result_.sequences = sequences, result_.context = context;
-    pool_ = std::make_unique<KvPool>(model.config(), MlaForm::expanded, dtype,
-                                     sequences * ((context + kKeyBlock) / kKeyBlock));
+  Decoding(DeepseekV3& model, DType dtype, const std::vector<int64_t>& contexts) : model_(model) {
+    int64_t pages = 0;
+    for (const int64_t context : contexts) {
+      keys_ += context;
+      pages += (context + kKeyBlock) / kKeyBlock;
+    }
+    result_.sequences = static_cast<int64_t>(contexts.size());
+    result_.context = keys_ / result_.sequences;
+    pool_ = std::make_unique<KvPool>(model.config(), model.options().form, dtype, pages);
     pool_->poison(kSmallNumbers);  // keys need no meaning: a token takes as long whatever was read before it
-    for (int64_t s = 0; s < sequences; ++s) {
+    for (const int64_t context : contexts) {
       KvSequence& cache = caches_.emplace_back(*pool_);
       cache.reserve(context);
       cache.advance(context);
@@ -99,12 +104,13 @@ class Decoding {
     }
     const int64_t expert = count_parameters(c).expert, chosen = moe_layers * c.n_active_experts;
     const int64_t others = active_matrix_parameters(c, false) - chosen * expert;
-    const int64_t keys = result_.sequences * result_.context * c.n_layers;
-    const KeyPage page = Mla::key_page(c, MlaForm::expanded, model_.options().dtype);
+    const MlaForm form = model_.options().form;
+    const int64_t per_key =
+        form == MlaForm::absorbed ? 2 * c.kv_lora_rank + c.qk_rope_head_dim : c.qk_head_dim() + c.v_head_dim;
     parts_ = {Part{value_bytes * as_double(used_experts * expert), 2 * as_double(result_.sequences * chosen * expert)},
               Part{value_bytes * as_double(others), 2 * as_double(result_.sequences * others)},
-              Part{value_bytes * as_double(keys * (page.row() + page.d_shared)),
-                   2 * as_double(keys * c.n_heads * (c.qk_head_dim() + c.v_head_dim))}};
+              Part{as_double(keys_ * kv_bytes_per_token(c, form, static_cast<int64_t>(value_bytes))),
+                   2 * as_double(keys_ * c.n_layers * c.n_heads * per_key)}};
     for (const Part& part : parts_) {
       result_.bytes_per_step += part.bytes;
       result_.flops_per_step += part.flops;
@@ -115,6 +121,7 @@ class Decoding {
     double bytes, flops;
   };
   DeepseekV3& model_;
+  int64_t keys_ = 0;  ///< of all sequences
   DecodeBench result_;
   std::unique_ptr<KvPool> pool_;
   std::vector<KvSequence> caches_;
@@ -125,10 +132,11 @@ class Decoding {
 
 }  // namespace
 
-std::unique_ptr<DeepseekV3> random_model(const BenchOptions& o) {
+std::unique_ptr<DeepseekV3> random_model(const BenchOptions& o, MlaForm form) {
   DeepseekV3Config config = read_config("recipes/" + o.preset + "/config.json");
   config.n_mtp_layers = 0;
-  auto model = std::make_unique<DeepseekV3>(config, DeepseekV3::Options{.dtype = dtype_of(o), .with_mtp = false});
+  auto model =
+      std::make_unique<DeepseekV3>(config, DeepseekV3::Options{.dtype = dtype_of(o), .with_mtp = false, .form = form});
   model->visit([&](Weight& w) {
     for (Parameter& p : w.parameters) {
       const Philox random(1, Purpose::init, static_cast<uint64_t>(p.value.size()));
@@ -145,17 +153,9 @@ std::unique_ptr<DeepseekV3> random_model(const BenchOptions& o) {
   return model;
 }
 
-std::vector<DecodeBench> bench_decode(const BenchOptions& o) {
-  const std::unique_ptr<DeepseekV3> model = random_model(o);
-  struct Case {
-    int64_t sequences, context;
-  };
-  std::vector<std::unique_ptr<Decoding>> all;
-  std::vector<Case> cases = {{1, 128}, {1, 2048}, {4, 128}, {16, 128}, {64, 128}, {512, 128}};
-  if (o.sequences > 0) cases = {{o.sequences, 128}, {o.sequences, 2048}};
-  for (const auto& [sequences, context] : cases)
-    if (context < model->config().max_seq_len)
-      all.push_back(std::make_unique<Decoding>(*model, dtype_of(o), sequences, context));
+namespace {
+
+std::vector<DecodeBench> measure(std::vector<std::unique_ptr<Decoding>> all, const BenchOptions& o) {
   constexpr int kRounds = 3;
   ProgressPrinter progress;
   cpu::BandwidthProbe probe;
@@ -168,6 +168,35 @@ std::vector<DecodeBench> bench_decode(const BenchOptions& o) {
   std::vector<DecodeBench> out;
   for (const auto& decoding : all) out.push_back(decoding->result());
   return out;
+}
+
+}  // namespace
+
+std::vector<DecodeBench> bench_decode(const BenchOptions& o) {
+  const std::unique_ptr<DeepseekV3> model = random_model(o);
+  struct Case {
+    int64_t sequences, context;
+  };
+  std::vector<std::unique_ptr<Decoding>> all;
+  std::vector<Case> cases = {{1, 128}, {1, 2048}, {4, 128}, {16, 128}, {64, 128}, {512, 128}};
+  if (o.sequences > 0) cases = {{o.sequences, 128}, {o.sequences, 2048}};
+  for (const auto& [sequences, context] : cases)
+    if (context < model->config().max_seq_len)
+      all.push_back(std::make_unique<Decoding>(*model, dtype_of(o),
+                                               std::vector<int64_t>(static_cast<size_t>(sequences), context)));
+  return measure(std::move(all), o);
+}
+
+std::vector<DecodeBench> bench_rollout(const BenchOptions& o) {
+  const std::unique_ptr<DeepseekV3> model = random_model(o, MlaForm::absorbed);
+  constexpr int64_t kMean = 256;
+  const int64_t n = o.sequences > 0 ? o.sequences : 512;
+  std::vector<int64_t> contexts;  // as of answers that began at different times: 1 to twice the mean
+  for (int64_t i = 0; i < n; ++i) contexts.push_back(1 + i * (2 * kMean - 1) / std::max<int64_t>(1, n - 1));
+  std::vector<std::unique_ptr<Decoding>> all;
+  all.push_back(std::make_unique<Decoding>(*model, dtype_of(o), contexts));
+  all.push_back(std::make_unique<Decoding>(*model, dtype_of(o), std::vector<int64_t>{kMean}));
+  return measure(std::move(all), o);
 }
 
 std::vector<PrefillBench> bench_prefill(const BenchOptions& o) {

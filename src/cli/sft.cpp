@@ -74,7 +74,7 @@ int run(const Options& o) {
   NURI_CHECK(!o.recipe.empty() || std::any_of(settings.begin(), settings.end(),
                                               [](const std::string& s) { return s.starts_with("init_from="); }),
              "--init-from is missing: name the model directory to fine-tune (or the key init_from of the recipe)");
-  ResolvedRecipe recipe = load_recipe(o.recipe, settings, kDefaults, kOrigin);
+  ResolvedRecipe recipe = load_recipe(o.recipe, settings, {kDefaults, kOrigin});
   NURI_CHECK(!recipe.init_from.empty(),
              "--init-from is missing: name the model directory to fine-tune (or the key init_from of the recipe)");
   follow_model(recipe);

@@ -3,6 +3,7 @@
 
 #include "cli/training.h"
 #include "cli/verbs.h"
+#include "train/report.h"
 
 namespace nuri {
 namespace {

@@ -41,34 +41,16 @@ std::string continue_command() {
 
 void print_summary(const TrainSummary& s, const TrainingOptions& o) {
   if (o.json) {
-    OrderedJson j;
-    j["outcome"] = s.outcome;
-    j["steps"] = s.steps;
-    j["total_steps"] = s.total_steps;
+    OrderedJson j = run_json(s);
     j["out_of_patience"] = s.out_of_patience;
     j["published_step"] = s.published_step;
-    j["tokens"] = s.tokens;
-    j["flops"] = s.flops;
-    j["seconds"] = s.seconds;
-    j["tokens_per_s"] = s.tokens_per_s;
-    j["mfu"] = s.mfu > 0 ? OrderedJson(s.mfu) : OrderedJson(nullptr);  // --quiet measures no peak
-    j["memory_planned_bytes"] = s.memory_planned;
-    j["memory_anonymous_bytes"] = s.memory_anonymous;
-    j["memory_peak_bytes"] = s.memory_peak;
-    j["saves"] = s.saves;
-    j["longest_stall_seconds"] = s.longest_stall;
     j["loss"] = s.loss;
     j["validation"] = eval_json(s.eval);
     if (s.eval_ema.all.bytes > 0) j["validation_ema"] = eval_json(s.eval_ema);
-    j["weights_hash"] = s.weights_hash;
     fmt::print("{}", json_text(j));
     return;
   }
-  fmt::print("{} after {} of {} steps, {} tokens, {:.4g} FLOP, {}\n", s.outcome, s.steps, s.total_steps, s.tokens,
-             s.flops, duration_text(s.seconds));
-  fmt::print("{:.0f} tokens/s (median), {}memory planned {}, measured {} (with mapped files {})\n", s.tokens_per_s,
-             s.mfu > 0 ? fmt::format("MFU {:.1f} %, ", 100 * s.mfu) : "", bytes_text(s.memory_planned),
-             bytes_text(s.memory_anonymous), bytes_text(s.memory_peak));
+  print_run(s);
   if (s.out_of_patience) fmt::print("ended early: validation no longer fell (patience)\n");
   if (s.published_step > 0 && s.published_step < s.steps)
     fmt::print("{} holds the model of step {}, the best one (publish = best)\n", o.out, s.published_step);
@@ -76,10 +58,50 @@ void print_summary(const TrainSummary& s, const TrainingOptions& o) {
   if (s.eval_ema.all.bytes > 0)
     fmt::print("validation of the average of the weights ({}): {:.4f} bits per byte\n",
                (fs::path(o.out) / "ema").string(), s.eval_ema.all.bits_per_byte());
-  fmt::print("weights hash {}; report: {}\n", s.weights_hash, (fs::path(o.out) / "report.html").string());
+  print_end(s, o);
+}
+
+template <class Keys>
+std::string keys_help(std::string text) {
+  const Keys defaults;
+  Keys::visit(defaults, [&](const RecipeField& f, const auto& value) {
+    text += fmt::format("  {} = {}; {}{}{}\n", f.key, value, f.unit, f.unit.empty() ? "" : "; ", f.meaning);
+  });
+  return text;
 }
 
 }  // namespace
+
+OrderedJson run_json(const RunSummary& s) {
+  OrderedJson j;
+  j["outcome"] = s.outcome;
+  j["steps"] = s.steps;
+  j["total_steps"] = s.total_steps;
+  j["tokens"] = s.tokens;
+  j["flops"] = s.flops;
+  j["seconds"] = s.seconds;
+  j["tokens_per_s"] = s.tokens_per_s;
+  j["mfu"] = s.mfu > 0 ? OrderedJson(s.mfu) : OrderedJson(nullptr);  // --quiet measures no peak
+  j["memory_planned_bytes"] = s.memory_planned;
+  j["memory_anonymous_bytes"] = s.memory_anonymous;
+  j["memory_peak_bytes"] = s.memory_peak;
+  j["saves"] = s.saves;
+  j["longest_stall_seconds"] = s.longest_stall;
+  j["weights_hash"] = s.weights_hash;
+  return j;
+}
+
+void print_run(const RunSummary& s) {
+  fmt::print("{} after {} of {} steps, {} tokens, {:.4g} FLOP, {}\n", s.outcome, s.steps, s.total_steps, s.tokens,
+             s.flops, duration_text(s.seconds));
+  fmt::print("{:.0f} tokens/s (median), {}memory planned {}, measured {} (with mapped files {})\n", s.tokens_per_s,
+             s.mfu > 0 ? fmt::format("MFU {:.1f} %, ", 100 * s.mfu) : "", bytes_text(s.memory_planned),
+             bytes_text(s.memory_anonymous), bytes_text(s.memory_peak));
+}
+
+void print_end(const RunSummary& s, const TrainingOptions& o) {
+  fmt::print("weights hash {}; report: {}\n", s.weights_hash, (fs::path(o.out) / "report.html").string());
+}
 
 void TrainingOptions::add(Arguments& args) {
   args.option("--out", out, "directory of the run; a model directory at the end");
@@ -99,16 +121,13 @@ std::vector<std::string> TrainingOptions::all_settings() const {
   return all;
 }
 
-std::string recipe_keys_help() {
-  std::string text = "keys of a recipe (key = default; unit; meaning):\n";
-  const Recipe defaults;
-  Recipe::visit(defaults, [&](const RecipeField& f, const auto& value) {
-    text += fmt::format("  {} = {}; {}{}{}\n", f.key, value, f.unit, f.unit.empty() ? "" : "; ", f.meaning);
-  });
-  return text;
+std::string recipe_keys_help() { return keys_help<Recipe>("keys of a recipe (key = default; unit; meaning):\n"); }
+
+std::string policy_keys_help() {
+  return keys_help<PolicyRecipe>("keys of reinforcement learning (key = default; unit; meaning):\n");
 }
 
-int run_training(const TrainingOptions& o, const ResolvedRecipe& recipe, TrainSource& source) {
+TrainOptions run_options(const TrainingOptions& o, const ResolvedRecipe& recipe) {
   NURI_CHECK(!o.out.empty(), "--out is missing: name the directory of the run");
   TrainOptions t;
   t.recipe = recipe;
@@ -119,10 +138,19 @@ int run_training(const TrainingOptions& o, const ResolvedRecipe& recipe, TrainSo
   t.level = active_level_text();
   t.command = command_line();
   t.quiet = o.quiet;
-  const TrainSummary s = train(t, source);
+  return t;
+}
+
+int exit_code(const RunSummary& s, const TrainingOptions& o) {
+  if (s.outcome != "stopped") return kExitOk;
+  fmt::print(o.json ? stderr : stdout, "continue with: {}\n", continue_command());
+  return kExitInterrupted;
+}
+
+int run_training(const TrainingOptions& o, const ResolvedRecipe& recipe, TrainSource& source) {
+  const TrainSummary s = train(run_options(o, recipe), source);
   print_summary(s, o);
-  if (s.outcome == "stopped") fmt::print(o.json ? stderr : stdout, "continue with: {}\n", continue_command());
-  return s.outcome == "stopped" ? kExitInterrupted : kExitOk;
+  return exit_code(s, o);
 }
 
 }  // namespace nuri

@@ -1,9 +1,10 @@
-// What the verbs that train have in common: train on shards, sft on chats.
+// What the verbs that train have in common: train on shards, sft on chats, rl on what the model itself answers.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "cli/arguments.h"
 #include "train/trainer.h"
 
@@ -19,8 +20,18 @@ struct TrainingOptions {
   std::vector<std::string> all_settings() const;
 };
 
-/// Keys of a recipe with defaults, units and meanings, for --help.
+/// Keys of a recipe with defaults, units and meanings, for --help; those that only `nuri rl` has.
 std::string recipe_keys_help();
+std::string policy_keys_help();
+
+/// A run as these options say. Error: --out is missing.
+TrainOptions run_options(const TrainingOptions& o, const ResolvedRecipe& recipe);
+/// What every run says at its end: as JSON, as lines, and as the last line.
+OrderedJson run_json(const RunSummary& s);
+void print_run(const RunSummary& s);
+void print_end(const RunSummary& s, const TrainingOptions& o);
+/// 0, or how to continue a run that was stopped and 130.
+int exit_code(const RunSummary& s, const TrainingOptions& o);
 
 /// Runs, prints the summary and how to continue a run that was stopped. Returns the exit code.
 int run_training(const TrainingOptions& o, const ResolvedRecipe& recipe, TrainSource& source);

@@ -21,6 +21,7 @@ constexpr Verb kVerbs[] = {
     {"tasks", "problems whose answers a program checks: make them, score answers", add_tasks},
     {"train", "train a model by a recipe", add_train},
     {"sft", "fine-tune a model on chats: only what the assistant says is learned", add_sft},
+    {"rl", "reinforcement learning: a model answers, a program rewards, the model learns", add_rl},
     {"report", "write report.html of a run from its log", add_report},
     {"check", "compare a model directory with golden outputs, gradients and optimizer steps", add_check},
     {"score", "log-probability of each token of a text; bits per byte of held-out data", add_score},

@@ -33,6 +33,7 @@ Action add_data(Arguments args);
 Action add_tasks(Arguments args);
 Action add_train(Arguments args);
 Action add_sft(Arguments args);
+Action add_rl(Arguments args);
 Action add_report(Arguments args);
 Action add_check(Arguments args);
 Action add_score(Arguments args);

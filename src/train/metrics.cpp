@@ -56,6 +56,30 @@ void from_json(const nlohmann::json& j, StepRow& r) {
   r.expert_counts = j.at("expert_counts").get<std::vector<std::vector<int64_t>>>();
 }
 
+/// The one list of a policy row's numbers.
+template <class Self, class Field>
+void visit_policy(Self& r, Field&& field) {
+  field("step", r.step), field("reward", r.reward), field("solved", r.solved), field("length", r.length);
+  field("finished", r.finished), field("entropy", r.entropy), field("kl", r.kl), field("clipped", r.clipped);
+  field("equal_groups", r.equal_groups), field("sampler_difference", r.sampler_difference);
+  field("other_experts", r.other_experts), field("prompts", r.prompts), field("answers", r.answers);
+  field("answer_tokens", r.answer_tokens), field("trained_tokens", r.trained_tokens);
+  field("rollout_seconds", r.rollout_seconds), field("training_seconds", r.training_seconds);
+  field("reference_seconds", r.reference_seconds);
+}
+
+Row to_json(const PolicyRow& r) {
+  Row j{{"kind", "policy"}};
+  visit_policy(r, [&](const char* key, const auto& value) { j[key] = value; });
+  j["parts"] = r.parts;
+  return j;
+}
+
+void from_json(const nlohmann::json& j, PolicyRow& r) {
+  visit_policy(r, [&](const char* key, auto& value) { j.at(key).get_to(value); });
+  r.parts = j.at("parts").get<std::map<std::string, double>>();
+}
+
 /// Calls see(json) for each whole row; returns the bytes of the rows whose step is at most `keep`.
 template <class See>
 size_t each_row(const std::string& text, int64_t keep, See see) {
@@ -106,8 +130,9 @@ void LogWriter::write(const EvalRow& r) {
            .dump());
 }
 void LogWriter::write(const SampleRow& r) {
-  line(Row{{"kind", "sample"}, {"step", r.step}, {"prompt", r.prompt}, {"text", r.text}}.dump(
-      -1, ' ', false, nlohmann::json::error_handler_t::replace));
+  Row row{{"kind", "sample"}, {"step", r.step}, {"prompt", r.prompt}, {"text", r.text}};
+  if (r.reward) row["reward"] = *r.reward;
+  line(row.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 void LogWriter::write(const WarningRow& r) {
   line(Row{{"kind", "warning"},
@@ -130,6 +155,20 @@ void LogWriter::write(const SaveRow& r) {
            .dump());
 }
 
+void LogWriter::write(const PolicyRow& r) { line(to_json(r).dump()); }
+void LogWriter::write(const SolveRow& r) {
+  line(Row{{"kind", "solve"},
+           {"step", r.step},
+           {"problems", r.problems},
+           {"pass_1", r.pass_1},
+           {"low", r.low},
+           {"high", r.high},
+           {"length", r.length},
+           {"by_category", r.by_category},
+           {"by_language", r.by_language}}
+           .dump());
+}
+
 RunLog read_log(const fs::path& path) { return parse_log(read_file(path)); }
 
 RunLog parse_log(const std::string& text) {
@@ -146,13 +185,22 @@ RunLog parse_log(const std::string& text) {
                              j.at("by_source").get<std::map<std::string, double>>(),
                              j.at("by_language").get<std::map<std::string, double>>(), j.value("ema", false)});
       } else if (kind == "sample") {
-        log.samples.push_back({j.at("step"), j.at("prompt"), j.at("text")});
+        log.samples.push_back({j.at("step"), j.at("prompt"), j.at("text"), {}});
+        if (j.contains("reward")) log.samples.back().reward = j["reward"].get<double>();
       } else if (kind == "warning") {
         log.warnings.push_back(
             {j.at("step"), j.at("what"), j.at("group"), j.at("value"), j.at("usual"), j.at("layers")});
       } else if (kind == "save") {
         log.saves.push_back(
             {j.at("step"), j.at("background"), j.at("stall_seconds"), j.at("write_seconds"), j.at("bytes")});
+      } else if (kind == "policy") {
+        PolicyRow row;
+        from_json(j, row);
+        log.policy.push_back(std::move(row));
+      } else if (kind == "solve") {
+        log.solves.push_back({j.at("step"), j.at("problems"), j.at("pass_1"), j.at("low"), j.at("high"), j.at("length"),
+                              j.at("by_category").get<std::map<std::string, double>>(),
+                              j.at("by_language").get<std::map<std::string, double>>()});
       }
     } catch (const nlohmann::json::exception&) {
       // A row of another version or with a null (not finite) number: the charts do without it.
@@ -213,11 +261,6 @@ LiveLine::LiveLine(int64_t total_steps, int64_t total_tokens, double peak_gflops
       terminal_(isatty(STDERR_FILENO) == 1) {}
 
 void LiveLine::show(const StepRow& row, double tokens_per_s) {
-  if (quiet_) return;
-  const double now = seconds_now();
-  const bool last = row.step == total_steps_;
-  if (!last && now - last_shown_ < (terminal_ ? 0.2 : 10.0)) return;
-  last_shown_ = now;
   const double per_token = row.flops / static_cast<double>(std::max<int64_t>(1, row.step_tokens));
   const double mfu = peak_gflops_ > 0 ? 100 * tokens_per_s * per_token / (peak_gflops_ * 1e9) : 0;
   const double left = tokens_per_s > 0 ? static_cast<double>(total_tokens_ - row.tokens) / tokens_per_s : 0;
@@ -225,6 +268,14 @@ void LiveLine::show(const StepRow& row, double tokens_per_s) {
       fmt::format("step {}/{}  loss {:.4f}  {:.0f} tokens/s", row.step, total_steps_, row.loss, tokens_per_s);
   if (peak_gflops_ > 0) text += fmt::format("  MFU {:.1f} %", mfu);
   text += fmt::format("  load {:.2f}x  ETA {}", row.worst_load, duration_text(left));
+  show(text, row.step == total_steps_);
+}
+
+void LiveLine::show(const std::string& text, bool at_once) {
+  if (quiet_) return;
+  const double now = seconds_now();
+  if (!at_once && now - last_shown_ < (terminal_ ? 0.2 : 10.0)) return;
+  last_shown_ = now;
   std::fprintf(stderr, terminal_ ? "\r\x1b[K%s" : "%s\n", text.c_str());
   std::fflush(stderr);
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,33 @@ struct EvalRow {
 struct SampleRow {
   int64_t step = 0;
   std::string prompt, text;
+  std::optional<double> reward;  ///< of reinforcement learning
+};
+
+/// What reinforcement learning says of a step beside its StepRow. Means are over the step's answers.
+struct PolicyRow {
+  int64_t step = 0;
+  double reward = 0, solved = 0;        ///< solved: share for which the reward's first scorer gives 1
+  std::map<std::string, double> parts;  ///< of the reward, unweighted
+  double length = 0, finished = 0;      ///< tokens of an answer; share that ended by itself
+  double entropy = 0;                   ///< mean of -log p over the drawn tokens, at the temperature: its estimate
+  double kl = 0;                        ///< mean over trained tokens
+  double clipped = 0;                   ///< share of trained tokens
+  double equal_groups = 0;              ///< share of the groups drawn whose rewards are all equal
+  double sampler_difference = 0;        ///< largest |log p of trainer - of sampler| with the weights that sampled
+  int64_t other_experts = 0;            ///< tokens that the trainer routed otherwise
+  int64_t prompts = 0, answers = 0;     ///< drawn
+  int64_t answer_tokens = 0, trained_tokens = 0;  ///< drawn; of the trainer's forward, prompts included
+  double rollout_seconds = 0, training_seconds = 0, reference_seconds = 0;
+};
+
+/// Answers to held-out problems.
+struct SolveRow {
+  int64_t step = 0;
+  int64_t problems = 0;
+  double pass_1 = 0, low = 0, high = 0;                    ///< share of right answers, with Wilson's interval
+  double length = 0;                                       ///< mean tokens
+  std::map<std::string, double> by_category, by_language;  ///< pass_1
 };
 
 /// A checkpoint of the state after a step.
@@ -61,6 +89,8 @@ struct RunLog {
   std::vector<SampleRow> samples;
   std::vector<WarningRow> warnings;
   std::vector<SaveRow> saves;
+  std::vector<PolicyRow> policy;
+  std::vector<SolveRow> solves;
 };
 
 /// Appends to log.jsonl, a flush per row. Opening for a resumed run drops rows after `keep_steps` (and a torn last
@@ -76,6 +106,8 @@ class LogWriter {
   void write(const SampleRow& row);
   void write(const WarningRow& row);
   void write(const SaveRow& row);
+  void write(const PolicyRow& row);
+  void write(const SolveRow& row);
 
  private:
   void line(const std::string& json);
@@ -95,6 +127,8 @@ class LiveLine {
  public:
   LiveLine(int64_t total_steps, int64_t total_tokens, double peak_gflops, bool quiet);
   void show(const StepRow& row, double tokens_per_s);
+  /// Any text in its place; at_once: even where the last one is not old yet.
+  void show(const std::string& text, bool at_once);
   /// A line above it.
   void note(const std::string& text);
   void end();

@@ -11,9 +11,9 @@
 #include "base/test_support.h"
 #include "models/load.h"
 #include "ops/not_finite.h"
+#include "train/session.h"
 #include "train/state.h"
 #include "train/step.h"
-#include "train/trainer.h"
 
 namespace nuri {
 namespace {

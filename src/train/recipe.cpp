@@ -20,11 +20,21 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxRecipeBytes = 1 << 20;
 
-std::vector<std::string_view> all_keys() {
+/// The keys that this recipe may have.
+template <class Resolved, class Field>
+void visit_keys(Resolved& recipe, Field&& field) {
+  Recipe::visit(recipe.recipe, field);
+  if (recipe.policy) PolicyRecipe::visit(*recipe.policy, field);
+}
+
+[[noreturn]] void refuse_key(const ResolvedRecipe& recipe, std::string_view key, const std::string& where) {
   std::vector<std::string_view> keys;
-  Recipe r;
-  Recipe::visit(r, [&](const RecipeField& f, auto&) { keys.push_back(f.key); });
-  return keys;
+  visit_keys(recipe, [&](const RecipeField& f, const auto&) { keys.push_back(f.key); });
+  bool of_policy = false;
+  const PolicyRecipe policy;
+  PolicyRecipe::visit(policy, [&](const RecipeField& f, const auto&) { of_policy = of_policy || f.key == key; });
+  NURI_CHECK(!of_policy, "{}: {} is a key of reinforcement learning (`nuri rl`); leave it out", where, key);
+  fail("{}: unknown key '{}'{}; `nuri train --help` lists all keys", where, key, did_you_mean(key, keys));
 }
 
 void check_range(const RecipeField& f, double value, const std::string& where) {
@@ -68,7 +78,7 @@ void assign(const RecipeField& f, const toml::node& node, int64_t& value, const 
 
 void apply(ResolvedRecipe& out, const toml::table& table, const std::string& where) {
   std::set<std::string_view> known;
-  Recipe::visit(out.recipe, [&](const RecipeField& f, auto& value) {
+  visit_keys(out, [&](const RecipeField& f, auto& value) {
     known.insert(f.key);
     const toml::node* node = table.get(f.key);
     if (!node) return;
@@ -76,9 +86,7 @@ void apply(ResolvedRecipe& out, const toml::table& table, const std::string& whe
     out.origin[std::string(f.key)] = where;
   });
   for (const auto& [key, node] : table) {
-    if (known.contains(key.str())) continue;
-    const auto keys = all_keys();
-    fail("{}: unknown key '{}'{}; `nuri train --help` lists all keys", where, key.str(), did_you_mean(key.str(), keys));
+    if (!known.contains(key.str())) refuse_key(out, key.str(), where);
   }
 }
 
@@ -228,13 +236,14 @@ void apply_recipe(ResolvedRecipe& resolved, std::string_view toml, const std::st
 }
 
 ResolvedRecipe load_recipe(const fs::path& path, const std::vector<std::string>& settings) {
-  return load_recipe(path, settings, {}, {});
+  return load_recipe(path, settings, RecipeDefaults{});
 }
 
-ResolvedRecipe load_recipe(const fs::path& path, const std::vector<std::string>& settings, std::string_view defaults,
-                           const std::string& origin) {
+ResolvedRecipe load_recipe(const fs::path& path, const std::vector<std::string>& settings,
+                           const RecipeDefaults& defaults) {
   ResolvedRecipe out;
-  apply_recipe(out, defaults, origin);
+  if (defaults.policy) out.policy.emplace();
+  apply_recipe(out, defaults.toml, defaults.origin);
   if (!path.empty()) apply_recipe(out, read_file(path, kMaxRecipeBytes), path.string());
   for (const std::string& setting : settings) {
     const size_t equals = setting.find('=');
@@ -242,14 +251,16 @@ ResolvedRecipe load_recipe(const fs::path& path, const std::vector<std::string>&
     const std::string key = setting.substr(0, equals), value = setting.substr(equals + 1);
     // A bare word is a text: --set schedule=cosine needs no quotes.
     bool is_text = false;
-    Recipe::visit(out.recipe, [&](const RecipeField& f, auto& field) {
+    visit_keys(out, [&](const RecipeField& f, auto& field) {
       if constexpr (std::is_same_v<std::remove_cvref_t<decltype(field)>, std::string>) is_text |= f.key == key;
     });
     const std::string line = key + " = " + (is_text && (value.empty() || value[0] != '"') ? value_text(value) : value);
     apply_recipe(out, line, "--set " + setting);
   }
   const Recipe& r = out.recipe;
+  if (out.policy) out.policy->complete(out.recipe, out.origin);
   r.validate();
+  if (out.policy) out.policy->validate(r);
   NURI_CHECK(!r.config.empty() || !r.init_from.empty(),
              "{}: config is missing: name the config.json of the model, relative to the recipe, or init_from",
              path.string());
@@ -263,7 +274,7 @@ ResolvedRecipe load_recipe(const fs::path& path, const std::vector<std::string>&
 
 std::string recipe_text(const ResolvedRecipe& resolved) {
   std::string out;
-  Recipe::visit(resolved.recipe, [&](const RecipeField& f, const auto& value) {
+  visit_keys(resolved, [&](const RecipeField& f, const auto& value) {
     auto origin = resolved.origin.find(std::string(f.key));
     const std::string line = fmt::format("{} = {}", f.key, value_text(value));
     out += fmt::format("{:<34} # {}{}{} [{}]\n", line, f.unit, f.unit.empty() ? "" : "; ", f.meaning,
@@ -272,19 +283,21 @@ std::string recipe_text(const ResolvedRecipe& resolved) {
   return out;
 }
 
-std::vector<std::string> changed_bits(const Recipe& before, const Recipe& after) {
+std::vector<std::string> changed_bits(const ResolvedRecipe& before, const ResolvedRecipe& after) {
   static const std::set<std::string_view> free_keys = {
-      "config",    "micro_rows", "recompute", "save",         "save_every",     "keep_last",    "keep_every",
-      "keep_best", "eval_every", "eval_rows", "sample_every", "sample_prompts", "sample_tokens"};
+      "config",           "micro_rows",       "recompute",     "save",          "save_every",
+      "keep_last",        "keep_every",       "keep_best",     "eval_every",    "eval_rows",
+      "sample_every",     "sample_prompts",   "sample_tokens", "eval_problems", "held_out",
+      "eval_temperature", "rollout_sequences"};
   // Patience makes the end of a run of its validations.
-  const bool validations_count = after.patience > 0 || after.publish == "best";
+  const bool validations_count = after.recipe.patience > 0 || after.recipe.publish == "best";
   const auto free = [&](std::string_view key) {
     return free_keys.contains(key) && !(validations_count && (key == "eval_every" || key == "eval_rows"));
   };
   std::map<std::string_view, std::string> values;
-  Recipe::visit(before, [&](const RecipeField& f, const auto& value) { values[f.key] = value_text(value); });
+  visit_keys(before, [&](const RecipeField& f, const auto& value) { values[f.key] = value_text(value); });
   std::vector<std::string> out;
-  Recipe::visit(after, [&](const RecipeField& f, const auto& value) {
+  visit_keys(after, [&](const RecipeField& f, const auto& value) {
     if (!free(f.key) && values[f.key] != value_text(value))
       out.push_back(fmt::format("{}: {} -> {}", f.key, values[f.key], value_text(value)));
   });

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,16 +15,11 @@
 #include "optim/batch_ramp.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
+#include "train/policy_recipe.h"
+#include "train/recipe_field.h"
 #include "train/step.h"
 
 namespace nuri {
-
-struct RecipeField {
-  std::string_view key;
-  std::string_view unit;  ///< "tokens", "steps", "" ...
-  std::string_view meaning;
-  double min = 0, max = 0;  ///< of numbers; both allowed
-};
 
 struct Recipe {
   std::string config;  ///< config.json beside the recipe
@@ -192,6 +188,7 @@ struct Recipe {
 /// A recipe with the origin of each value ("default", the file, "--set").
 struct ResolvedRecipe {
   Recipe recipe;
+  std::optional<PolicyRecipe> policy;  ///< its keys are known only where this is set
   std::map<std::string, std::string> origin;
   DeepseekV3Config model;           ///< of recipe.config, or of init_from where that is empty
   std::string config_text;          ///< of that file
@@ -205,15 +202,21 @@ void apply_recipe(ResolvedRecipe& resolved, std::string_view toml, const std::st
 /// Reads the TOML file, then applies `key=value` settings. Errors: unknown keys (with the nearest name), wrong types,
 /// values out of range, config.json missing or bad.
 ResolvedRecipe load_recipe(const std::filesystem::path& path, const std::vector<std::string>& settings);
-/// The same over defaults of a verb: TOML text and the origin of its values. path: may be empty, for none.
+/// The same over defaults of a verb: TOML text and the origin of its values. path: may be empty, for none. policy: with
+/// the keys of reinforcement learning, which then decide batch_rows (and micro_rows where it is not set).
+struct RecipeDefaults {
+  std::string_view toml;
+  std::string origin;
+  bool policy = false;
+};
 ResolvedRecipe load_recipe(const std::filesystem::path& path, const std::vector<std::string>& settings,
-                           std::string_view defaults, const std::string& origin);
+                           const RecipeDefaults& defaults);
 
 /// The recipe as TOML that can be run again, each line with its unit, meaning and origin as a comment.
 std::string recipe_text(const ResolvedRecipe& resolved);
 
 /// Keys that differ in a way that changes the bits of a run (all but those of saving, evaluating, sampling,
 /// micro_rows), as "key: a -> b". Resuming refuses them.
-std::vector<std::string> changed_bits(const Recipe& before, const Recipe& after);
+std::vector<std::string> changed_bits(const ResolvedRecipe& before, const ResolvedRecipe& after);
 
 }  // namespace nuri

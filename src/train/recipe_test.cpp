@@ -43,7 +43,7 @@ TEST_F(RecipeFile, PrintedRecipeRunsAgain) {
       load("config = \"config.json\"\nlr = 0.00123\nsample_prompts = \"a \\\"b\\\"|안녕\"\n", {"steps=7"});
   const std::string text = recipe_text(r);
   const ResolvedRecipe again = load(text);
-  EXPECT_TRUE(changed_bits(r.recipe, again.recipe).empty());
+  EXPECT_TRUE(changed_bits(r, again).empty());
   EXPECT_EQ(again.recipe.sample_prompts, r.recipe.sample_prompts);
   EXPECT_EQ(again.recipe.steps, 7);
   EXPECT_NE(text.find("[--set steps=7]"), std::string::npos);
@@ -53,7 +53,7 @@ TEST_F(RecipeFile, PrintedRecipeRunsAgain) {
 TEST_F(RecipeFile, DefaultsOfAVerbStandBelowTheFile) {
   write_file_atomic(dir_.path() / "recipe.toml", "config = \"config.json\"\nlr = 1e-3\n");
   const ResolvedRecipe r =
-      load_recipe(dir_.path() / "recipe.toml", {"seed=4"}, "lr = 1.0\nepochs = 3.0\nseed = 1\n", "a verb");
+      load_recipe(dir_.path() / "recipe.toml", {"seed=4"}, {"lr = 1.0\nepochs = 3.0\nseed = 1\n", "a verb"});
   EXPECT_EQ(r.recipe.lr, 1e-3);
   EXPECT_EQ(r.recipe.epochs, 3);
   EXPECT_EQ(r.recipe.seed, 4);
@@ -68,7 +68,7 @@ TEST_F(RecipeFile, TheModelMayBeThatOfAnotherDirectory) {
   EXPECT_EQ(r.model.vocab_size, with.model.vocab_size);
   EXPECT_EQ(r.init_from, dir_.path() / "base");
   EXPECT_EQ(load("init_from = \"" + (dir_.path() / "base").string() + "\"\n").init_from, dir_.path() / "base");
-  EXPECT_FALSE(changed_bits(with.recipe, r.recipe).empty());
+  EXPECT_FALSE(changed_bits(with, r).empty());
 }
 
 TEST_F(RecipeFile, TheBestIsChosenAmongEqualMeasures) {
@@ -78,12 +78,47 @@ TEST_F(RecipeFile, TheBestIsChosenAmongEqualMeasures) {
     EXPECT_NE(error(ok + key + "eval_rows = 0\neval_every = 0\n").find("eval_every"), std::string::npos);
     const ResolvedRecipe r = load(ok + key + "eval_rows = 0\n"),
                          other = load(ok + key + "eval_rows = 0\neval_every = 7\n");
-    EXPECT_EQ(changed_bits(r.recipe, other.recipe).size(), 1u);  // validations decide the end
+    EXPECT_EQ(changed_bits(r, other).size(), 1u);  // validations decide the end
   }
-  EXPECT_TRUE(changed_bits(load(ok).recipe, load(ok + "eval_every = 7\n").recipe).empty());
+  EXPECT_TRUE(changed_bits(load(ok), load(ok + "eval_every = 7\n")).empty());
   EXPECT_NE(error(ok + "publish = \"first\"\n").find("last and best"), std::string::npos);
   EXPECT_NE(error(ok + "publish = \"best\"\neval_rows = 0\nema_decay = 0.9\n").find("ema_decay"), std::string::npos);
   EXPECT_NE(error(ok + "too_long = \"keep\"\n").find("cut and drop"), std::string::npos);
+}
+
+TEST_F(RecipeFile, KeysOfReinforcementLearning) {
+  const auto policy = [&](const std::string& text) {
+    write_file_atomic(dir_.path() / "r.toml", "config = \"config.json\"\nsteps = 9\ntasks = \"sort\"\n" + text);
+    return load_recipe(dir_.path() / "r.toml", {}, {.policy = true});
+  };
+  const auto refused = [&](const std::string& text) { return test::error_of([&] { (void)policy(text); }); };
+  const ResolvedRecipe r = policy("prompts = 6\nsamples = 4\nupdates = 3\nlength = 1000\n");
+  EXPECT_EQ(r.recipe.batch_rows, 8);  // answers of an update
+  EXPECT_EQ(r.recipe.micro_rows, 8);
+  EXPECT_EQ(r.policy->answer_tokens, 500);
+  EXPECT_EQ(policy("length = 1000\nsamples = 16\nmicro_rows = 2\n").recipe.micro_rows, 2);
+
+  // What is printed can be run again, and says the same.
+  write_file_atomic(dir_.path() / "again.toml", recipe_text(r));
+  const ResolvedRecipe again = load_recipe(dir_.path() / "again.toml", {}, {.policy = true});
+  EXPECT_TRUE(changed_bits(r, again).empty());
+  EXPECT_EQ(changed_bits(r, policy("prompts = 6\nsamples = 4\nupdates = 3\nlength = 1000\nkl = 0.5\n")).size(), 1u);
+  EXPECT_TRUE(changed_bits(r, policy("prompts = 6\nsamples = 4\nupdates = 3\nlength = 1000\nrollout_sequences = 3\n"
+                                     "eval_problems = 7\n"))
+                  .empty());
+  EXPECT_NE(error("config = \"config.json\"\nsamples = 4\n").find("`nuri rl`"), std::string::npos);
+
+  EXPECT_NE(refused("batch_rows = 3\n").find("leave it out"), std::string::npos);
+  EXPECT_NE(refused("updates = 3\n").find("does not divide"), std::string::npos);
+  EXPECT_NE(refused("answer_tokens = 256\n").find("no room"), std::string::npos);
+  EXPECT_NE(refused("reference_every = 2\n").find("kl above 0"), std::string::npos);
+  EXPECT_NE(refused("dynamic_sampling = true\nupdates = 2\n").find("updates = 1"), std::string::npos);
+  EXPECT_NE(refused("problems = \"p.jsonl\"\n").find("or a file of them"), std::string::npos);
+  EXPECT_NE(refused("language = \"jp\"\n").find("ko, en and both"), std::string::npos);
+  EXPECT_NE(refused("samples = 1\n").find("allowed are 2"), std::string::npos);
+  EXPECT_NE(refused("top_p = 0\n").find("top_p"), std::string::npos);
+  EXPECT_NE(refused("ema_decay = 0.9\n").find("leave them out"), std::string::npos);
+  EXPECT_NE(refused("sample = 4\n").find("samples"), std::string::npos);
 }
 
 TEST_F(RecipeFile, ErrorsNameTheKeyAndTheRemedy) {

@@ -1,38 +1,20 @@
-// report.html of a run, from its log.
+#include "train/report.h"
+
 #include <algorithm>
 #include <cmath>
 #include <optional>
 
-#include "arch/deepseek_v3.h"
 #include "base/file.h"
-#include "ledger/run_record.h"
 #include "report/page.h"
-#include "train/metrics.h"
-#include "train/trainer.h"
+#include "train/memory_plan.h"
+#include "train/report_charts.h"
 
 namespace nuri {
 namespace {
 
 using report::Label;
 using report::LineChart;
-using report::Point;
 using report::Series;
-
-template <class Value>
-Series series_of(Label name, const std::vector<StepRow>& steps, Value value, bool dashed = false) {
-  Series s{std::move(name), {}, dashed};
-  for (const StepRow& row : steps) s.points.push_back({static_cast<double>(row.step), value(row)});
-  return s;
-}
-
-LineChart chart_of(Label title, Label y, std::vector<Series> series) {
-  LineChart c;
-  c.title = std::move(title);
-  c.x_title = {"step", "스텝"};
-  c.y_title = std::move(y);
-  c.series = std::move(series);
-  return c;
-}
 
 LineChart bits_chart(Label title, const std::vector<EvalRow>& evals, bool by_language) {
   std::map<std::string, Series> lines;
@@ -155,6 +137,10 @@ std::pair<Label, std::string> result_fact(const std::string& name, double value)
   if (name == "bits_per_byte_ema")
     return {{"validation, average of weights", "검증, 가중치 평균"}, fmt::format("{:.4f}", value)};
   if (name == "tokens_per_s") return {{"tokens/s (median)", "토큰/초 (중앙값)"}, fmt::format("{:.0f}", value)};
+  if (name == "pass_1") return {{"held out, right", "따로 떼어 둔 문제 정답"}, fmt::format("{:.1f} %", 100 * value)};
+  if (name == "reward") return {{"reward of the last step", "마지막 스텝의 보상"}, fmt::format("{:.4f}", value)};
+  if (name == "sampler_difference")
+    return {{"sampler against trainer, largest difference", "샘플러와 학습기, 최대 차이"}, fmt::format("{}", value)};
   if (name == "mfu") return {{"MFU", "MFU"}, fmt::format("{:.1f} %", 100 * value)};
   return {name, fmt::format("{:.5g}", value)};
 }
@@ -163,6 +149,11 @@ std::pair<Label, std::string> hash_fact(const std::string& name, const std::stri
   if (name == "weights") return {{"hash of weights", "가중치 해시"}, value};
   if (name == "initial_weights") return {{"hash of initial weights", "처음 가중치 해시"}, value};
   return {{"hash of " + name, name + " 해시"}, value};
+}
+
+/// ", reward 0.5" of a sample that has one.
+std::string with_reward(const SampleRow& sample, std::string_view word) {
+  return sample.reward ? fmt::format(", {} {:.3g}", word, *sample.reward) : "";
 }
 
 Label outcome_label(const std::string& outcome) {
@@ -206,12 +197,14 @@ std::string report_html(const std::string& name, const RunLog& log, const RunRec
   page.add_key_values(facts);
   if (!log.steps.empty()) {
     const auto& steps = log.steps;
+    if (!log.policy.empty()) add_policy_charts(page, log);
     page.add_heading({"Learning", "학습"});
-    page.add_line_chart(chart_of(
-        {"Training loss", "학습 손실"}, {"nats per token", "토큰당 내트"},
-        {series_of({"next token", "다음 토큰"}, steps, [](const StepRow& r) { return r.main; }),
-         series_of(
-             {"token after next (MTP)", "다다음 토큰 (MTP)"}, steps, [](const StepRow& r) { return r.mtp; }, true)}));
+    if (log.policy.empty())
+      page.add_line_chart(chart_of(
+          {"Training loss", "학습 손실"}, {"nats per token", "토큰당 내트"},
+          {series_of({"next token", "다음 토큰"}, steps, [](const StepRow& r) { return r.main; }),
+           series_of(
+               {"token after next (MTP)", "다다음 토큰 (MTP)"}, steps, [](const StepRow& r) { return r.mtp; }, true)}));
     if (!log.evals.empty()) {
       page.add_line_chart(bits_chart({"Validation by language", "언어별 검증"}, log.evals, true));
       page.add_line_chart(bits_chart({"Validation by source", "출처별 검증"}, log.evals, false));
@@ -259,7 +252,10 @@ std::string report_html(const std::string& name, const RunLog& log, const RunRec
     const size_t first = log.samples.size() > 12 ? log.samples.size() - 12 : 0;
     for (size_t i = first; i < log.samples.size(); ++i) {
       const std::string step = std::to_string(log.samples[i].step);
-      samples.push_back({{"step " + step, step + " 스텝"}, log.samples[i].prompt, log.samples[i].text});
+      samples.push_back({{"step " + step + with_reward(log.samples[i], "reward"),
+                          step + " 스텝" + with_reward(log.samples[i], "보상")},
+                         log.samples[i].prompt,
+                         log.samples[i].text});
     }
     page.add_samples(samples);
   }

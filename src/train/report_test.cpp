@@ -1,11 +1,12 @@
 // report.html from logs that are whole, of another shape, or damaged.
+#include "train/report.h"
+
 #include <gtest/gtest.h>
 
 #include "base/file.h"
 #include "base/test_support.h"
 #include "ledger/run_record.h"
 #include "train/metrics.h"
-#include "train/trainer.h"
 
 namespace nuri {
 namespace {

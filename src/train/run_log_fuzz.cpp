@@ -4,7 +4,7 @@
 #include <string>
 
 #include "train/metrics.h"
-#include "train/trainer.h"
+#include "train/report.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const nuri::RunLog log = nuri::parse_log(std::string(reinterpret_cast<const char*>(data), size));

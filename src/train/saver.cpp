@@ -13,7 +13,7 @@ void Saver::save(const TrainState& state, bool background) {
   const double begin = seconds_now();
   finish();
   snapshot_ = take_snapshot(run_.model, run_.optimizer, state, run_.recipe, run_.tokenizer_dir,
-                            background ? SnapshotOf::copies : SnapshotOf::live);
+                            background ? SnapshotOf::copies : SnapshotOf::live, run_.kept);
   row_ = {.step = state.step, .background = background, .bytes = static_cast<int64_t>(snapshot_->bytes())};
   const auto write = [this] {
     const double start = seconds_now();

@@ -20,6 +20,7 @@ class Saver {
     std::filesystem::path out;  ///< its checkpoints go to out/checkpoints
     std::filesystem::path tokenizer_dir;
     LogWriter& log;
+    std::vector<NamedTensor> kept = {};  ///< beside the trainer's tensors (take_snapshot)
   };
   explicit Saver(Run run) : run_(std::move(run)) {}
 

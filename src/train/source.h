@@ -1,4 +1,4 @@
-// Where the rows of a run come from: shards of text, or chats. A run knows no more of its data than this.
+// Where the rows of a run come from: shards of text, or chats. A run on rows knows no more of its data than this.
 #pragma once
 
 #include <cstdint>
@@ -10,15 +10,14 @@
 
 #include "data/batch.h"
 #include "data/chats.h"
-#include "text/tokenizer.h"
 #include "train/recipe.h"
+#include "train/run_data.h"
 
 namespace nuri {
 
-class TrainSource {
+class TrainSource : public RunData {
  public:
-  explicit TrainSource(const std::filesystem::path& tokenizer_dir);
-  virtual ~TrainSource() = default;
+  using RunData::RunData;
 
   /// Rows [first, first + n_rows) of an endless sequence that the recipe's seed and length decide.
   virtual data::Batch rows(uint64_t first, int64_t n_rows) = 0;
@@ -29,19 +28,8 @@ class TrainSource {
   virtual std::vector<std::string> questions(size_t n) const;
   /// Ids that a sample goes on from.
   virtual std::vector<int32_t> prompt(const std::string& text) const = 0;
-  /// Of all that decides the rows, but for the recipe: resuming demands the same.
-  virtual std::string hash() const = 0;
-  /// How errors name it.
-  virtual std::string name() const = 0;
   /// What was read, for a person; lines, or nothing.
   virtual std::string text() const { return {}; }
-
-  const Tokenizer& tokenizer() const { return tokenizer_; }
-  const std::filesystem::path& tokenizer_dir() const { return tokenizer_dir_; }
-
- private:
-  std::filesystem::path tokenizer_dir_;
-  Tokenizer tokenizer_;
 };
 
 /// A directory made by `nuri data build`. Errors: those of data::Dataset and data::Loader, keys of chats in the recipe.

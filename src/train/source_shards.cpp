@@ -33,9 +33,6 @@ class Shards : public TrainSource {
 
 }  // namespace
 
-TrainSource::TrainSource(const std::filesystem::path& tokenizer_dir)
-    : tokenizer_dir_(tokenizer_dir), tokenizer_(Tokenizer::load(tokenizer_dir)) {}
-
 std::vector<std::string> TrainSource::questions(size_t) const { return {}; }
 
 std::unique_ptr<TrainSource> open_shards(const std::filesystem::path& directory, const ResolvedRecipe& recipe) {

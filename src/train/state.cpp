@@ -78,10 +78,11 @@ uint64_t Snapshot::bytes() const {
 }
 
 Snapshot take_snapshot(DeepseekV3& model, Optimizer& optimizer, const TrainState& state, const ResolvedRecipe& recipe,
-                       const fs::path& tokenizer_dir, SnapshotOf of) {
+                       const fs::path& tokenizer_dir, SnapshotOf of, const std::vector<NamedTensor>& kept) {
   Snapshot s{.state = state, .config = config_of(model), .recipe = recipe_text(recipe), .tokenizer_dir = tokenizer_dir};
   s.model = model_tensors(model);
   s.trainer = trainer_tensors(model, optimizer);
+  s.trainer.insert(s.trainer.end(), kept.begin(), kept.end());
   for (const std::vector<NamedTensor>* tensors : {&s.model, &s.trainer}) require_finite_state(*tensors, state.step);
   if (of == SnapshotOf::copies) {
     s.model = copies_of(s.model);
@@ -152,7 +153,8 @@ TrainState parse_state(std::string_view text, const std::string& where) {
   return s;
 }
 
-void load_checkpoint(const fs::path& checkpoint, DeepseekV3& model, Optimizer& optimizer) {
+void load_checkpoint(const fs::path& checkpoint, DeepseekV3& model, Optimizer& optimizer,
+                     const std::vector<NamedTensor>& kept) {
   const ModelFiles files(checkpoint);
   (void)match_model(files, model.config());
   for (const NamedTensor& t : model_tensors(model)) {
@@ -165,6 +167,7 @@ void load_checkpoint(const fs::path& checkpoint, DeepseekV3& model, Optimizer& o
   }
   const SafetensorsFile trainer(checkpoint / "trainer" / "optimizer.safetensors");
   for (const NamedTensor& t : trainer_tensors(model, optimizer)) copy_in(trainer, t);
+  for (const NamedTensor& t : kept) copy_in(trainer, t);
   model.visit([](Weight& w) { w.invalidate(); });
 }
 

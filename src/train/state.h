@@ -23,7 +23,7 @@ struct TrainState {
   int64_t rows = -1;          ///< seen: the loader's cursor; -1 where an older checkpoint does not say
   std::string profile;        ///< of the arithmetic that made the bits
   std::string data_manifest;  ///< hash of the data's manifest
-  double best_bits = 0;       ///< lowest validation bits per byte so far; 0: none
+  double best_bits = 0;  ///< lowest validation so far: bits per byte, of reinforcement learning the share not solved
   int64_t best_step = 0;
   int64_t evals_since_best = 0;  ///< validations
   bool finished = false;
@@ -32,7 +32,7 @@ struct TrainState {
 /// Where a checkpoint, and a run, keep the average of the weights as a model directory.
 inline constexpr const char* kEmaDirectory = "ema";
 
-/// Bytes a checkpoint takes on disk.
+/// Bytes a checkpoint takes on disk, without tensors kept beside.
 uint64_t checkpoint_bytes(DeepseekV3& model, Optimizer& optimizer);
 
 /// All that a checkpoint holds.
@@ -46,12 +46,14 @@ struct Snapshot {
   uint64_t bytes() const;               ///< of the tensors
 };
 
+/// kept: what the run has beside the trainer's, for its checkpoints.
 /// live: the run's own tensors (the average is copied, as it takes the model's place only for a moment); copies:
 /// nothing that a later step changes.
 enum class SnapshotOf : uint8_t { live, copies };
 /// Error: a weight or moment that is NaN or Inf.
 Snapshot take_snapshot(DeepseekV3& model, Optimizer& optimizer, const TrainState& state, const ResolvedRecipe& recipe,
-                       const std::filesystem::path& tokenizer_dir, SnapshotOf of);
+                       const std::filesystem::path& tokenizer_dir, SnapshotOf of,
+                       const std::vector<NamedTensor>& kept = {});
 /// Writes root/step-N, whole or not at all. Only the calling thread works.
 std::filesystem::path write_snapshot(const std::filesystem::path& root, const Snapshot& snapshot);
 
@@ -63,7 +65,9 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& root, Deepsee
 /// trainer/state.json. Errors: not JSON, keys missing, of the wrong type or out of range.
 TrainState read_state(const std::filesystem::path& checkpoint);
 TrainState parse_state(std::string_view text, const std::string& where);
-/// Weights, masters, router biases and moments back to the bit. Errors: sizes or names that do not fit, NaN and Inf.
-void load_checkpoint(const std::filesystem::path& checkpoint, DeepseekV3& model, Optimizer& optimizer);
+/// Weights, masters, router biases, moments and what was kept back to the bit. Errors: sizes or names that do not fit,
+/// NaN and Inf.
+void load_checkpoint(const std::filesystem::path& checkpoint, DeepseekV3& model, Optimizer& optimizer,
+                     const std::vector<NamedTensor>& kept = {});
 
 }  // namespace nuri

@@ -136,10 +136,11 @@ void TrainStep::apply(StepResult& result, double learning_rate, int64_t step) {
   optimizer_.update(learning_rate, step, result.grad_norm);
   if (options_.qk_clip > 0) result.clipped_heads = model_.clip_heads(result.layers, options_.qk_clip);
   result.layer_updates = layer_norms_.updates();
-  for (DeepseekV3::RouterBias& bias : model_.router_biases())
-    if (!meta_active())
-      update_router_bias(bias.value.span<float>(), result.layers[static_cast<size_t>(bias.layer)].expert_counts,
-                         options_.bias_update_speed);
+  for (DeepseekV3::RouterBias& bias : model_.router_biases()) {
+    const std::vector<int64_t>& counts = result.layers[static_cast<size_t>(bias.layer)].expert_counts;
+    if (!meta_active() && !counts.empty())  // a policy gradient does not run MTP
+      update_router_bias(bias.value.span<float>(), counts, options_.bias_update_speed);
+  }
   if (WeightEma* ema = optimizer_.ema()) ema->update(step);
   model_.visit([](Weight& w) { w.invalidate(); });
 }

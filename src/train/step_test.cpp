@@ -12,8 +12,8 @@
 #include "base/threads.h"
 #include "models/load.h"
 #include "train/memory_plan.h"
+#include "train/session.h"
 #include "train/state.h"
-#include "train/trainer.h"
 
 namespace nuri {
 namespace {

@@ -1,0 +1,63 @@
+// What a step of reinforcement learning drew and did, counted for the log.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "rl/loss.h"
+#include "rl/policy_step.h"
+#include "rl/rollout.h"
+#include "train/metrics.h"
+
+namespace nuri::rl {
+
+/// The groups of a step, and sums over all answers, those of groups that were replaced included.
+struct Drawn {
+  std::vector<Group> groups;  ///< to learn from, with advantages
+  int64_t prompts = 0, answers = 0, answer_tokens = 0, equal_groups = 0;
+  double reward = 0, solved = 0, finished = 0, log_p = 0;
+  std::vector<double> scores;                    ///< of the reward's parts
+  std::vector<int64_t> prompt_lengths, lengths;  ///< of each group's prompt; of each answer with its prompt
+
+  /// replace: a group whose rewards are all equal is counted, and not kept.
+  void add(Group group, const PolicyLoss& loss, bool replace);
+};
+
+/// The updates of a step: norms are those of the last.
+class Updates {
+ public:
+  explicit Updates(DeepseekV3& model);
+  void add(const StepResult& result, const PolicyStats& stats);
+  const StepResult& sum() const { return sum_; }
+  const PolicyStats& stats() const { return stats_; }
+  /// Forward and backward of the trainer, without MTP.
+  double training_flops() const;
+
+ private:
+  DeepseekV3& model_;
+  StepResult sum_;
+  PolicyStats stats_;
+  int64_t n_ = 0;
+};
+
+/// Without step and times.
+PolicyRow policy_row(const Drawn& drawn, const Updates& updates, const tasks::Reward& reward);
+
+/// Each prompt read once, each answer behind it; with_reference: and a forward of the reference over what is kept.
+double rollout_flops(const DeepseekV3Config& config, const Drawn& drawn, bool with_reference);
+
+/// The answers of groups [first, end).
+std::vector<Rollout*> rollouts_of(std::vector<Group>& groups, size_t first, size_t end);
+
+/// The best and the worst answer of the first group that has two different rewards, or one of the first group.
+std::vector<SampleRow> samples_of(const std::vector<Group>& groups, int64_t step);
+
+/// Answers to held-out problems as a row of the log.
+struct Held {
+  Solved all;
+  SolveRow row;
+};
+Held held_of(const std::vector<tasks::Problem>& problems, const std::vector<std::vector<Answer>>& answers,
+             int64_t step);
+
+}  // namespace nuri::rl

@@ -1,0 +1,54 @@
+// The gradient of one update of the policy: the trainer's forward over rollouts, each a row of its own, with weights of
+// tokens by the loss; and the comparison with what the sampler said.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "rl/loss.h"
+#include "rl/rollout.h"
+#include "train/step.h"
+
+namespace nuri::rl {
+
+/// Of the answers of an update, by token where not said otherwise. Sums are in double, in (answer, token) order.
+struct PolicyStats {
+  double objective = 0;           ///< J (loss.h)
+  double kl = 0;                  ///< sum
+  int64_t clipped = 0;            ///< tokens
+  int64_t tokens = 0;             ///< that were looked at
+  double sampler_difference = 0;  ///< largest |log p of the trainer - of the sampler|, where compared
+  int64_t other_experts = 0;      ///< tokens for which the trainer chose others than the sampler in some layer
+};
+
+class PolicyStep {
+ public:
+  /// Keeps references to all of them. `recompute`: of the memory plan.
+  PolicyStep(DeepseekV3& model, const PolicyLoss& loss, const Recipe& recipe, const PolicyRecipe& policy,
+             Recompute recompute);
+
+  /// Leaves the gradients of -J in the parameters (chains finished), as TrainStep::gradients does. Answers that pull
+  /// nothing (no advantage, no reference) are left out of the forward. compare: the weights are those that sampled.
+  StepResult gradients(std::span<Rollout* const> rollouts, bool compare, PolicyStats& stats);
+
+ private:
+  struct Micro;
+  void run(const Micro& micro, bool compare, PolicyStats& stats, StepResult& result);
+  int64_t other_experts(const Micro& micro) const;
+
+  DeepseekV3& model_;
+  const PolicyLoss& loss_;
+  const Recipe& recipe_;
+  const PolicyRecipe& policy_;
+  Recompute recompute_;
+  ClipOptions clip_;
+  UpdateShape update_;
+  LossOptions options_;
+};
+
+/// Log-probabilities of the answers under another model, at the temperature: Rollout::reference.
+void add_reference(DeepseekV3& reference, std::span<Rollout* const> rollouts, const Recipe& recipe,
+                   const PolicyRecipe& policy);
+
+}  // namespace nuri::rl

@@ -1,0 +1,73 @@
+#include "rl/prompts.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "data/permutation.h"
+#include "ledger/provenance.h"
+
+namespace nuri::rl {
+namespace {
+
+constexpr int kUsualDifficulty = 3;
+constexpr uint64_t kOrderStream = 1;  // of the data order: the first is that of shards
+
+}  // namespace
+
+Prompts::Prompts(const std::filesystem::path& tokenizer_dir, const ResolvedRecipe& recipe,
+                 const std::filesystem::path& recipe_dir)
+    : RunData(tokenizer_dir),
+      template_(tokenizer()),
+      longest_prompt_(recipe.recipe.length - recipe.policy->answer_tokens),
+      seed_(static_cast<uint64_t>(recipe.recipe.seed)) {
+  const PolicyRecipe& p = *recipe.policy;
+  std::string reward = p.reward;
+  if (!p.tasks.empty()) {
+    const std::vector<tasks::TaskSpec> specs = tasks::parse_tasks(p.tasks, kUsualDifficulty, "tasks");
+    if (reward.empty()) reward = tasks::reward_of(specs, "tasks");
+    const auto language = tasks::parse_language(p.language, "language");
+    const auto n = static_cast<int64_t>(specs.size());
+    for (int64_t i = 0; i < n; ++i) {
+      const tasks::TaskSpec& spec = specs[static_cast<size_t>(i)];
+      generators_.emplace_back(*spec.kind, language, spec.difficulty, seed_, tasks::Side::train);
+      const tasks::ProblemSource apart(*spec.kind, language, spec.difficulty, 0, tasks::Side::held_out);
+      for (int64_t k = 0; k < p.eval_problems / n + (i < p.eval_problems % n); ++k)
+        held_out_.push_back(apart.at(static_cast<uint64_t>(k)));
+    }
+    hash_ = sha256(p.tasks + "\n" + p.language);
+    name_ = "tasks = " + p.tasks;
+  } else {
+    const std::filesystem::path file = recipe_dir / p.problems;
+    problems_ = tasks::read_problems(file);
+    if (p.eval_problems > 0) held_out_ = tasks::read_problems(recipe_dir / p.held_out, p.eval_problems);
+    hash_ = sha256_file(file);
+    name_ = file.string();
+  }
+  reward_.emplace(reward, "reward");
+  for (const auto* problems : {&problems_, &held_out_})
+    for (const tasks::Problem& problem : *problems) {
+      reward_->check(problem);
+      (void)ids(problem);
+    }
+}
+
+tasks::Problem Prompts::at(uint64_t number) const {
+  if (problems_.empty()) {
+    const uint64_t n = generators_.size();
+    return generators_[number % n].at(number / n);
+  }
+  const uint64_t n = problems_.size();
+  const data::Permutation order(n, seed_, kOrderStream + number / n);
+  return problems_[order(number % n)];
+}
+
+std::vector<int32_t> Prompts::ids(const tasks::Problem& problem) const {
+  std::vector<int32_t> out = template_.render(std::vector<Message>{{"user", problem.prompt}}, true);
+  NURI_CHECK(static_cast<int64_t>(out.size()) <= longest_prompt_,
+             "problem {} has {} tokens, length and answer_tokens leave {} for a prompt: raise length, lower "
+             "answer_tokens, or leave the problem out",
+             problem.id, out.size(), longest_prompt_);
+  return out;
+}
+
+}  // namespace nuri::rl

@@ -1,0 +1,81 @@
+#include "rl/prompts.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/file.h"
+#include "base/test_support.h"
+#include "tasks/problem_row.h"
+#include "text/tokenizer_train.h"
+
+namespace nuri::rl {
+namespace {
+
+namespace fs = std::filesystem;
+
+void write_tokenizer(const fs::path& dir) {
+  TokenizerTrainOptions options;
+  options.vocab_size = 300;
+  const TrainedTokenizer trained = train_tokenizer(
+      [n = 0](std::string& document) mutable { return document = "text of a chat, 누리", n++ < 4; }, options);
+  write_file_atomic(dir / "tokenizer.json", trained.tokenizer_json);
+  write_file_atomic(dir / "tokenizer_config.json", trained.tokenizer_config_json);
+}
+
+class PromptsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    write_tokenizer(dir_.path());
+    recipe_.policy.emplace();
+    recipe_.recipe.length = 400;
+    recipe_.policy->answer_tokens = 100;
+    recipe_.policy->eval_problems = 20;
+  }
+  Prompts open() const { return Prompts(dir_.path(), recipe_, dir_.path()); }
+
+  test::TempDir dir_;
+  ResolvedRecipe recipe_;
+};
+
+TEST_F(PromptsTest, GeneratorsComeByTurnsAndNothingHeldOutIsAsked) {
+  recipe_.policy->tasks = "sort:1, letters:2, order:1";
+  const Prompts prompts = open();
+  EXPECT_EQ(prompts.held_out().size(), 20u);
+  std::set<std::string> held_out;
+  for (const tasks::Problem& p : prompts.held_out()) held_out.insert(p.prompt);
+  for (uint64_t i = 0; i < 300; ++i) {
+    const tasks::Problem p = prompts.at(i);
+    EXPECT_EQ(p.category, (std::vector<std::string>{"sort", "letters", "order"})[i % 3]);
+    EXPECT_FALSE(held_out.contains(p.prompt)) << p.prompt;
+    EXPECT_EQ(prompts.at(i).prompt, p.prompt);
+  }
+  EXPECT_EQ(prompts.reward().parts()[0].name, "exact");
+  recipe_.policy->tasks = "sort:1, word:1";
+  EXPECT_NE(test::error_of([&] { (void)open(); }).find("name one reward for all"), std::string::npos);
+  recipe_.policy->reward = "exact=1";
+  EXPECT_NE(open().hash(), prompts.hash());
+}
+
+TEST_F(PromptsTest, AFileIsTakenWholeInEachEpochAndInAnotherOrder) {
+  std::string rows;
+  for (int i = 0; i < 50; ++i) rows += tasks::problem_row({.prompt = fmt::format("q{}", i), .answer = "1"}) + "\n";
+  write_file_atomic(dir_.path() / "problems.jsonl", rows);
+  recipe_.policy->problems = recipe_.policy->held_out = "problems.jsonl";
+  recipe_.policy->reward = "exact=1";
+  const Prompts prompts = open();
+  EXPECT_EQ(prompts.held_out().size(), 20u);
+  std::vector<std::string> epochs[2];
+  for (uint64_t i = 0; i < 100; ++i) epochs[i / 50].push_back(prompts.at(i).prompt);
+  EXPECT_NE(epochs[0], epochs[1]);
+  for (const auto& epoch : epochs) EXPECT_EQ(std::set<std::string>(epoch.begin(), epoch.end()).size(), 50u);
+
+  recipe_.policy->reward = "numeric=1, countdown=1";  // Countdown needs numbers
+  EXPECT_NE(test::error_of([&] { (void)open(); }).find("problems.jsonl: line 1"), std::string::npos);
+  recipe_.policy->reward = "exact=1";
+  recipe_.recipe.length = 103;
+  EXPECT_NE(test::error_of([&] { (void)open(); }).find("leave 3 for a prompt"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace nuri::rl

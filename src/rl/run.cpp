@@ -1,0 +1,236 @@
+#include "rl/run.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/median.h"
+#include "base/profile.h"
+#include "rl/account.h"
+#include "rl/policy_step.h"
+#include "rl/reference.h"
+#include "rl/statistics.h"
+#include "train/not_finite.h"
+#include "train/report.h"
+#include "train/signals.h"
+
+namespace nuri::rl {
+namespace {
+
+class Run {
+ public:
+  Run(const TrainOptions& options, const Prompts& prompts)
+      : options_(options),
+        recipe_(options.recipe.recipe),
+        policy_(*options.recipe.policy),
+        prompts_(prompts),
+        loss_(policy_loss_named(policy_.loss)),
+        session_(options, prompts, summary_) {}
+
+  PolicySummary go() {
+    summary_.total_steps = recipe_.steps;
+    schedule_ = recipe_.make_schedule(recipe_.steps);
+    const DType dtype = recipe_.precision_kind() == Precision::bf16 ? DType::bf16 : DType::f32;
+    const MemoryPlan& plan =
+        session_.prepare({.weights = policy_.kl > 0 ? reference_bytes(options_.recipe.model, dtype) : 0,
+                          .cache = Sampler::cache_bytes(options_.recipe)});
+    if (!options_.quiet) describe(plan);
+    if (policy_.kl > 0) {
+      reference_ = std::make_unique<Reference>(session_.model());
+      session_.keep(reference_->tensors());
+    }
+    session_.begin([&] {
+      if (reference_) reference_->follow(session_.model());
+    });
+    sampler_ = std::make_unique<Sampler>(session_.model(), prompts_, recipe_, policy_);
+    policy_step_ = std::make_unique<PolicyStep>(session_.model(), loss_, recipe_, policy_, plan.recompute);
+    try {
+      loop();
+    } catch (const std::exception& e) {
+      session_.failed(e.what());
+      throw;
+    }
+    finish();
+    return summary_;
+  }
+
+ private:
+  void describe(const MemoryPlan& plan) const {
+    const ParameterCounts n = count_parameters(options_.recipe.model);
+    fmt::print(stderr,
+               "policy: {:.2f} M parameters, {:.2f} M active, {}, {} MLA; {} steps of {} prompts x {} answers, {}\n",
+               static_cast<double>(n.main) / 1e6, static_cast<double>(n.active) / 1e6, recipe_.precision,
+               recipe_.mla_form, recipe_.steps, policy_.prompts, policy_.samples, loss_.name);
+    fmt::print(stderr, "memory planned:\n{}", plan_text(plan));
+  }
+
+  void loop() {
+    const SignalScope signals;
+    LiveLine live(recipe_.steps, 0, options_.peak_gflops, options_.quiet);
+    live_ = &live;
+    const double begin = seconds_now();
+    TrainState& state = session_.state;
+    if (state.step == 0) summary_.first = validate();
+    while (state.step < recipe_.steps) {
+      profile::step("policy step");
+      step();
+      const bool last = state.step == recipe_.steps;
+      if (last || session_.every(recipe_.eval_every)) summary_.last = validate();
+      const bool stop = SignalScope::stop_asked() && !last;
+      const bool asked = SignalScope::take_save_asked();
+      if (last || stop || asked || session_.every(recipe_.save_every)) session_.save(last, !last && !stop && !asked);
+      if (asked) write_report(options_.out);
+      session_.note_memory();
+      if (stop) summary_.outcome = "stopped";
+      if (stop || last) break;
+    }
+    live.end();
+    live_ = nullptr;
+    summary_.seconds = seconds_now() - begin;
+    if (summary_.outcome.empty()) summary_.outcome = "finished";
+  }
+
+  void step() {
+    TrainState& state = session_.state;
+    const double start = seconds_now();
+    const auto first = static_cast<uint64_t>(state.rows);
+    Drawn drawn = draw(first);
+    const double sampled = seconds_now();
+    std::vector<Rollout*> all = rollouts_of(drawn.groups, 0, drawn.groups.size());
+    if (reference_) add_reference(reference_->model(), all, recipe_, policy_);
+    const double referred = seconds_now();
+    const double rate = schedule_.at(state.step);
+    Updates updates(session_.model());
+    for (int64_t u = 0; u < policy_.updates && !drawn.groups.empty(); ++u) {
+      const size_t n = drawn.groups.size(), parts = static_cast<size_t>(policy_.updates);
+      const std::vector<Rollout*> part =
+          rollouts_of(drawn.groups, static_cast<size_t>(u) * n / parts, static_cast<size_t>(u + 1) * n / parts);
+      PolicyStats stats;
+      StepResult result = policy_step_->gradients(part, u == 0, stats);
+      check_finite("loss", result.total, part);
+      session_.step().apply(result, rate, state.step * policy_.updates + u + 1);
+      check_finite("gradient norm", result.grad_norm, part);
+      updates.add(result, stats);
+    }
+    if (session_.saver().ended()) session_.saver().finish();
+    ++state.step;
+    state.rows += drawn.prompts;
+    state.tokens += drawn.answer_tokens;
+    PolicyRow row = policy_row(drawn, updates, prompts_.reward());
+    row.step = state.step;
+    row.rollout_seconds = sampled - start;
+    row.reference_seconds = referred - sampled;
+    row.training_seconds = seconds_now() - referred;
+    StepRow step_row = make_step_row(updates.sum(), session_.model(), state.step, state.tokens, rate, 0);
+    step_row.step_tokens = drawn.answer_tokens;
+    step_row.flops = updates.training_flops() + rollout_flops(options_.recipe.model, drawn, reference_ != nullptr);
+    step_row.seconds = seconds_now() - start;
+    session_.count(step_row, *live_);
+    session_.log().write(row);
+    if (session_.every(recipe_.sample_every) || state.step == recipe_.steps)
+      for (const SampleRow& sample : samples_of(drawn.groups, state.step)) session_.log().write(sample);
+    if (reference_ && policy_.reference_every > 0 && state.step % policy_.reference_every == 0)
+      reference_->follow(session_.model());
+    summary_.reward = row.reward;
+    summary_.solved = row.solved;
+    summary_.sampler_difference = std::max(summary_.sampler_difference, row.sampler_difference);
+    summary_.other_experts += row.other_experts;
+    show(row, step_row.seconds);
+  }
+
+  /// Groups of a step with their advantages. With dynamic sampling those that say nothing are replaced, as long as
+  /// rounds are left.
+  Drawn draw(uint64_t first) {
+    Drawn drawn;
+    for (int64_t round = 0; round < (policy_.dynamic_sampling ? policy_.sampling_rounds : 1); ++round) {
+      const int64_t missing = policy_.prompts - static_cast<int64_t>(drawn.groups.size());
+      if (missing == 0) break;
+      const auto progress = [&](int64_t ended) {
+        live_->show(fmt::format("step {}/{}  {} of {} answers", session_.state.step + 1, recipe_.steps,
+                                drawn.answers + ended, drawn.answers + missing * policy_.samples),
+                    false);
+      };
+      for (Group& group : sampler_->sample(first + static_cast<uint64_t>(drawn.prompts), missing, progress))
+        drawn.add(std::move(group), loss_, policy_.dynamic_sampling);
+    }
+    return drawn;
+  }
+
+  void show(const PolicyRow& row, double seconds) {
+    step_seconds_.push_back(seconds);
+    const double left = static_cast<double>(recipe_.steps - row.step) * median(step_seconds_);
+    std::string text =
+        fmt::format("step {}/{}  reward {:.3f}  solved {:.1f} %  {:.1f} tokens  {:.0f} tokens/s", row.step,
+                    recipe_.steps, row.reward, 100 * row.solved, row.length, summary_.tokens_per_s);
+    if (held_out_) text += fmt::format("  held out {:.1f} %", 100 * *held_out_);
+    live_->show(text + fmt::format("  ETA {}", duration_text(left)), row.step == recipe_.steps);
+  }
+
+  /// Held-out problems answered, in log and state; nothing where the recipe has none.
+  std::optional<Solved> validate() {
+    const std::vector<tasks::Problem>& problems = prompts_.held_out();
+    if (problems.empty()) return std::nullopt;
+    SamplerOptions sampler;
+    sampler.temperature = static_cast<float>(policy_.eval_temperature);
+    sampler.seed = static_cast<uint64_t>(recipe_.seed);
+    const auto answers =
+        solve(session_.model(), prompts_.tokenizer(), problems, prompts_.reward(),
+              {.sampler = sampler, .max_tokens = policy_.answer_tokens, .sequences = policy_.rollout_sequences},
+              [&](int64_t ended) {
+                live_->show(fmt::format("step {}/{}  held out: {} of {} answers", session_.state.step, recipe_.steps,
+                                        ended, problems.size()),
+                            false);
+              });
+    TrainState& state = session_.state;
+    const Held held = held_of(problems, answers, state.step);
+    session_.log().write(held.row);
+    held_out_ = held.all.pass_1;
+    const double wrong = 1 - held.all.pass_1;
+    if (state.step > 0 && (state.best_step == 0 || wrong < state.best_bits)) {
+      state.best_bits = wrong;
+      state.best_step = state.step;
+    }
+    return held.all;
+  }
+
+  void check_finite(const char* what, double value, const std::vector<Rollout*>& rollouts) {
+    if (std::isfinite(value)) return;
+    PolicyStats stats;
+    const std::string first =
+        first_not_finite(session_.model(), [&] { (void)policy_step_->gradients(rollouts, false, stats); });
+    fail(
+        "step {}: the {} is {}; the first value that is not finite comes out of {}. Nothing was updated: lower lr or "
+        "raise warmup_steps, or resume from an earlier checkpoint",
+        session_.state.step + 1, what, value, first.empty() ? fmt::format("the {} itself", what) : first);
+  }
+
+  void finish() {
+    RunRecord& r = session_.record();
+    r.results["reward"] = summary_.reward;
+    if (summary_.last) r.results["pass_1"] = summary_.last->pass_1;
+    r.results["sampler_difference"] = summary_.sampler_difference;
+    session_.finish();
+  }
+
+  const TrainOptions& options_;
+  const Recipe& recipe_;
+  const PolicyRecipe& policy_;
+  const Prompts& prompts_;
+  const PolicyLoss& loss_;
+  PolicySummary summary_;
+  Session session_;
+  Schedule schedule_;
+  std::unique_ptr<Reference> reference_;
+  std::unique_ptr<Sampler> sampler_;
+  std::unique_ptr<PolicyStep> policy_step_;
+  LiveLine* live_ = nullptr;  ///< of the loop
+  std::vector<double> step_seconds_;
+  std::optional<double> held_out_;
+};
+
+}  // namespace
+
+PolicySummary run(const TrainOptions& options, const Prompts& prompts) { return Run(options, prompts).go(); }
+
+}  // namespace nuri::rl

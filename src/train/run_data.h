@@ -1,0 +1,30 @@
+// What a run learns from, as far as every run has to know it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "text/tokenizer.h"
+
+namespace nuri {
+
+class RunData {
+ public:
+  explicit RunData(const std::filesystem::path& tokenizer_dir)
+      : tokenizer_dir_(tokenizer_dir), tokenizer_(Tokenizer::load(tokenizer_dir)) {}
+  virtual ~RunData() = default;
+
+  /// Of all that decides what is seen, but for the recipe: resuming demands the same.
+  virtual std::string hash() const = 0;
+  /// How errors name it.
+  virtual std::string name() const = 0;
+
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+  const std::filesystem::path& tokenizer_dir() const { return tokenizer_dir_; }
+
+ private:
+  std::filesystem::path tokenizer_dir_;
+  Tokenizer tokenizer_;
+};
+
+}  // namespace nuri

@@ -1,0 +1,231 @@
+#include "train/session.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/machine.h"
+#include "base/median.h"
+#include "base/x1.h"
+#include "io/checkpoint.h"
+#include "models/init.h"
+#include "models/load.h"
+#include "text/same_tokens.h"
+#include "train/report.h"
+
+namespace nuri {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kInitialWeights = "initial_weights";
+
+DeepseekV3::Options model_options(const Recipe& r) {
+  return {.dtype = r.precision_kind() == Precision::bf16 ? DType::bf16 : DType::f32,
+          .trainable = true,
+          .with_mtp = true,
+          .form = r.form()};
+}
+
+}  // namespace
+
+Session::Session(const TrainOptions& options, const RunData& data, RunSummary& summary)
+    : options_(options), recipe_(options.recipe.recipe), data_(data), summary_(summary) {
+  const int64_t ids = data.tokenizer().vocab_size(), rows = options.recipe.model.vocab_size;
+  NURI_CHECK(ids <= rows,
+             "{}: its tokenizer has {} ids, config.json of the model has vocab_size {}; train a tokenizer of at most "
+             "that size, or change config.json",
+             data.name(), ids, rows);
+}
+
+Session::~Session() = default;
+
+const MemoryPlan& Session::prepare(const BesideRecipe& extra) {
+  const int64_t limit = std::min(options_.memory_limit.value_or(INT64_MAX), memory_allowed());
+  NURI_CHECK(batch_bytes(recipe_) <= limit,
+             "batch_rows = {} of length = {}: the ids of one step alone need {} of memory, {} are allowed; use fewer "
+             "or shorter rows",
+             recipe_.batch_rows, recipe_.length, bytes_text(batch_bytes(recipe_)), bytes_text(limit));
+  const int64_t beside = extra.weights + extra.cache;
+  NURI_CHECK(beside < limit, "weights and cache beside the trained model need {}, {} of memory are allowed",
+             bytes_text(beside), bytes_text(limit));
+  plan_ = require_memory(limit - beside, options_.recipe.model, recipe_);
+  plan_.bytes[static_cast<size_t>(Owner::weights)] += extra.weights;
+  plan_.bytes[static_cast<size_t>(Owner::kv_cache)] += extra.cache;
+  plan_.total += beside;
+  summary_.memory_planned = plan_.total;
+  fs::create_directories(options_.out);
+  lock_.emplace(options_.out);
+  clean_leftovers(checkpoints());
+  model_ = std::make_unique<DeepseekV3>(options_.recipe.model, model_options(recipe_));
+  optimizer_ = std::make_unique<Optimizer>(make_optimizer(*model_, recipe_.optimizer_options()));
+  StepOptions step = recipe_.step_options();
+  step.recompute = plan_.recompute;
+  step_ = std::make_unique<TrainStep>(*model_, *optimizer_, step);
+  return plan_;
+}
+
+void Session::begin(const Started& started, const std::function<int64_t(int64_t)>& rows_after) {
+  std::vector<std::string> skipped;
+  const auto newest = latest_checkpoint(checkpoints(), &skipped);
+  for (const std::string& reason : skipped) fmt::print(stderr, "passed over: {}\n", reason);
+  if (newest) {
+    resume(newest->directory, rows_after);
+  } else {
+    NURI_CHECK(options_.resume || !fs::exists(options_.out / "log.jsonl"),
+               "{}: a run was begun here and holds no checkpoint; continue it with --resume, or choose another --out",
+               options_.out.string());
+    initialise();
+    if (started) started();
+    state.profile = x1::kProfile;
+    state.data_manifest = data_.hash();
+    state.rows = 0;
+  }
+  require_free_bytes(options_.out, checkpoint_bytes(*model_, *optimizer_) * 2, "two checkpoints");
+  begin_record();
+}
+
+void Session::resume(const fs::path& checkpoint, const std::function<int64_t(int64_t)>& rows_after) {
+  const TrainState found = read_state(checkpoint);
+  // A kill between the last checkpoint and the record of the end leaves both to be done.
+  const fs::path record = options_.out / "run.json";
+  const bool closed = !fs::exists(record) || read_run_record(record).outcome == "finished";
+  NURI_CHECK(!found.finished || (options_.resume && !closed),
+             "{}: this run is finished ({} steps); choose another --out", options_.out.string(), found.step);
+  NURI_CHECK(options_.resume, "{}: a run is here, at step {}; continue it with --resume, or choose another --out",
+             options_.out.string(), found.step);
+  NURI_CHECK(found.profile == x1::kProfile,
+             "{}: made under profile {}, this program computes under {}; other bits would come out",
+             checkpoint.string(), found.profile, x1::kProfile);
+  NURI_CHECK(found.data_manifest == data_.hash(),
+             "{}: the run was begun on other data (manifest {}, now {}); resume with the same data",
+             checkpoint.string(), found.data_manifest, data_.hash());
+  check_same_recipe(checkpoint);
+  load_checkpoint(checkpoint, *model_, *optimizer_, kept_);
+  publish_run(checkpoint, options_.out);
+  state = found;
+  if (rows_after) {
+    const int64_t cursor = rows_after(found.step);
+    NURI_CHECK(found.rows < 0 || found.rows == cursor,
+               "{}: trainer/state.json says that {} rows were seen, this recipe has seen {} after step {}: the file "
+               "was changed; resume from another checkpoint",
+               checkpoint.string(), found.rows, cursor, found.step);
+    state.rows = cursor;
+  }
+  if (!options_.quiet) fmt::print(stderr, "resumed at step {} of {}\n", state.step, summary_.total_steps);
+}
+
+void Session::initialise() {
+  model_->initialise(static_cast<uint64_t>(recipe_.seed));
+  const fs::path& base = options_.recipe.init_from;
+  if (base.empty()) return;
+  std::vector<int32_t> base_id;
+  if (fs::exists(base / "tokenizer.json")) base_id = same_tokens(data_.tokenizer(), Tokenizer::load(base));
+  for (const std::string& note : init_weights(*model_, base, base_id))
+    fmt::print(stderr, "{}: {}\n", base.string(), note);
+  initial_hash_ = weights_hash(*model_);
+}
+
+void Session::check_same_recipe(const fs::path& checkpoint) {
+  // The stored recipe names config.json of its own directory.
+  const ResolvedRecipe before = load_recipe(checkpoint / "trainer" / "recipe.toml", {"config=../config.json"},
+                                            {.policy = options_.recipe.policy.has_value()});
+  std::string changes;
+  for (const std::string& change : changed_bits(before, options_.recipe)) changes += "\n  " + change;
+  NURI_CHECK(changes.empty(), "{}: resuming with another recipe would not continue the same run; changed:{}",
+             options_.out.string(), changes);
+}
+
+void Session::begin_record() {
+  RunRecord r;
+  r.command = options_.command;
+  r.recipe = recipe_text(options_.recipe);
+  r.data_manifest = data_.hash();
+  r.profile = x1::kProfile;
+  r.machine = this_machine(options_.level);
+  if (const fs::path before = options_.out / "run.json"; initial_hash_.empty() && fs::exists(before)) {
+    const auto hashes = read_run_record(before).hashes;
+    if (const auto found = hashes.find(kInitialWeights); found != hashes.end()) initial_hash_ = found->second;
+  }
+  if (!initial_hash_.empty()) r.hashes[kInitialWeights] = initial_hash_;
+  r.memory_planned_bytes = summary_.memory_planned;
+  record_ = std::make_unique<RunFile>(options_.out / "run.json", r, options_.resume);
+  write_file_atomic(options_.out / "recipe.toml", recipe_text(options_.recipe));
+  log_ = std::make_unique<LogWriter>(options_.out / "log.jsonl", state.step);
+  saver_ = std::make_unique<Saver>(
+      Saver::Run{*model_, *optimizer_, options_.recipe, options_.out, data_.tokenizer_dir(), *log_, kept_});
+  if (state.step > 0)  // what is usual for each layer, so that a resumed run warns as the whole one would
+    for (const StepRow& row : read_log(options_.out / "log.jsonl").steps)
+      (void)outliers_.see(row.step, row.layer_grad_norm, row.layer_update);
+  record_->update();
+}
+
+void Session::save(bool finished, bool background) {
+  state.finished = finished;
+  saver_->save(state, background && plan_.saves_copies);
+  record_->update();
+}
+
+void Session::note_memory() {
+  summary_.memory_anonymous = std::max(summary_.memory_anonymous, resident_bytes().anonymous);
+  record().memory_anonymous_bytes = summary_.memory_anonymous;
+}
+
+void Session::count(const StepRow& row, LiveLine& live) {
+  per_token_.push_back(row.seconds / static_cast<double>(std::max<int64_t>(1, row.step_tokens)));
+  per_flop_.push_back(row.seconds / row.flops);
+  summary_.flops += row.flops;
+  summary_.tokens_per_s = 1 / median(per_token_);
+  if (options_.peak_gflops > 0) summary_.mfu = 1 / median(per_flop_) / (options_.peak_gflops * 1e9);
+  log_->write(row);
+  for (const WarningRow& warning : outliers_.see(row.step, row.layer_grad_norm, row.layer_update)) {
+    log_->write(warning);
+    live.note(warning_text(warning, n_groups(), options_.recipe.model.n_layers));
+  }
+  record().steps = state.step;
+  record().tokens = state.tokens;
+  record().flops += row.flops;
+}
+
+void Session::finish() {
+  summary_.saves = saver_->saves();
+  summary_.longest_stall = saver_->longest_stall();
+  summary_.steps = state.step;
+  summary_.tokens = state.tokens;
+  summary_.memory_peak = peak_resident_bytes();
+  note_memory();
+  summary_.weights_hash = weights_hash(*model_);
+  RunRecord& r = record();
+  r.results["tokens_per_s"] = summary_.tokens_per_s;
+  if (summary_.mfu > 0) r.results["mfu"] = summary_.mfu;
+  r.hashes["weights"] = summary_.weights_hash;
+  if (optimizer_->ema()) {
+    const AverageScope average(*model_, *optimizer_);
+    r.hashes["ema"] = weights_hash(*model_);
+  }
+  record_->finish(summary_.outcome, summary_.outcome == "stopped" ? "asked by a signal; continue with --resume" : "");
+  write_report(options_.out);
+}
+
+void Session::failed(const std::string& reason) {
+  if (saver_) saver_->settle();
+  if (record_) record_->finish("failed", reason);
+}
+
+std::string weights_hash(DeepseekV3& model) {
+  std::vector<NamedTensor> tensors = model_tensors(model);
+  std::sort(tensors.begin(), tensors.end(), [](const NamedTensor& a, const NamedTensor& b) { return a.name < b.name; });
+  uint64_t h = 0xcbf29ce484222325ull;
+  auto eat = [&h](const void* data, size_t bytes) {
+    const auto* p = static_cast<const unsigned char*>(data);
+    for (size_t i = 0; i < bytes; ++i) h = (h ^ p[i]) * 0x100000001b3ull;
+  };
+  for (const NamedTensor& t : tensors) {
+    eat(t.name.data(), t.name.size());
+    eat(t.tensor.raw(), t.tensor.bytes());
+  }
+  return fmt::format("{:016x}", h);
+}
+
+}  // namespace nuri

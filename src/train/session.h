@@ -1,0 +1,123 @@
+// What every run has, whatever it learns from: its directory with lock, record, log and checkpoints, its model and
+// optimizer, and the memory they were planned to take.
+//
+// OUT/ is a model directory once the run saved: config.json, model.safetensors, tokenizer files; so is OUT/ema/, the
+// average of the weights, with ema_decay. Beside them:
+// checkpoints/step-N (whole directories with trainer/), recipe.toml, run.json, log.jsonl, report.html, run.lock.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/run_lock.h"
+#include "ledger/run_record.h"
+#include "train/memory_plan.h"
+#include "train/metrics.h"
+#include "train/recipe.h"
+#include "train/run_data.h"
+#include "train/saver.h"
+
+namespace nuri {
+
+struct TrainOptions {
+  ResolvedRecipe recipe;
+  std::filesystem::path out;
+  bool resume = false;                  ///< continue where the newest checkpoint ends; start where there is none
+  std::optional<int64_t> memory_limit;  ///< bytes; default: what the process may use
+  double peak_gflops = 0;               ///< measured, for MFU; 0: not shown
+  std::string level;                    ///< of the kernels, for the record
+  std::vector<std::string> command;
+  bool quiet = false;
+};
+
+/// What any run says at its end.
+struct RunSummary {
+  std::string outcome;  ///< "finished" or "stopped" (by a signal, saved)
+  int64_t steps = 0, total_steps = 0, tokens = 0;
+  double flops = 0, seconds = 0;  ///< of this process
+  double tokens_per_s = 0;        ///< median over the steps of this process
+  double mfu = 0;                 ///< of the same; 0 where the peak is not known
+  int64_t memory_planned = 0;     ///< anonymous memory, MemoryPlan::total
+  int64_t memory_anonymous = 0;   ///< the same, measured after each step
+  int64_t memory_peak = 0;        ///< resident, mapped files included, measured
+  int64_t saves = 0;              ///< of this process
+  double longest_stall = 0;       ///< seconds that a save kept the steps waiting
+  std::string weights_hash;       ///< of the final weights (see weights_hash())
+};
+
+/// What a run holds beside what the plan of its recipe counts, bytes.
+struct BesideRecipe {
+  int64_t weights = 0, cache = 0;
+};
+
+class Session {
+ public:
+  /// Keeps references to all of them.
+  Session(const TrainOptions& options, const RunData& data, RunSummary& summary);
+  ~Session();
+
+  /// Plans, takes the directory and builds the model. Errors: too little memory, another process in OUT.
+  const MemoryPlan& prepare(const BesideRecipe& extra = {});
+  /// More that checkpoints hold and resuming brings back, before begin().
+  void keep(std::vector<NamedTensor> tensors) { kept_ = std::move(tensors); }
+  /// Where a run starts: fills what keep() was given, once the model has its first weights.
+  using Started = std::function<void()>;
+  /// Starts, or resumes from the newest checkpoint. rows_after(step): rows seen by then, where the recipe decides that
+  /// and state.json must say the same. Errors: a finished run; a run there without --resume; other data; keys that
+  /// change the bits; no room on the disk.
+  void begin(const Started& started = {}, const std::function<int64_t(int64_t)>& rows_after = {});
+
+  /// Saves the state. background: from a copy, where the plan has room for it.
+  void save(bool finished, bool background);
+  bool every(int64_t n) const { return n > 0 && state.step % n == 0; }
+  void note_memory();
+  /// After a step: its row, and warnings about layers, into log and live line; record and summary follow.
+  void count(const StepRow& row, LiveLine& live);
+  /// Closes the record; results and hashes are in it already. Writes the report.
+  void finish();
+  /// The record says that the run failed; a checkpoint under way is waited for.
+  void failed(const std::string& reason);
+  std::filesystem::path checkpoints() const { return options_.out / "checkpoints"; }
+
+  TrainState state;
+  DeepseekV3& model() { return *model_; }
+  Optimizer& optimizer() { return *optimizer_; }
+  TrainStep& step() { return *step_; }
+  LogWriter& log() { return *log_; }
+  Saver& saver() { return *saver_; }
+  RunRecord& record() { return record_->record(); }
+
+ private:
+  void resume(const std::filesystem::path& checkpoint, const std::function<int64_t(int64_t)>& rows_after);
+  void initialise();
+  void check_same_recipe(const std::filesystem::path& checkpoint);
+  void begin_record();
+  int64_t n_groups() const { return model_->n_blocks() + 2; }
+
+  const TrainOptions& options_;
+  const Recipe& recipe_;
+  const RunData& data_;
+  RunSummary& summary_;
+  MemoryPlan plan_;
+  std::optional<RunLock> lock_;
+  std::unique_ptr<DeepseekV3> model_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<TrainStep> step_;
+  std::vector<NamedTensor> kept_;
+  std::unique_ptr<RunFile> record_;
+  std::unique_ptr<LogWriter> log_;
+  std::unique_ptr<Saver> saver_;
+  OutlierWatch outliers_;
+  std::string initial_hash_;                  // of a run that begins as another model
+  std::vector<double> per_token_, per_flop_;  // seconds of each step
+};
+
+/// 64-bit FNV-1a over names and bytes of all tensors a model directory holds, in name order: equal on every machine.
+std::string weights_hash(DeepseekV3& model);
+
+}  // namespace nuri

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Reinforcement learning: sampler and trainer agree in every bit at every step of every run here, in both forms of MLA and
+# both precisions; ten kills at random instants and other numbers of threads leave no trace; keys that
+# contradict each other are refused.
+# shellcheck source=tests/runs/common.sh
+source "$(dirname "$0")/common.sh"
+command -v jq >/dev/null || { echo "SKIPPED: jq is not installed"; exit 77; }
+prepare_chats 200
+train "$work/base" --set steps=60 >/dev/null
+"$nuri" sft --init-from "$work/base" --chats "$work/chats.jsonl" --out "$work/sft" --set length=128 --set batch_rows=4 --set lr=3e-3 \
+  --set epochs=4 --quiet >/dev/null
+
+common=(--init-from "$work/sft" --set tasks=sort:1 --set "reward=exact=1, format=0.1, language(en)=0.1" --set length=160 --set answer_tokens=24 --set prompts=4
+  --set samples=6 --set lr=3e-3 --set warmup_steps=0 --set eval_problems=16 --set eval_every=4 --set save_every=3 --set sample_every=4 --quiet)
+rl() {
+  local out=$1
+  shift
+  "$nuri" rl "${common[@]}" --out "$out" --json "$@"
+}
+# exact OUT: every step's comparison of sampler and trainer.
+exact() {
+  jq -s -e 'map(select(.kind == "policy")) | length > 0 and all(.sampler_difference == 0 and .other_experts == 0)' "$1/log.jsonl" >/dev/null ||
+    fail "$1: sampler and trainer differ: $(grep '"policy"' "$1/log.jsonl" | jq -c '[.step, .sampler_difference, .other_experts]')"
+}
+
+long=(--set steps=40 --set kl=0.02 --set reference_every=4 --set updates=2)
+start=$(date +%s%N)
+rl "$work/whole" "${long[@]}" >"$work/summary" 2>"$work/err" || fail "rl: $(cat "$work/err")"
+took=$(($(date +%s%N) - start))
+jq -e '.outcome == "finished" and .steps == 40 and .sampler_difference == 0 and .other_experts == 0 and .held_out.problems == 16 and
+  .held_out_first.problems == 16' "$work/summary" >/dev/null || fail "rl: $(cat "$work/summary")"
+exact "$work/whole"
+expected=$(weights_hash "$work/whole")
+jq -s -e 'map(select(.kind == "policy")) | length == 40 and all((.parts | keys) == ["exact", "format", "language(en)"] and .answers == 24 and
+  .length > 0 and .length <= 24 and .entropy > 0 and .rollout_seconds > 0)' "$work/whole/log.jsonl" >/dev/null || fail "rows of the log"
+jq -s -e 'map(select(.kind == "policy")) | any(.kl > 0)' "$work/whole/log.jsonl" >/dev/null || fail "no divergence from the reference"
+jq -s -e 'map(select(.kind == "solve").step) == [range(0; 41; 4)]' "$work/whole/log.jsonl" >/dev/null || fail "held-out answers"
+jq -s -e 'map(select(.kind == "sample")) | length > 0 and all(.reward != null)' "$work/whole/log.jsonl" >/dev/null || fail "samples"
+grep -q 'Sampler against trainer' "$work/whole/report.html" || fail "the report has no charts of the policy"
+echo "user: 3 1 2" | "$nuri" chat "$work/whole" --max-tokens 8 >/dev/null || fail "chat"
+rl "$work/threads" "${long[@]}" --set micro_rows=1 --set rollout_sequences=5 --threads 3 >/dev/null
+[ "$(weights_hash "$work/threads")" = "$expected" ] || fail "threads, forwards or the cache show"
+
+# Ten kills at random instants, each resumed with another number of threads.
+kills=0 seed=7
+for attempt in $(seq 1 200); do
+  seed=$(((seed * 1103515245 + 12345) % 2147483648))
+  # Up to a seventh of the whole run's time: ten lives do not finish it, and start-up is killed too.
+  delay=$(awk -v ns="$took" -v r="$seed" 'BEGIN { printf "%.4f", 0.02 + r / 2147483648 * ns / 7e9 }')
+  "$nuri" rl "${common[@]}" "${long[@]}" --out "$work/killed" --resume --threads $((attempt % 3 + 1)) >/dev/null 2>"$work/err" &
+  pid=$!
+  sleep "$delay"
+  if [ $kills -lt 10 ] && kill -KILL $pid 2>/dev/null; then
+    kills=$((kills + 1))
+    wait $pid 2>/dev/null || true
+    continue
+  fi
+  wait $pid || grep -q 'is finished' "$work/err" || fail "resuming: $(cat "$work/err")"
+  [ -f "$work/killed/run.json" ] && grep -q '"outcome": "finished"' "$work/killed/run.json" && break
+done
+[ $kills -eq 10 ] || fail "only $kills kills happened before the run was finished"
+[ "$(weights_hash "$work/killed")" = "$expected" ] || fail "killed $kills times: $(weights_hash "$work/killed"), untouched: $expected"
+exact "$work/killed"
+
+# The other losses, forms and precisions; truncation does not enter what is compared.
+for options in "loss=dr_grpo mla_form=expanded" "loss=dapo precision=f32" "loss=grpo precision=f32 mla_form=expanded top_p=0.9 top_k=50" \
+  "loss=dapo temperature=0.8 sampling_rounds=2"; do
+  settings=()
+  for setting in $options; do settings+=(--set "$setting"); done
+  rl "$work/one" --set steps=3 "${settings[@]}" >/dev/null 2>"$work/err" || fail "$options: $(cat "$work/err")"
+  exact "$work/one"
+  rm -rf "$work/one"
+done
+jq -s -e 'map(select(.kind == "policy")) | all(.prompts >= 4)' "$work/whole/log.jsonl" >/dev/null || fail "prompts drawn"
+
+# Problems of a file, in another order each epoch.
+"$nuri" tasks make sort --count 6 --difficulty 1 --out "$work/problems.jsonl" >/dev/null
+"$nuri" rl --init-from "$work/sft" --set "problems=$work/problems.jsonl" --set "held_out=$work/problems.jsonl" --set reward=exact=1 --set length=160 \
+  --set answer_tokens=16 --set prompts=4 --set samples=2 --set steps=3 --out "$work/file" --quiet >"$work/said" || fail "problems of a file"
+grep -q 'held out: ' "$work/said" || fail "the summary: $(cat "$work/said")"
+
+# What is refused, with its reason.
+refused() {
+  local words=$1
+  shift
+  "$@" >/dev/null 2>"$work/err" && fail "not refused: $*"
+  grep -q -- "$words" "$work/err" || fail "$*: $(cat "$work/err")"
+}
+refused 'name generators of problems, or a file' "$nuri" rl --init-from "$work/sft" --out "$work/bad"
+refused 'loss = .gpro. (did you mean' rl "$work/bad" --set loss=gpro
+refused 'does not divide into updates' rl "$work/bad" --set updates=3
+refused 'without a reference' rl "$work/bad" --set kl=0 --set reference_every=2
+refused 'leaves no room' rl "$work/bad" --set answer_tokens=160
+refused 'takes none of' rl "$work/bad" --set patience=2 --set eval_rows=0
+refused 'samples is a key of reinforcement learning' train "$work/bad" --set samples=4
+refused 'has [0-9]* tokens, length and answer_tokens leave' rl "$work/bad" --set answer_tokens=159
+refused 'is finished' rl "$work/whole" --resume "${long[@]}"
+rl "$work/other" --set steps=2 >/dev/null
+refused 'is finished\|changed' rl "$work/other" --resume --set steps=3
+echo "killed $kills times, final weights $expected"
