@@ -7,6 +7,7 @@
 #include "base/threads.h"
 #include "infer/cached_forward.h"
 #include "ops/rows.h"
+#include "tensor/memory.h"
 
 namespace nuri {
 
@@ -114,6 +115,7 @@ void Engine::cancel(uint64_t request, size_t reply) {
 }
 
 std::vector<TokenEvent> Engine::step() {
+  const LooseBlocks loose;
   std::vector<Draw> draws;
   admit(draws);
   forward(draws);

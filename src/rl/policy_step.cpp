@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "autograd/tape.h"
-#include "base/profile.h"
+#include "tensor/memory.h"
 
 namespace nuri::rl {
 namespace {
@@ -56,6 +56,17 @@ PolicyStep::PolicyStep(DeepseekV3& model, const PolicyLoss& loss, const Recipe& 
       recompute_(recompute),
       clip_{policy.clip_low, policy.clip_high, policy.kl} {}
 
+void PolicyStep::rehearse() {
+  Rollout longest{.ids = std::vector<int32_t>(static_cast<size_t>(recipe_.length) + 1), .n_prompt = 1, .advantage = 1};
+  longest.log_p.resize(static_cast<size_t>(recipe_.length));
+  longest.reference = longest.log_p;
+  std::vector<Rollout> rollouts(static_cast<size_t>(recipe_.rows_at_once()), longest);
+  std::vector<Rollout*> all;
+  for (Rollout& r : rollouts) all.push_back(&r);
+  PolicyStats stats;
+  (void)gradients(all, false, stats);
+}
+
 StepResult PolicyStep::gradients(std::span<Rollout* const> rollouts, bool compare, PolicyStats& stats) {
   StepResult result;
   result.layers.resize(static_cast<size_t>(model_.n_blocks()));
@@ -69,6 +80,7 @@ StepResult PolicyStep::gradients(std::span<Rollout* const> rollouts, bool compar
               .rows_of_step = std::max<int64_t>(1, static_cast<int64_t>(pulling.size())),
               .inverse_temperature = policy_.inverse_temperature()};
   stats = {};
+  const LooseBlocks loose;
   model_.visit([](Weight& w) { w.restart_chains(); });
   for (std::vector<Rollout*>& some : forwards(pulling, recipe_.rows_at_once() * recipe_.length))
     run(Micro(std::move(some)), compare, stats, result);
@@ -131,6 +143,7 @@ int64_t PolicyStep::other_experts(const Micro& micro) const {
 
 void add_reference(DeepseekV3& reference, std::span<Rollout* const> rollouts, const Recipe& recipe,
                    const PolicyRecipe& policy) {
+  const LooseBlocks loose;
   for (const std::vector<Rollout*>& some : forwards(rollouts, recipe.rows_at_once() * recipe.length)) {
     const std::vector<float> nll = reference.token_nll(batch_of(some), policy.inverse_temperature());
     size_t row = 0;

@@ -28,6 +28,9 @@ class PolicyStep {
   PolicyStep(DeepseekV3& model, const PolicyLoss& loss, const Recipe& recipe, const PolicyRecipe& policy,
              Recompute recompute);
 
+  /// Runs the largest update's forward and backward that the recipe allows, and forgets it: ragged updates then find
+  /// their memory.
+  void rehearse();
   /// Leaves the gradients of -J in the parameters (chains finished), as TrainStep::gradients does. Answers that pull
   /// nothing (no advantage, no reference) are left out of the forward. compare: the weights are those that sampled.
   StepResult gradients(std::span<Rollout* const> rollouts, bool compare, PolicyStats& stats);

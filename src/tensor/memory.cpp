@@ -30,9 +30,11 @@ constexpr size_t kChunkBytes = size_t(64) << 20;
 #endif
 #endif
 #ifdef NURI_OWN_BLOCKS
-constexpr size_t kOwnBytes = 0;  // every block has its own guard zones
+constexpr size_t kOwnBytes = 0;     // every block has its own guard zones
+constexpr size_t kLooseFactor = 1;  // and they lie right behind what was asked for
 #else
 constexpr size_t kOwnBytes = kChunkBytes / 2;
+constexpr size_t kLooseFactor = 4;
 #endif
 
 struct Book {
@@ -64,6 +66,7 @@ struct Book {
 struct Pool {
   std::mutex mutex;
   std::unordered_map<size_t, std::vector<void*>> free_blocks;  // by rounded size
+  std::unordered_map<void*, size_t> larger;                    // blocks in use for less than their size, with it
   char* chunk_end = nullptr;                                   // of the newest chunk
   Book book;
 };
@@ -72,6 +75,7 @@ Pool& pool() {
   return *p;
 }
 
+thread_local int t_loose = 0;
 thread_local int t_meta = 0;
 thread_local Book t_meta_book;
 thread_local uint64_t t_meta_scope = 0;
@@ -90,6 +94,20 @@ void* take(size_t size) {
   void* block = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
   if (block && size >= kHugeBytes) ::madvise(block, size, MADV_HUGEPAGE);
   return block;
+}
+
+/// The smallest free block of at least `size` bytes, and of the next sizes if loose; null where there is none.
+void* take_free(Pool& p, size_t size) {
+  const size_t most = t_loose > 0 ? kLooseFactor * size : size;
+  for (size_t s = size; s <= most; s = rounded(s + 1)) {
+    const auto found = p.free_blocks.find(s);
+    if (found == p.free_blocks.end() || found->second.empty()) continue;
+    void* block = found->second.back();
+    found->second.pop_back();
+    if (s > size) p.larger[block] = s;
+    return block;
+  }
+  return nullptr;
 }
 
 /// A new block; the rest of a chunk that is too short for it is left untouched. Null when the system refuses.
@@ -171,15 +189,9 @@ void* allocate(size_t bytes, Owner owner) {
   if (size == 0) return nullptr;
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
-  const auto found = p.free_blocks.find(size);
-  const bool reused = found != p.free_blocks.end() && !found->second.empty();
-  void* block = nullptr;
-  if (reused) {
-    block = found->second.back();
-    found->second.pop_back();
-  } else {
-    block = take_block(p, size);
-  }
+  void* block = take_free(p, size);
+  const bool reused = block != nullptr;
+  if (!reused) block = take_block(p, size);
   NURI_CHECK(
       block,
       "the system refuses {} bytes of memory for {}; use a smaller batch or model, or a machine with more memory", size,
@@ -200,8 +212,16 @@ void release(void* data, size_t bytes, Owner owner) {
   Pool& p = pool();
   std::lock_guard<std::mutex> lock(p.mutex);
   p.book.add(-static_cast<int64_t>(size), owner);
-  p.free_blocks[size].push_back(data);
+  size_t whole = size;
+  if (const auto found = p.larger.find(data); found != p.larger.end()) {
+    whole = found->second;
+    p.larger.erase(found);
+  }
+  p.free_blocks[whole].push_back(data);
 }
+
+LooseBlocks::LooseBlocks() { ++t_loose; }
+LooseBlocks::~LooseBlocks() { --t_loose; }
 
 void trim_memory() {
   Pool& p = pool();

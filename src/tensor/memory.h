@@ -43,6 +43,17 @@ void release(void* data, size_t bytes, Owner owner);
 /// Gives the cached free blocks of 32 MB and more back to the system.
 void trim_memory();
 
+/// While alive, on this thread: where no block of its size is free, a request takes a larger free one, of up to four
+/// times the size. For work whose sizes differ from call to call (ragged rows): once the largest of it has run, little
+/// more is taken from the system.
+class LooseBlocks {
+ public:
+  LooseBlocks();
+  ~LooseBlocks();
+  LooseBlocks(const LooseBlocks&) = delete;
+  LooseBlocks& operator=(const LooseBlocks&) = delete;
+};
+
 /// While alive, on this thread: tensors have sizes but no data, kernels do nothing, and the counters count in a book of
 /// their own (as if each byte had been taken, and each freed block kept). This is how the memory of a step is computed
 /// by running its code.
