@@ -29,4 +29,19 @@ inline DeepseekV3Config tiny_config() {
   return c;
 }
 
+/// The same with experts in groups, and weights so large that tokens choose different ones: for comparisons of
+/// sampling, 89 ids and room for 512 tokens.
+inline DeepseekV3Config grouped_config() {
+  DeepseekV3Config c = tiny_config();
+  c.vocab_size = 89;
+  c.n_layers = 3;
+  c.n_routed_experts = 8;
+  c.n_active_experts = 3;
+  c.n_expert_groups = 4;
+  c.n_kept_groups = 2;
+  c.max_seq_len = 512;
+  c.initializer_range = 0.3;
+  return c;
+}
+
 }  // namespace nuri::test

@@ -17,19 +17,6 @@ namespace {
 
 constexpr int64_t kVocab = 89;
 
-DeepseekV3Config small_config() {
-  DeepseekV3Config c = test::tiny_config();
-  c.vocab_size = kVocab;
-  c.n_layers = 3;
-  c.n_routed_experts = 8;
-  c.n_active_experts = 3;
-  c.n_expert_groups = 4;
-  c.n_kept_groups = 2;
-  c.max_seq_len = 512;
-  c.initializer_range = 0.3;
-  return c;
-}
-
 std::vector<int32_t> random_ids(int64_t n, uint64_t stream) {
   const Philox random(11, Purpose::test, stream);
   std::vector<int32_t> ids;
@@ -49,7 +36,8 @@ class EngineTest : public testing::TestWithParam<Case> {
 
   void SetUp() override {
     model_ = std::make_unique<DeepseekV3>(
-        small_config(), DeepseekV3::Options{.dtype = GetParam().dtype, .trainable = true, .form = GetParam().form});
+        test::grouped_config(),
+        DeepseekV3::Options{.dtype = GetParam().dtype, .trainable = true, .form = GetParam().form});
     model_->initialise(3);
     // Prompts around the size of a page and beyond; one reply each, or groups.
     uint64_t sequence = 100;

@@ -15,19 +15,6 @@ namespace {
 
 constexpr int64_t kVocab = 89, kSamples = 4;
 
-DeepseekV3Config small_config() {
-  DeepseekV3Config c = test::tiny_config();
-  c.vocab_size = kVocab;
-  c.n_layers = 3;
-  c.n_routed_experts = 8;
-  c.n_active_experts = 3;
-  c.n_expert_groups = 4;
-  c.n_kept_groups = 2;
-  c.max_seq_len = 512;
-  c.initializer_range = 0.3;
-  return c;
-}
-
 struct Case {
   DType dtype;
   MlaForm form;
@@ -47,7 +34,8 @@ class PolicyStepTest : public testing::TestWithParam<Case> {
 
   static std::unique_ptr<DeepseekV3> fresh() {
     auto model = std::make_unique<DeepseekV3>(
-        small_config(), DeepseekV3::Options{.dtype = GetParam().dtype, .trainable = true, .form = GetParam().form});
+        test::grouped_config(),
+        DeepseekV3::Options{.dtype = GetParam().dtype, .trainable = true, .form = GetParam().form});
     model->initialise(3);
     return model;
   }

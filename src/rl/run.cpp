@@ -46,12 +46,7 @@ class Run {
     sampler_ = std::make_unique<Sampler>(session_.model(), prompts_, recipe_, policy_);
     policy_step_ = std::make_unique<PolicyStep>(session_.model(), loss_, recipe_, policy_, plan.recompute);
     policy_step_->rehearse();
-    try {
-      loop();
-    } catch (const std::exception& e) {
-      session_.failed(e.what());
-      throw;
-    }
+    session_.watch([&] { loop(); });
     finish();
     return summary_;
   }

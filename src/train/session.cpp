@@ -208,9 +208,14 @@ void Session::finish() {
   write_report(options_.out);
 }
 
-void Session::failed(const std::string& reason) {
-  if (saver_) saver_->settle();
-  if (record_) record_->finish("failed", reason);
+void Session::watch(const std::function<void()>& steps) {
+  try {
+    steps();
+  } catch (const std::exception& e) {
+    saver_->settle();
+    record_->finish("failed", e.what());
+    throw;
+  }
 }
 
 std::string weights_hash(DeepseekV3& model) {

@@ -80,8 +80,9 @@ class Session {
   void count(const StepRow& row, LiveLine& live);
   /// Closes the record; results and hashes are in it already. Writes the report.
   void finish();
-  /// The record says that the run failed; a checkpoint under way is waited for.
-  void failed(const std::string& reason);
+  /// Runs the steps. Where they end with an error, the record says that the run failed and why, and a checkpoint under
+  /// way is waited for; the error goes on.
+  void watch(const std::function<void()>& steps);
   std::filesystem::path checkpoints() const { return options_.out / "checkpoints"; }
 
   TrainState state;

@@ -26,12 +26,7 @@ class Run {
     if (!options_.quiet) describe(plan);
     session_.begin({}, [&](int64_t step) { return batch_ramp_.seen_after(step); });
     observer_ = std::make_unique<Observer>(session_.model(), session_.optimizer(), source_, recipe_, session_.log());
-    try {
-      loop();
-    } catch (const std::exception& e) {
-      session_.failed(e.what());
-      throw;
-    }
+    session_.watch([&] { loop(); });
     finish();
     return summary_;
   }

@@ -14,6 +14,14 @@ fail() {
   exit 1
 }
 
+# refused WORDS COMMAND...: the command fails and says these words (a grep pattern).
+refused() {
+  local words=$1
+  shift
+  "$@" >/dev/null 2>"$work/err" && fail "not refused: $*"
+  grep -q -- "$words" "$work/err" || fail "$*: $(cat "$work/err")"
+}
+
 make_text() {
   local i
   for i in $(seq 1 400); do

@@ -80,12 +80,6 @@ jq -s -e 'map(select(.kind == "policy")) | all(.prompts >= 4)' "$work/whole/log.
 grep -q 'held out: ' "$work/said" || fail "the summary: $(cat "$work/said")"
 
 # What is refused, with its reason.
-refused() {
-  local words=$1
-  shift
-  "$@" >/dev/null 2>"$work/err" && fail "not refused: $*"
-  grep -q -- "$words" "$work/err" || fail "$*: $(cat "$work/err")"
-}
 refused 'name generators of problems, or a file' "$nuri" rl --init-from "$work/sft" --out "$work/bad"
 refused 'loss = .gpro. (did you mean' rl "$work/bad" --set loss=gpro
 refused 'does not divide into updates' rl "$work/bad" --set updates=3

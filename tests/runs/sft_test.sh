@@ -70,12 +70,6 @@ printf 'config = "longer.json"\nsteps = 2\n' >"$work/longer.toml"
 grep -q 'of 520 rows of embedding and head are new' "$work/err" || fail "new rows are not said: $(cat "$work/err")"
 
 # What is refused, with its reason.
-refused() {
-  local words=$1
-  shift
-  "$@" >/dev/null 2>"$work/err" && fail "not refused: $*"
-  grep -q -- "$words" "$work/err" || fail "$*: $(cat "$work/err")"
-}
 printf '{"prompt": "a", "completion": "b"}\n{"prompt": "a"}\n' >"$work/bad.jsonl"
 refused 'bad.jsonl: line 2' "$nuri" sft --init-from "$work/base" --chats "$work/bad.jsonl" --out "$work/bad"
 refused '--init-from is missing' "$nuri" sft --chats "$work/chats.jsonl" --out "$work/bad"
