@@ -40,8 +40,8 @@ eval_model --task sort:1 --samples 4 --temperature 1 --seed 3 --against "$work/r
 eval_model --task sort:1 --samples 2 --temperature 1 --seed 3 --seeds 3 --contamination "$work/data" >"$work/seeds.json"
 jq -e '(.seeds.pass_1 | length == 3) and .seeds.pass_1[0] == .all.pass_1 and .seeds.deviation >= 0 and .contamination.questions == 12 and
   .contamination.touched <= 12 and .contamination.shared_grams <= 1' "$work/seeds.json" >/dev/null || fail "--seeds: $(cat "$work/seeds.json")"
-jq -c '{prompt: .text, answer: "1"}' "$work/text.jsonl" | head -n 12 >"$work/seen.jsonl"
-eval_model --problems "$work/seen.jsonl" --reward exact --max-tokens 4 --contamination "$work/data" >"$work/seen.json"
+head -n 12 "$work/text.jsonl" | jq -c '{prompt: .text, answer: "1"}' >"$work/seen.jsonl"
+eval_model --problems "$work/seen.jsonl" --reward exact --contamination "$work/data" >"$work/seen.json"
 jq -e '.contamination.touched >= 9 and .contamination.shared_grams > 0.7' "$work/seen.json" >/dev/null || fail "--contamination: $(cat "$work/seen.json")"
 
 # A file of problems; greedy answers come once.
@@ -61,7 +61,7 @@ jq -e '.all.questions == 8 and (.all.by_chance - 1 / 3 | fabs) < 1e-9 and (.by_c
 jq -s -e --slurpfile found "$work/choices.json" '(map(.right) | add / 8) == $found[0].all.accuracy and
   all((.log_likelihoods | index(max)) == .chosen)' "$work/chosen.jsonl" >/dev/null || fail "eval --choices --out: $(cat "$work/chosen.jsonl")"
 eval_model --choices "$work/choices.jsonl.zst" --against "$work/chosen.jsonl" | jq -e '.against.p == 1' >/dev/null || fail "--choices --against"
-eval_model --choices "$work/choices.jsonl.zst" --generate --temperature 0 --max-tokens 8 >"$work/lettered.json"
+eval_model --choices "$work/choices.jsonl.zst" --generate --temperature 0 >"$work/lettered.json"
 jq -e '.reward == "choice=1" and .all.problems == 8 and (.by_category | keys) == ["c0", "c1"]' "$work/lettered.json" >/dev/null || fail "--choices --generate"
 "$nuri" eval "$work/model" --choices "$work/choices.jsonl.zst" >"$work/table" || fail "--choices"
 grep -q '^c1 ' "$work/table" || fail "the table of --choices"
