@@ -17,6 +17,7 @@
 #include "cli/verbs.h"
 #include "eval/choices.h"
 #include "eval/solve.h"
+#include "eval/task_files.h"
 #include "tasks/problem_row.h"
 #include "tasks/problem_set.h"
 #include "train/metrics.h"
@@ -68,7 +69,7 @@ Questions read_questions(const Options& o) {
   } else if (!o.problems.empty()) {
     NURI_CHECK(!o.reward.empty(), "--reward is missing: how answers to {} are scored, for instance \"numeric=1\"",
                o.problems);
-    q.problems = tasks::read_problems(o.problems, o.count);
+    q.problems = read_problems(o.problems, o.count);
   } else {
     generate_problems(o, q);
   }

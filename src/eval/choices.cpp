@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "data/clean.h"
-#include "data/line_reader.h"
+#include "eval/task_files.h"
 
 namespace nuri {
 namespace {
@@ -73,7 +73,7 @@ tasks::Problem choice_problem(const ChoiceQuestion& q) {
   NURI_CHECK(q.endings.size() <= 26, "{}: {} choices; as letters at most 26 can be asked for", q.id, q.endings.size());
   std::string text = q.contexts.size() == 1 ? q.contexts[0] : "";
   for (const std::string_view line : {"Answer:", "정답:"})
-    if (text.ends_with(line)) text.resize(text.size() - line.size());
+    if (text.ends_with(line)) text.erase(text.size() - line.size());
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
   bool lettered = true;  // the query lists the choices itself
   std::string options;
@@ -102,7 +102,10 @@ ChoiceQuestion parse_choice(std::string_view line, const std::string& where) {
     q.contexts = texts(row, "context_options");
     q.endings.assign(q.contexts.size(), " " + row.text("continuation"));
   } else {
-    q.endings = texts(row, "choices");
+    const bool lettered = row.has("options");  // "A)6", "B) 18"; correct: "B"
+    q.endings = texts(row, lettered ? "options" : "choices");
+    for (std::string& ending : q.endings)
+      if (lettered && ending.size() >= 2 && ending[1] == ')') ending.erase(0, ending.find_first_not_of(' ', 2));
     if (row.has("query")) {
       const std::string query = row.text("query");
       q.contexts = {query.starts_with("Question:") ? with_answer_line(query, "Answer:") : query};
@@ -114,6 +117,11 @@ ChoiceQuestion parse_choice(std::string_view line, const std::string& where) {
   }
   if (row.has("gold")) {
     q.gold = static_cast<size_t>(row.integer("gold", 0, static_cast<int64_t>(q.endings.size()) - 1));
+  } else if (row.has("correct")) {
+    const std::string correct = row.text("correct");
+    q.gold = correct.size() == 1 ? static_cast<size_t>(static_cast<unsigned char>(correct[0])) - 'A' : q.endings.size();
+    NURI_CHECK(q.gold < q.endings.size(), "{}: correct: {:?} is none of the {} letters", where, correct,
+               q.endings.size());
   } else {
     const std::string answer = row.text("answer");
     const auto found = std::find(q.endings.begin(), q.endings.end(), answer);
@@ -127,15 +135,10 @@ ChoiceQuestion parse_choice(std::string_view line, const std::string& where) {
 
 std::vector<ChoiceQuestion> read_choices(const std::string& path, int64_t most) {
   std::vector<ChoiceQuestion> out;
-  data::LineReader lines(path, kMaxRowBytes);
-  for (data::Line line; (most == 0 || static_cast<int64_t>(out.size()) < most) && lines.next(line);) {
-    const std::string where = fmt::format("{}: line {}", path, line.number);
-    NURI_CHECK(!line.too_long, "{}: longer than {} bytes", where, kMaxRowBytes);
-    if (line.text.find_first_not_of(" \t\r") == std::string::npos) continue;
-    out.push_back(parse_choice(line.text, where));
-    if (out.back().id.empty()) out.back().id = std::to_string(line.number);
-  }
-  NURI_CHECK(!out.empty(), "{}: no questions", path);
+  for_each_task_row(path, most, [&](const std::string& row, const std::string& where, uint64_t line) {
+    out.push_back(parse_choice(row, where));
+    if (out.back().id.empty()) out.back().id = std::to_string(line);
+  });
   return out;
 }
 

@@ -25,9 +25,9 @@ struct ChoiceQuestion {
 tasks::Problem choice_problem(const ChoiceQuestion& question);
 
 /// A row of a known set: {"query", "choices", "gold"}; {"question", "choices", "answer"} (also "context"; the answer is
-/// one of the choices); {"context_options", "continuation", "gold"}. A query that begins with "Question:" gets a line
-/// "Answer:" where it has none, a question "Answer:" or, in Korean, "정답:". Errors, naming `where`: another shape,
-/// gold or answer that is none of the choices.
+/// one of the choices); {"question", "options", "correct"} (a letter); {"context_options", "continuation", "gold"}. A
+/// query that begins with "Question:" gets a line "Answer:" where it has none, a question "Answer:" or, in Korean,
+/// "정답:". Errors, naming `where`: another shape, gold or answer that is none of the choices.
 ChoiceQuestion parse_choice(std::string_view row, const std::string& where);
 /// Rows of JSONL (also .gz, .zst), at most `most` of them (0: all); a row without id has the number of its line.
 /// Errors: those of parse_choice, none at all.

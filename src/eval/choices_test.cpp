@@ -34,6 +34,18 @@ TEST(ParseChoice, KnownShapes) {
   EXPECT_EQ(c.endings, (std::vector<std::string>{" won.", " won."}));
 }
 
+TEST(ParseChoice, LetteredOptions) {
+  const ChoiceQuestion q =
+      parse_choice(R"x({"question": "Q?", "options": ["A)6", "B) 18", "C)a)b"], "correct": "B"})x", "f");
+  EXPECT_EQ(q.endings, (std::vector<std::string>{" 6", " 18", " a)b"}));
+  EXPECT_EQ(q.gold, 1u);
+  for (const char* correct : {"D", "", "AB", "b"})
+    EXPECT_THROW(
+        parse_choice(fmt::format(R"({{"question": "Q?", "options": ["A)6", "B)7"], "correct": "{}"}})", correct), "f"),
+        Error)
+        << correct;
+}
+
 TEST(ChoiceProblem, AsksForALetter) {
   const auto asked = [](const char* row) { return choice_problem(parse_choice(row, "f")); };
   const tasks::Problem a = asked(R"({"choices": ["x", "y"], "query": "Question: why?", "gold": 1, "category": "c"})");

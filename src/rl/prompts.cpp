@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "data/permutation.h"
+#include "eval/task_files.h"
 #include "ledger/provenance.h"
 
 namespace nuri::rl {
@@ -38,8 +39,8 @@ Prompts::Prompts(const std::filesystem::path& tokenizer_dir, const ResolvedRecip
     name_ = "tasks = " + p.tasks;
   } else {
     const std::filesystem::path file = recipe_dir / p.problems;
-    problems_ = tasks::read_problems(file);
-    if (p.eval_problems > 0) held_out_ = tasks::read_problems(recipe_dir / p.held_out, p.eval_problems);
+    problems_ = read_problems(file.string());
+    if (p.eval_problems > 0) held_out_ = read_problems((recipe_dir / p.held_out).string(), p.eval_problems);
     hash_ = sha256_file(file);
     name_ = file.string();
   }
@@ -56,9 +57,13 @@ tasks::Problem Prompts::at(uint64_t number) const {
     const uint64_t n = generators_.size();
     return generators_[number % n].at(number / n);
   }
+  return problems_[place(number)];
+}
+
+size_t Prompts::place(uint64_t number) const {
   const uint64_t n = problems_.size();
   const data::Permutation order(n, seed_, kOrderStream + number / n);
-  return problems_[order(number % n)];
+  return order(number % n);
 }
 
 std::vector<int32_t> Prompts::ids(const tasks::Problem& problem) const {

@@ -24,6 +24,10 @@ class Prompts : public RunData {
 
   /// Problem `number` of the sequence: generators by turns, or a file in another order each epoch.
   tasks::Problem at(uint64_t number) const;
+  /// Problems of the file; 0 where generators make them.
+  int64_t file_size() const { return static_cast<int64_t>(problems_.size()); }
+  /// Of problem `number`, in the file.
+  size_t place(uint64_t number) const;
   const std::vector<tasks::Problem>& held_out() const { return held_out_; }
   const tasks::Reward& reward() const { return *reward_; }
   /// The problem as a chat whose only message it is. Error: longer than the recipe's length leaves room for.

@@ -21,14 +21,14 @@ std::vector<double> Group::rewards() const {
   return out;
 }
 
-std::vector<Group> Sampler::sample(uint64_t first, int64_t n, const std::function<void(int64_t)>& progress) {
-  std::vector<Group> groups(static_cast<size_t>(n));
+std::vector<Group> Sampler::sample(const std::vector<uint64_t>& numbers, const std::function<void(int64_t)>& progress) {
+  std::vector<Group> groups(numbers.size());
   Engine engine(
       model_, ids_with_text(prompts_.tokenizer(), model_.config()),
       {.sequences = policy_.rollout_sequences, .cache_tokens = cache_tokens(recipe_, policy_), .keep_experts = true});
   for (size_t g = 0; g < groups.size(); ++g) {
     Group& group = groups[g];
-    group.number = first + g;
+    group.number = numbers[g];
     group.problem = prompts_.at(group.number);
     EngineRequest r;
     r.prompt = prompts_.ids(group.problem);

@@ -35,9 +35,9 @@ class Sampler {
   /// Keeps references to all of them.
   Sampler(DeepseekV3& model, const Prompts& prompts, const Recipe& recipe, const PolicyRecipe& policy)
       : model_(model), prompts_(prompts), recipe_(recipe), policy_(policy) {}
-  /// Answers to the problems [first, first + n): draws are keyed by the recipe's seed, the number of the problem and of
+  /// Answers to the problems with these numbers: draws are keyed by the recipe's seed, the number of the problem and of
   /// the answer. `progress` is told how many answers have ended.
-  std::vector<Group> sample(uint64_t first, int64_t n, const std::function<void(int64_t)>& progress = {});
+  std::vector<Group> sample(const std::vector<uint64_t>& numbers, const std::function<void(int64_t)>& progress = {});
   /// Bytes of its cache.
   static int64_t cache_bytes(const ResolvedRecipe& recipe);
 

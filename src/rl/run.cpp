@@ -8,6 +8,7 @@
 #include "base/median.h"
 #include "base/profile.h"
 #include "rl/account.h"
+#include "rl/curriculum.h"
 #include "rl/policy_step.h"
 #include "rl/reference.h"
 #include "rl/statistics.h"
@@ -36,10 +37,13 @@ class Run {
         session_.prepare({.weights = policy_.kl > 0 ? reference_bytes(options_.recipe.model, dtype) : 0,
                           .cache = Sampler::cache_bytes(options_.recipe)});
     if (!options_.quiet) describe(plan);
+    curriculum_ = std::make_unique<Curriculum>(prompts_, policy_.drop_after);
+    std::vector<NamedTensor> kept = curriculum_->tensors();
     if (policy_.kl > 0) {
       reference_ = std::make_unique<Reference>(session_.model());
-      session_.keep(reference_->tensors());
+      for (NamedTensor& t : reference_->tensors()) kept.push_back(std::move(t));
     }
+    session_.keep(std::move(kept));
     session_.begin([&] {
       if (reference_) reference_->follow(session_.model());
     });
@@ -90,8 +94,7 @@ class Run {
   void step() {
     TrainState& state = session_.state;
     const double start = seconds_now();
-    const auto first = static_cast<uint64_t>(state.rows);
-    Drawn drawn = draw(first);
+    Drawn drawn = draw();
     const double sampled = seconds_now();
     std::vector<Rollout*> all = rollouts_of(drawn.groups, 0, drawn.groups.size());
     if (reference_) add_reference(reference_->model(), all, recipe_, policy_);
@@ -111,10 +114,10 @@ class Run {
     }
     if (session_.saver().ended()) session_.saver().finish();
     ++state.step;
-    state.rows += drawn.prompts;
     state.tokens += drawn.answer_tokens;
     PolicyRow row = policy_row(drawn, updates, prompts_.reward());
     row.step = state.step;
+    row.dropped = curriculum_->dropped();
     row.rollout_seconds = sampled - start;
     row.reference_seconds = referred - sampled;
     row.training_seconds = seconds_now() - referred;
@@ -137,7 +140,7 @@ class Run {
 
   /// Groups of a step with their advantages. With dynamic sampling those that say nothing are replaced, as long as
   /// rounds are left.
-  Drawn draw(uint64_t first) {
+  Drawn draw() {
     Drawn drawn;
     for (int64_t round = 0; round < (policy_.dynamic_sampling ? policy_.sampling_rounds : 1); ++round) {
       const int64_t missing = policy_.prompts - static_cast<int64_t>(drawn.groups.size());
@@ -147,8 +150,10 @@ class Run {
                                 drawn.answers + ended, drawn.answers + missing * policy_.samples),
                     false);
       };
-      for (Group& group : sampler_->sample(first + static_cast<uint64_t>(drawn.prompts), missing, progress))
+      for (Group& group : sampler_->sample(curriculum_->next(session_.state.rows, missing), progress)) {
+        curriculum_->see(group);
         drawn.add(std::move(group), loss_, policy_.dynamic_sampling);
+      }
     }
     return drawn;
   }
@@ -218,6 +223,7 @@ class Run {
   Session session_;
   Schedule schedule_;
   std::unique_ptr<Reference> reference_;
+  std::unique_ptr<Curriculum> curriculum_;
   std::unique_ptr<Sampler> sampler_;
   std::unique_ptr<PolicyStep> policy_step_;
   LiveLine* live_ = nullptr;  ///< of the loop

@@ -58,6 +58,11 @@ TEST(ProblemRow, OwnAndKnownForms) {
     EXPECT_EQ(problem_row(read), problem_row(made));
     EXPECT_EQ(read.target, made.target);
   }
+  const Problem exam = parse_problem(R"({"task": "logic", "input": "not True is", "target": "False"})", "f");
+  EXPECT_EQ(exam.prompt + "|" + exam.answer + "|" + exam.category, "not True is|False|logic");
+  EXPECT_FALSE(exam.target);
+  const Problem math = parse_problem(R"({"problem": "1/2?", "solution": "easy", "final": "\\frac{1}{2}"})", "f");
+  EXPECT_EQ(math.answer + "|" + math.solution, "\\frac{1}{2}|easy");
   for (const char* bad :
        {"", "[]", "{}", R"({"prompt": "a"})", R"({"prompt": 1, "answer": "b"})", R"({"prompt": "a", "answer": 1.5})",
         R"({"prompt": "a", "answer": "b", "numbers": 3})", R"({"prompt": "a", "answer": "b", "numbers": [1.5]})",

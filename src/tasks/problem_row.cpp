@@ -22,7 +22,16 @@ Problem parse_problem(std::string_view text, const std::string& where) {
   NURI_CHECK(json.is_object(), "{}: found {}; a problem is an object", where, json_kind(json));
   const JsonObject row(json, where);
   Problem p;
-  if (row.given("prompt") && row.given("answer")) {
+  const bool exam = row.given("input") && row.given("target") && row.at("target").is_string();
+  if (exam) {
+    p.prompt = row.text("input");
+    p.answer = row.text("target");
+    p.category = row.text_or("task", "");
+  } else if (row.given("problem") && row.given("final")) {
+    p.prompt = row.text("problem");
+    p.answer = text_of(row, "final");
+    p.solution = row.text_or("solution", "");
+  } else if (row.given("prompt") && row.given("answer")) {
     p.prompt = row.text("prompt");
     p.answer = text_of(row, "answer");
     p.solution = row.text_or("solution", "");
@@ -34,10 +43,11 @@ Problem parse_problem(std::string_view text, const std::string& where) {
       p.solution.resize(std::min(p.solution.size(), p.solution.rfind("####")));
     }
   } else {
-    fail("{}: neither prompt and answer nor question and final are there", where);
+    fail("{}: none of the pairs prompt and answer, question and final, problem and final, input and target are there",
+         where);
   }
   if (row.given("id")) p.id = text_of(row, "id");
-  p.category = row.text_or("category", "");
+  p.category = row.text_or("category", p.category);
   p.language = row.text_or("language", "");
   if (row.given("numbers")) {
     const Json& numbers = row.at("numbers");
@@ -49,7 +59,7 @@ Problem parse_problem(std::string_view text, const std::string& where) {
       p.numbers.push_back(number.get<int64_t>());
     }
   }
-  if (row.given("target")) p.target = row.integer("target", INT64_MIN, INT64_MAX);
+  if (row.given("target") && !exam) p.target = row.integer("target", INT64_MIN, INT64_MAX);
   return p;
 }
 

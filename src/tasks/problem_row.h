@@ -9,8 +9,9 @@
 namespace nuri::tasks {
 
 /// The keys of Problem: prompt and answer are needed, the others may be absent. A row {"question", "final"} is also
-/// taken (grade school mathematics: "answer", where a string, is the worked solution up to "####"). Other keys are kept
-/// out. Errors, naming `where`: no JSON object, a key of a wrong kind, none of the two forms.
+/// taken (grade school mathematics: "answer", where a string, is the worked solution up to "####"), {"problem",
+/// "final"} and {"input", "target"} (its category: "task"). Other keys are kept out. Errors, naming `where`: no JSON
+/// object, a key of a wrong kind, none of these forms.
 Problem parse_problem(std::string_view row, const std::string& where);
 
 /// One line of JSON with the keys that are set; no line feed.

@@ -3,10 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/file.h"
-#include "base/json_rows.h"
 #include "tasks/lookup.h"
-#include "tasks/problem_row.h"
 
 namespace nuri::tasks {
 
@@ -43,17 +40,6 @@ ProblemSource::Language parse_language(std::string_view name, const std::string&
   if (name == "en") return Language::english;
   NURI_CHECK(name == "both", "{} {}; allowed are ko, en and both", where, name);
   return Language::both;
-}
-
-std::vector<Problem> read_problems(const std::filesystem::path& file, int64_t most) {
-  std::vector<Problem> out;
-  for_each_json_row(read_file(file), file.string(), [&](std::string_view row, const std::string& where) {
-    if (most > 0 && static_cast<int64_t>(out.size()) >= most) return;
-    out.push_back(parse_problem(row, where));
-    if (out.back().id.empty()) out.back().id = where;
-  });
-  NURI_CHECK(!out.empty(), "{}: no problems", file.string());
-  return out;
 }
 
 }  // namespace nuri::tasks

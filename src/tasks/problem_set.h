@@ -1,8 +1,6 @@
-// Problems as verbs and recipes name them: generators with a difficulty, or files.
+// Generators of problems as verbs and recipes name them.
 #pragma once
 
-#include <cstdint>
-#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,9 +22,5 @@ std::string reward_of(std::span<const TaskSpec> tasks, const std::string& where)
 
 /// "ko", "en" or "both".
 ProblemSource::Language parse_language(std::string_view name, const std::string& where);
-
-/// Rows of JSONL (problem_row.h), at most `most` (0: all); one without an id is named by its line. Errors: those of the
-/// file and of parse_problem, none at all.
-std::vector<Problem> read_problems(const std::filesystem::path& file, int64_t most = 0);
 
 }  // namespace nuri::tasks

@@ -60,6 +60,7 @@ struct PolicyRow {
   double sampler_difference = 0;        ///< largest |log p of trainer - of sampler| with the weights that sampled
   int64_t other_experts = 0;            ///< tokens that the trainer routed otherwise
   int64_t prompts = 0, answers = 0;     ///< drawn
+  int64_t dropped = 0;                  ///< problems of a file that are no longer asked
   int64_t answer_tokens = 0, trained_tokens = 0;  ///< drawn; of the trainer's forward, prompts included
   double rollout_seconds = 0, training_seconds = 0, reference_seconds = 0;
 };

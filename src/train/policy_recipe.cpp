@@ -27,6 +27,8 @@ void PolicyRecipe::validate(const Recipe& r) const {
              held_out);
   NURI_CHECK(problems.empty() || eval_problems == 0 || !held_out.empty(),
              "held_out is missing: a file of problems to validate on; or set eval_problems = 0");
+  NURI_CHECK(drop_after == 0 || !problems.empty(),
+             "drop_after = {}: generators never ask a problem again; it goes with problems", drop_after);
   NURI_CHECK(prompts % updates == 0, "prompts = {} does not divide into updates = {} equal parts", prompts, updates);
   NURI_CHECK(r.batch_rows == answers_of_update(),
              "batch_rows = {}: in reinforcement learning it is prompts / updates x samples = {}; leave it out",

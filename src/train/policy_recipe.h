@@ -32,6 +32,7 @@ struct PolicyRecipe {
   int64_t reference_every = 0;
   bool dynamic_sampling = false;
   int64_t sampling_rounds = 4;
+  int64_t drop_after = 0;
   int64_t eval_problems = 200;
   double eval_temperature = 0;
   int64_t rollout_sequences = 64;
@@ -83,6 +84,10 @@ struct PolicyRecipe {
           self.dynamic_sampling);
     field(F{"sampling_rounds", "rounds", "of prompts that a step with dynamic_sampling draws at most", 1, 1 << 20},
           self.sampling_rounds);
+    field(F{"drop_after", "visits",
+            "in a row with all answers right, or all wrong, after which a problem of a file is left out; 0: never", 0,
+            1e6},
+          self.drop_after);
     field(F{"eval_problems", "problems", "held out, answered every eval_every steps and at the end; 0: none", 0, 1e6},
           self.eval_problems);
     field(F{"eval_temperature", "", "of those answers; 0: the likeliest", 0, 100}, self.eval_temperature);

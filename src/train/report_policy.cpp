@@ -79,6 +79,12 @@ void add_policy_charts(report::Page& page, const RunLog& log) {
                                               {"answers that ended by themselves", "스스로 끝맺은 답"}, rows,
                                               [](const PolicyRow& r) { return 100 * r.finished; }, true)})));
 
+  if (rows.back().dropped > 0)
+    page.add_line_chart(
+        from_zero(chart_of({"Problems left out", "제외된 문제"}, {"problems", "문제"},
+                           {series_of({"always or never solved", "늘 풀거나 늘 못 푼 문제"}, rows,
+                                      [](const PolicyRow& r) { return static_cast<double>(r.dropped); })})));
+
   page.add_heading({"Policy", "정책"});
   page.add_line_chart(
       from_zero(of_policy({"Entropy", "엔트로피"}, {"nats per token", "토큰당 내트"}, rows,

@@ -79,11 +79,25 @@ jq -s -e 'map(select(.kind == "policy")) | all(.prompts >= 4)' "$work/whole/log.
   --set answer_tokens=16 --set prompts=4 --set samples=2 --set steps=3 --out "$work/file" --quiet >"$work/said" || fail "problems of a file"
 grep -q 'held out: ' "$work/said" || fail "the summary: $(cat "$work/said")"
 
+# Problems that are always or never solved leave the file; what is known of them survives a kill.
+dropping=(--init-from "$work/sft" --set "problems=$work/problems.jsonl" --set eval_problems=0 --set "reward=exact=1" --set length=160
+  --set answer_tokens=16 --set prompts=2 --set samples=3 --set save_every=1 --set drop_after=3 --quiet)
+"$nuri" rl "${dropping[@]}" --set steps=6 --out "$work/dropping" >/dev/null || fail "drop_after"
+jq -s -e 'map(select(.kind == "policy").dropped) | .[0] == 0 and .[5] <= 6 and . == sort' "$work/dropping/log.jsonl" >/dev/null ||
+  fail "dropped problems: $(jq -c 'select(.kind == "policy").dropped' "$work/dropping/log.jsonl")"
+"$nuri" rl "${dropping[@]}" --set steps=400 --out "$work/exhausted" >/dev/null 2>"$work/err" && fail "a run without problems went on"
+grep -q 'nothing is left to learn from' "$work/err" || fail "all dropped: $(cat "$work/err")"
+last=$(jq -s 'map(select(.kind == "policy").step) | max' "$work/exhausted/log.jsonl")
+"$nuri" rl "${dropping[@]}" --set steps=400 --out "$work/exhausted" --resume >/dev/null 2>"$work/err" && fail "resumed without problems"
+grep -q 'nothing is left to learn from' "$work/err" || fail "all dropped, resumed: $(cat "$work/err")"
+[ "$(jq -s 'map(select(.kind == "policy").step) | max' "$work/exhausted/log.jsonl")" = "$last" ] || fail "what was dropped is forgotten by resuming"
+
 # What is refused, with its reason.
 refused 'name generators of problems, or a file' "$nuri" rl --init-from "$work/sft" --out "$work/bad"
 refused 'loss = .gpro. (did you mean' rl "$work/bad" --set loss=gpro
 refused 'does not divide into updates' rl "$work/bad" --set updates=3
 refused 'without a reference' rl "$work/bad" --set kl=0 --set reference_every=2
+refused 'never ask a problem again' rl "$work/bad" --set drop_after=2
 refused 'leaves no room' rl "$work/bad" --set answer_tokens=160
 refused 'takes none of' rl "$work/bad" --set patience=2 --set eval_rows=0
 refused 'samples is a key of reinforcement learning' train "$work/bad" --set samples=4

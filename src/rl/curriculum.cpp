@@ -1,0 +1,50 @@
+#include "rl/curriculum.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace nuri::rl {
+
+Curriculum::Curriculum(const Prompts& prompts, int64_t drop_after) : prompts_(prompts), drop_after_(drop_after) {
+  if (drop_after > 0) unvaried_ = Tensor::zeros({prompts.file_size()}, DType::f32, Owner::optimizer);
+}
+
+bool Curriculum::is_dropped(size_t problem) const {
+  return drop_after_ > 0 && unvaried_.span<float>()[problem] >= static_cast<float>(drop_after_);
+}
+
+std::vector<uint64_t> Curriculum::next(int64_t& cursor, int64_t n) const {
+  NURI_CHECK(drop_after_ == 0 || dropped() < prompts_.file_size(),
+             "{}: every problem was always or never solved, {} visits in a row: nothing is left to learn from; take "
+             "other problems, more samples, or a higher drop_after",
+             prompts_.name(), drop_after_);
+  std::vector<uint64_t> numbers;
+  while (static_cast<int64_t>(numbers.size()) < n) {
+    const auto number = static_cast<uint64_t>(cursor++);
+    if (drop_after_ == 0 || !is_dropped(prompts_.place(number))) numbers.push_back(number);
+  }
+  return numbers;
+}
+
+void Curriculum::see(const Group& group) {
+  if (drop_after_ == 0) return;
+  const auto right =
+      std::count_if(group.rollouts.begin(), group.rollouts.end(), [](const Rollout& r) { return r.answer.right(); });
+  const bool varied = right > 0 && right < static_cast<int64_t>(group.rollouts.size());
+  float& visits = unvaried_.span<float>()[prompts_.place(group.number)];
+  visits = varied ? 0 : std::min(visits + 1, static_cast<float>(drop_after_));
+}
+
+int64_t Curriculum::dropped() const {
+  int64_t n = 0;
+  for (size_t i = 0; drop_after_ > 0 && i < unvaried_.span<float>().size(); ++i) n += is_dropped(i);
+  return n;
+}
+
+std::vector<NamedTensor> Curriculum::tensors() const {
+  if (drop_after_ == 0) return {};
+  return {{"policy.unvaried_visits", unvaried_}};
+}
+
+}  // namespace nuri::rl
