@@ -23,7 +23,7 @@ class Trained {
     model_->initialise(1);
     optimizer_ = std::make_unique<Optimizer>(make_optimizer(*model_, recipe.optimizer_options()));
     step_ = std::make_unique<TrainStep>(*model_, *optimizer_, recipe.step_options());
-    policy_step_ = std::make_unique<rl::PolicyStep>(*model_, rl::kGrpo, recipe_, policy_, Recompute::none);
+    policy_step_ = std::make_unique<rl::PolicyStep>(*model_, *step_, rl::kGrpo, recipe_, policy_);
     reference_ = std::make_unique<rl::Reference>(*model_);
     reference_->follow(*model_);
   }

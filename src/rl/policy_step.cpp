@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "autograd/tape.h"
 #include "tensor/memory.h"
 
 namespace nuri::rl {
@@ -47,13 +46,13 @@ struct PolicyStep::Micro {
   }
 };
 
-PolicyStep::PolicyStep(DeepseekV3& model, const PolicyLoss& loss, const Recipe& recipe, const PolicyRecipe& policy,
-                       Recompute recompute)
+PolicyStep::PolicyStep(DeepseekV3& model, TrainStep& step, const PolicyLoss& loss, const Recipe& recipe,
+                       const PolicyRecipe& policy)
     : model_(model),
+      step_(step),
       loss_(loss),
       recipe_(recipe),
       policy_(policy),
-      recompute_(recompute),
       clip_{policy.clip_low, policy.clip_high, policy.kl} {}
 
 void PolicyStep::rehearse() {
@@ -94,7 +93,6 @@ StepResult PolicyStep::gradients(std::span<Rollout* const> rollouts, bool compar
 void PolicyStep::run(const Micro& micro, bool compare, PolicyStats& stats, StepResult& result) {
   result.tokens += micro.batch.batch.n_tokens();
   result.targets += micro.batch.n_targets();
-  for (const Rollout* r : micro.rollouts) result.sequence_lengths.push_back(static_cast<int64_t>(r->ids.size()) - 1);
   LossOptions options = options_;
   options.choose = [&](std::span<const int32_t> tokens, std::span<const float> log_p, std::span<float> weights) {
     for (size_t k = 0; k < tokens.size(); ++k) {
@@ -111,14 +109,10 @@ void PolicyStep::run(const Micro& micro, bool compare, PolicyStats& stats, StepR
       weights[k] = static_cast<float>(share * term.gradient);
     }
   };
-  Tape tape(recompute_);
-  {
-    const TapeScope scope(tape);
-    LossSums sums;
-    model_.losses(micro.batch, options, sums, &result.layers);
-  }
-  if (compare) stats.other_experts += other_experts(micro);
-  tape.backward();
+  LossSums sums;
+  step_.micro_batch(micro.batch, options, sums, result, [&] {
+    if (compare) stats.other_experts += other_experts(micro);
+  });
 }
 
 /// Of the forward that just ran.

@@ -24,9 +24,9 @@ struct PolicyStats {
 
 class PolicyStep {
  public:
-  /// Keeps references to all of them. `recompute`: of the memory plan.
-  PolicyStep(DeepseekV3& model, const PolicyLoss& loss, const Recipe& recipe, const PolicyRecipe& policy,
-             Recompute recompute);
+  /// Keeps references to all of them; `step` is of the same model.
+  PolicyStep(DeepseekV3& model, TrainStep& step, const PolicyLoss& loss, const Recipe& recipe,
+             const PolicyRecipe& policy);
 
   /// Runs the largest update's forward and backward that the recipe allows, and forgets it: ragged updates then find
   /// their memory.
@@ -41,10 +41,10 @@ class PolicyStep {
   int64_t other_experts(const Micro& micro) const;
 
   DeepseekV3& model_;
+  TrainStep& step_;
   const PolicyLoss& loss_;
   const Recipe& recipe_;
   const PolicyRecipe& policy_;
-  Recompute recompute_;
   ClipOptions clip_;
   UpdateShape update_;
   LossOptions options_;

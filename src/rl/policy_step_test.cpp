@@ -89,10 +89,11 @@ class PolicyStepTest : public testing::TestWithParam<Case> {
     const auto model = fresh();
     std::vector<Rollout> rollouts = sample(*model);
     Optimizer optimizer = make_optimizer(*model, {});
-    TrainStep step(*model, optimizer, recipe.step_options());
+    StepOptions options = recipe.step_options();
+    options.recompute = recompute;
+    TrainStep step(*model, optimizer, options);
     PolicyStats stats;
-    StepResult result =
-        PolicyStep(*model, kGrpo, recipe, policy_, recompute).gradients(pointers(rollouts), true, stats);
+    StepResult result = PolicyStep(*model, step, kGrpo, recipe, policy_).gradients(pointers(rollouts), true, stats);
     step.apply(result, 1e-2, 1);
     return weights_hash(*model);
   }
@@ -106,7 +107,9 @@ TEST_P(PolicyStepTest, TheTrainerSaysWhatTheSamplerSaid) {
   for (const double temperature : {1.0, 0.7}) {
     policy_.temperature = temperature;
     std::vector<Rollout> rollouts = sample(*model_);
-    PolicyStep step(*model_, kGrpo, recipe_, policy_, Recompute::none);
+    Optimizer optimizer = make_optimizer(*model_, {});
+    TrainStep train_step(*model_, optimizer, recipe_.step_options());
+    PolicyStep step(*model_, train_step, kGrpo, recipe_, policy_);
     PolicyStats stats;
     (void)step.gradients(pointers(rollouts), true, stats);
     EXPECT_EQ(stats.sampler_difference, 0);
@@ -138,7 +141,7 @@ TEST_P(PolicyStepTest, GoodAnswersBecomeLikelier) {
   std::vector<Rollout> rollouts = sample(*model_);
   Optimizer optimizer = make_optimizer(*model_, {});
   TrainStep step(*model_, optimizer, recipe_.step_options());
-  PolicyStep policy_step(*model_, kGrpo, recipe_, policy_, Recompute::none);
+  PolicyStep policy_step(*model_, step, kGrpo, recipe_, policy_);
   PolicyStats before, after;
   StepResult result = policy_step.gradients(pointers(rollouts), true, before);
   step.apply(result, 1e-3, 1);
@@ -156,7 +159,7 @@ TEST_P(PolicyStepTest, TheReferenceIsThePolicyUntilThatMoves) {
   for (const Rollout& r : rollouts) EXPECT_EQ(r.reference, r.log_p);
   Optimizer optimizer = make_optimizer(*model_, {});
   TrainStep step(*model_, optimizer, recipe_.step_options());
-  PolicyStep policy_step(*model_, kGrpo, recipe_, policy_, Recompute::none);
+  PolicyStep policy_step(*model_, step, kGrpo, recipe_, policy_);
   PolicyStats stats;
   StepResult result = policy_step.gradients(pointers(rollouts), true, stats);
   EXPECT_EQ(stats.kl, 0);

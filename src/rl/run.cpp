@@ -48,7 +48,7 @@ class Run {
       if (reference_) reference_->follow(session_.model());
     });
     sampler_ = std::make_unique<Sampler>(session_.model(), prompts_, recipe_, policy_);
-    policy_step_ = std::make_unique<PolicyStep>(session_.model(), loss_, recipe_, policy_, plan.recompute);
+    policy_step_ = std::make_unique<PolicyStep>(session_.model(), session_.step(), loss_, recipe_, policy_);
     policy_step_->rehearse();
     session_.watch([&] { loop(); });
     finish();

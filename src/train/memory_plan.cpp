@@ -28,9 +28,24 @@ int64_t least_bytes(const DeepseekV3Config& config, const Recipe& recipe) {
   return static_cast<int64_t>(0.5 * (activations(2) - activations(1)) / static_cast<double>(probe.length) * tokens);
 }
 
+/// The gradients of the largest update of answers: two forwards of as many as there are at once.
+StepResult policy_gradients(DeepseekV3& model, TrainStep& step, const Recipe& recipe) {
+  const std::vector<int32_t> ids(static_cast<size_t>(recipe.length) + 1, 0);
+  const std::vector<LearnedSequence> answers(static_cast<size_t>(recipe.rows_at_once()), {ids, 1});
+  StepResult result;
+  result.layers.resize(static_cast<size_t>(model.n_blocks()));
+  LossOptions loss;
+  loss.choose = [](auto, auto, auto) {};
+  LossSums sums;
+  model.visit([](Weight& w) { w.restart_chains(); });
+  for (int i = 0; i < 2; ++i) step.micro_batch(make_train_batch(answers), loss, sums, result);
+  model.visit([](Weight& w) { w.finish_chains(); });
+  return result;
+}
+
 /// What a run does with memory: two steps (the second finds the packed weights of the first, and goes on beside the
 /// copy of a checkpoint), validation in whole and in left-over micro-batches, and the cache of the samples.
-void rehearse(const DeepseekV3Config& config, const Recipe& recipe) {
+void rehearse(const DeepseekV3Config& config, const Recipe& recipe, StepKind kind) {
   DeepseekV3::Options options;
   options.dtype = recipe.precision_kind() == Precision::bf16 ? DType::bf16 : DType::f32;
   options.trainable = true;
@@ -44,7 +59,8 @@ void rehearse(const DeepseekV3Config& config, const Recipe& recipe) {
   const std::vector<int32_t> tokens(size, 0), documents(size, 0);
   Snapshot copy;
   for (int64_t s = 1; s <= 2; ++s) {
-    StepResult result = step.gradients(tokens, documents, rows);
+    StepResult result =
+        kind == StepKind::policy ? policy_gradients(model, step, recipe) : step.gradients(tokens, documents, rows);
     step.apply(result, 0, s);
     if (s == 1)
       copy = take_snapshot(model, optimizer, {}, {}, {}, recipe.saves_copies() ? SnapshotOf::copies : SnapshotOf::live);
@@ -82,7 +98,7 @@ Resident program_resident() {
   return now;
 }
 
-MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe, const Resident& program) {
+MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe, const Resident& program, StepKind kind) {
   MemoryPlan plan;
   plan.recompute = recipe.recompute_kind();
   plan.saves_copies = recipe.saves_copies();
@@ -90,7 +106,7 @@ MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe, con
   plan.program = program.anonymous + batch_bytes(recipe) + kBufferBytes;
   plan.stacks = thread_count() * kStackBytes;
   const MetaScope meta;
-  rehearse(config, recipe);
+  rehearse(config, recipe, kind);
   const auto use = memory_use();
   for (size_t i = 0; i < use.size(); ++i) plan.bytes[i] = use[i].peak;
   plan.kept = memory_held().peak - memory_total().peak;
@@ -149,8 +165,8 @@ std::string bytes_text(int64_t bytes) {
 namespace {
 
 /// The first plan that fits, or the last: with copies for saving, without; then with ever more recomputation.
-MemoryPlan plan_that_fits(int64_t limit, const DeepseekV3Config& config, const Recipe& recipe,
-                          const Resident& program) {
+MemoryPlan plan_that_fits(int64_t limit, const DeepseekV3Config& config, const Recipe& recipe, const Resident& program,
+                          StepKind kind) {
   struct Choice {
     const char* recompute;
     const char* save;
@@ -163,7 +179,7 @@ MemoryPlan plan_that_fits(int64_t limit, const DeepseekV3Config& config, const R
     if (recipe.save == "auto") tried.save = choice.save;
     if (plan.total > 0 && plan.recompute == tried.recompute_kind() && plan.saves_copies == tried.saves_copies())
       continue;  // the recipe's own choice: the same plan
-    plan = plan_memory(config, tried, program);
+    plan = plan_memory(config, tried, program, kind);
     if (plan.total <= limit) break;
   }
   return plan;
@@ -171,8 +187,8 @@ MemoryPlan plan_that_fits(int64_t limit, const DeepseekV3Config& config, const R
 
 }  // namespace
 
-MemoryPlan require_memory(int64_t limit, const DeepseekV3Config& config, const Recipe& recipe,
-                          const Resident& program) {
+MemoryPlan require_memory(int64_t limit, const DeepseekV3Config& config, const Recipe& recipe, const Resident& program,
+                          StepKind kind) {
   // Recomputation and fewer rows of one forward need less memory and change no bit: where the recipe's do not fit, the
   // most rows that do are looked for.
   int64_t needed = 0;
@@ -188,7 +204,7 @@ MemoryPlan require_memory(int64_t limit, const DeepseekV3Config& config, const R
       if (as_asked) needed = least;
       continue;
     }
-    const MemoryPlan plan = plan_that_fits(limit, config, tried, program);
+    const MemoryPlan plan = plan_that_fits(limit, config, tried, program, kind);
     if (as_asked) {
       if (plan.total <= limit) return plan;
       needed = plan.total;

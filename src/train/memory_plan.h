@@ -33,10 +33,12 @@ inline constexpr int64_t kBufferBytes = 24 << 20;
 /// What is resident now, without the tensors: what the program and its libraries hold.
 Resident program_resident();
 
+/// What a step learns from: rows with all losses, or answers by a policy gradient (the main head alone; no samples).
+enum class StepKind : uint8_t { rows, policy };
 /// `program` is read once where several plans are compared: it differs from one moment to the next.
 /// REQUIRES: batch_bytes(recipe) are there.
 MemoryPlan plan_memory(const DeepseekV3Config& config, const Recipe& recipe,
-                       const Resident& program = program_resident());
+                       const Resident& program = program_resident(), StepKind kind = StepKind::rows);
 /// Ids of the rows of one step and their documents: what the plan itself takes.
 int64_t batch_bytes(const Recipe& recipe);
 
@@ -51,6 +53,6 @@ std::string bytes_text(int64_t bytes);  ///< "1.53 GiB"
 /// saving if they fit, and the least recomputation that fits, the copies giving way first. Error: the run needs more,
 /// with what would fit: fewer rows at once, if that helps, and how many.
 MemoryPlan require_memory(int64_t limit, const DeepseekV3Config& config, const Recipe& recipe,
-                          const Resident& program = program_resident());
+                          const Resident& program = program_resident(), StepKind kind = StepKind::rows);
 
 }  // namespace nuri

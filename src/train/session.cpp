@@ -50,7 +50,8 @@ const MemoryPlan& Session::prepare(const BesideRecipe& extra) {
   const int64_t beside = extra.weights + extra.cache;
   NURI_CHECK(beside < limit, "weights and cache beside the trained model need {}, {} of memory are allowed",
              bytes_text(beside), bytes_text(limit));
-  plan_ = require_memory(limit - beside, options_.recipe.model, recipe_);
+  plan_ = require_memory(limit - beside, options_.recipe.model, recipe_, program_resident(),
+                         options_.recipe.policy ? StepKind::policy : StepKind::rows);
   plan_.bytes[static_cast<size_t>(Owner::weights)] += extra.weights;
   plan_.bytes[static_cast<size_t>(Owner::kv_cache)] += extra.cache;
   plan_.total += beside;

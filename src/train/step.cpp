@@ -98,15 +98,21 @@ void TrainStep::run_shard(const Rows& shard, int64_t rows, const LossOptions& lo
     const Rows part = shard.part(r, n, width);
     const TrainBatch batch =
         make_train_batch(part.tokens, part.documents, n, options_.length, options_.document_mask, part.learned);
-    for (size_t s = 0; s + 1 < batch.batch.sequences.size(); ++s)
-      result.sequence_lengths.push_back(batch.batch.sequences[s + 1] - batch.batch.sequences[s]);
-    Tape tape(options_.recompute);
-    {
-      const TapeScope scope(tape);
-      model_.losses(batch, loss, sums, &result.layers);
-    }
-    tape.backward();
+    micro_batch(batch, loss, sums, result);
   }
+}
+
+void TrainStep::micro_batch(const TrainBatch& batch, const LossOptions& loss, LossSums& sums, StepResult& result,
+                            const std::function<void()>& between) {
+  for (size_t s = 0; s + 1 < batch.batch.sequences.size(); ++s)
+    result.sequence_lengths.push_back(batch.batch.sequences[s + 1] - batch.batch.sequences[s]);
+  Tape tape(options_.recompute);
+  {
+    const TapeScope scope(tape);
+    model_.losses(batch, loss, sums, &result.layers);
+  }
+  if (between) between();
+  tape.backward();
 }
 
 void TrainStep::push_shard(int64_t shard) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -63,6 +64,10 @@ class TrainStep {
   /// in the parameters.
   StepResult gradients(std::span<const int32_t> tokens, std::span<const int32_t> documents, int64_t rows,
                        std::span<const uint8_t> learned = {});
+  /// Forward and backward of one micro-batch of an update whose chains have been restarted: adds to gradients, sums and
+  /// result. between: after the forward.
+  void micro_batch(const TrainBatch& batch, const LossOptions& loss, LossSums& sums, StepResult& result,
+                   const std::function<void()>& between = {});
   /// Joins chains, clips, updates weights and router biases; fills in result.grad_norm and the norms of layers. step
   /// counts from 1. Where the norm is not finite nothing is updated.
   void apply(StepResult& result, double learning_rate, int64_t step);
