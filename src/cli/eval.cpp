@@ -53,8 +53,12 @@ void generate_problems(const Options& o, Questions& q) {
   for (const tasks::TaskSpec& spec : specs) {
     const tasks::ProblemSource source(*spec.kind, tasks::parse_language(o.language, "--language"), spec.difficulty,
                                       o.problem_seed, tasks::Side::held_out);
-    for (int64_t i = 0; i < (o.count > 0 ? o.count : kProblems); ++i)
-      q.problems.push_back(source.at(static_cast<uint64_t>(i)));
+    const int64_t wanted = o.count > 0 ? o.count : kProblems;
+    std::vector<tasks::Problem> problems = source.distinct(wanted);
+    if (static_cast<int64_t>(problems.size()) < wanted)
+      fmt::print(stderr, "note: {}:{} has {} different held-out problems, {} were asked for\n", spec.kind->name,
+                 spec.difficulty, problems.size(), wanted);
+    for (tasks::Problem& p : problems) q.problems.push_back(std::move(p));
   }
 }
 
@@ -158,6 +162,8 @@ void show_seeds(const std::vector<double>& passes, bool as_json, OrderedJson& j)
 }
 
 int run(const Options& o) {
+  NURI_CHECK(o.seeds == 1 || (o.sampling.temperature > 0 && (o.choices.empty() || o.generate)),
+             "--seeds {}: only drawn answers differ from seed to seed; give --temperature, or leave it out", o.seeds);
   NURI_CHECK(!o.generate || !o.choices.empty(), "--generate goes with --choices; other answers are written anyway");
   if (!o.choices.empty() && !o.generate) {
     NURI_CHECK(o.tasks.empty() && o.problems.empty() && o.reward.empty() && o.samples == 1,
@@ -236,9 +242,11 @@ Action add_eval(Arguments args) {
   args.option("--task", o->tasks,
               "held-out problems of a generator (`nuri tasks list`), \"word\" or \"word:5\" (repeated)")
       .one_value_each();
-  args.option("--problems", o->problems, "JSONL of problems instead (prompt and answer, or question and final)");
+  args.option("--problems", o->problems,
+              "JSONL of problems instead (prompt and answer, or the keys of known sets: docs/tasks.md)");
   args.option("--choices", o->choices,
-              "JSONL of multiple choice instead (query, choices, gold): the likeliest ending counts");
+              "JSONL of multiple choice instead (query, choices, gold, or the keys of known sets): the likeliest "
+              "ending counts");
   args.flag("--generate", o->generate,
             "with --choices: the model writes the letter of its choice, as an answer in a chat");
   args.option("--reward", o->reward, "scorers, the first of which decides what is right (default: the task's)");

@@ -38,7 +38,7 @@ constexpr const char* kOrigin = "nuri rl";
 /// The recipe over the defaults of the verb and of the loss that it names.
 ResolvedRecipe load(const Options& o) {
   const std::vector<std::string> settings = o.training.all_settings();
-  const ResolvedRecipe first = load_recipe(o.recipe, settings, {kDefaults, kOrigin, true});
+  const ResolvedRecipe first = load_recipe(o.recipe, settings, {kDefaults, kOrigin, true, false});
   const std::string defaults = std::string(kDefaults) + std::string(rl::policy_loss_named(first.policy->loss).defaults);
   ResolvedRecipe recipe = load_recipe(o.recipe, settings, {defaults, kOrigin, true});
   NURI_CHECK(
@@ -55,12 +55,12 @@ ResolvedRecipe load(const Options& o) {
   return recipe;
 }
 
-std::string solved_text(const Solved& s) {
-  return fmt::format("{:.1f} % ({:.1f} to {:.1f})", 100 * s.pass_1, 100 * s.interval.low, 100 * s.interval.high);
+std::string solved_text(const SolveRow& s) {
+  return fmt::format("{:.1f} % ({:.1f} to {:.1f})", 100 * s.pass_1, 100 * s.low, 100 * s.high);
 }
 
-OrderedJson solved_json(const Solved& s) {
-  return {{"problems", s.problems}, {"pass_1", s.pass_1}, {"low", s.interval.low}, {"high", s.interval.high}};
+OrderedJson solved_json(const SolveRow& s) {
+  return {{"problems", s.problems}, {"pass_1", s.pass_1}, {"low", s.low}, {"high", s.high}};
 }
 
 void print_summary(const rl::PolicySummary& s, const TrainingOptions& o) {
@@ -68,6 +68,8 @@ void print_summary(const rl::PolicySummary& s, const TrainingOptions& o) {
     OrderedJson j = run_json(s);
     j["reward"] = s.reward;
     j["solved"] = s.solved;
+    j["exhausted"] = s.exhausted;
+    j["compared_tokens"] = s.compared_tokens;
     j["sampler_difference"] = s.sampler_difference;
     j["other_experts"] = s.other_experts;
     if (s.first) j["held_out_first"] = solved_json(*s.first);
@@ -76,12 +78,12 @@ void print_summary(const rl::PolicySummary& s, const TrainingOptions& o) {
     return;
   }
   print_run(s);
+  if (s.exhausted) fmt::print("ended early: every problem was always or never solved (drop_after)\n");
   fmt::print(
-      "reward {:.4f}, {:.1f} % of the last step's answers right; sampler and trainer differ by {} at most, {} "
-      "tokens went to other experts\n",
-      s.reward, 100 * s.solved, s.sampler_difference, s.other_experts);
-  if (s.last)
-    fmt::print("held out: {}{} right\n", s.first ? solved_text(*s.first) + ", then " : "", solved_text(*s.last));
+      "reward {:.4f}, {:.1f} % of the last step's answers right; of {} tokens compared, sampler and trainer differ by "
+      "{} at most, {} went to other experts\n",
+      s.reward, 100 * s.solved, s.compared_tokens, s.sampler_difference, s.other_experts);
+  if (s.last) fmt::print("held out: {}, then {} right\n", solved_text(*s.first), solved_text(*s.last));
   print_end(s, o);
 }
 

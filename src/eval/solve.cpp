@@ -56,7 +56,9 @@ std::vector<std::vector<Answer>> solve(DeepseekV3& model, const Tokenizer& token
   std::vector<std::vector<Answer>> out(problems.size(), std::vector<Answer>(static_cast<size_t>(options.samples)));
   if (problems.empty()) return out;
   Engine engine(model, ids_with_text(tokenizer, model.config()),
-                {.sequences = options.sequences, .cache_tokens = cache_tokens(requests, model.config(), options)});
+                {.sequences = options.sequences,
+                 .cache_tokens = options.cache_tokens > 0 ? options.cache_tokens
+                                                          : cache_tokens(requests, model.config(), options)});
   for (EngineRequest& r : requests) engine.submit(std::move(r));
   int64_t ended = 0;
   while (!engine.idle()) {

@@ -17,7 +17,8 @@ struct SolveOptions {
   int64_t samples = 1;  ///< answers to each problem
   SamplerOptions sampler;
   int64_t max_tokens = 256;
-  int64_t sequences = 64;  ///< decoding together; no bit depends on it
+  int64_t sequences = 64;    ///< decoding together; no bit depends on it
+  int64_t cache_tokens = 0;  ///< 0: what they need
 };
 
 struct Answer {

@@ -49,7 +49,7 @@ void Updates::add(const StepResult& r, const PolicyStats& s) {
   for (size_t i = 0; i < sum_.layers.size(); ++i) {
     LayerStats& to = sum_.layers[i];
     const LayerStats& from = r.layers[i];
-    to.expert_counts.resize(from.expert_counts.size());
+    to.expert_counts.resize(std::max(to.expert_counts.size(), from.expert_counts.size()));
     for (size_t e = 0; e < from.expert_counts.size(); ++e) to.expert_counts[e] += from.expert_counts[e];
     to.largest_logit = std::max(to.largest_logit, from.largest_logit);
     to.square_sum += from.square_sum;
@@ -59,6 +59,7 @@ void Updates::add(const StepResult& r, const PolicyStats& s) {
   stats_.kl += s.kl;
   stats_.clipped += s.clipped;
   stats_.tokens += s.tokens;
+  stats_.compared += s.compared;
   stats_.sampler_difference = std::max(stats_.sampler_difference, s.sampler_difference);
   stats_.other_experts += s.other_experts;
 }
@@ -80,6 +81,7 @@ PolicyRow policy_row(const Drawn& drawn, const Updates& updates, const tasks::Re
     row.clipped = static_cast<double>(stats.clipped) / static_cast<double>(stats.tokens);
   }
   row.equal_groups = static_cast<double>(drawn.equal_groups) / static_cast<double>(drawn.prompts);
+  row.compared_tokens = stats.compared;
   row.sampler_difference = stats.sampler_difference;
   row.other_experts = stats.other_experts;
   row.prompts = drawn.prompts;
@@ -125,8 +127,8 @@ std::vector<SampleRow> samples_of(const std::vector<Group>& groups, int64_t step
   return out;
 }
 
-Held held_of(const std::vector<tasks::Problem>& problems, const std::vector<std::vector<Answer>>& answers,
-             int64_t step) {
+SolveRow solve_row(const std::vector<tasks::Problem>& problems, const std::vector<std::vector<Answer>>& answers,
+                   int64_t step) {
   std::vector<size_t> all;
   std::map<std::string, std::vector<size_t>> by_category, by_language;
   for (size_t i = 0; i < problems.size(); ++i) {
@@ -134,12 +136,16 @@ Held held_of(const std::vector<tasks::Problem>& problems, const std::vector<std:
     if (!problems[i].category.empty()) by_category[problems[i].category].push_back(i);
     if (!problems[i].language.empty()) by_language[problems[i].language].push_back(i);
   }
-  Held held{summarise(answers, all), {}};
-  held.row = {
-      step, held.all.problems, held.all.pass_1, held.all.interval.low, held.all.interval.high, held.all.tokens, {}, {}};
-  for (const auto& [name, chosen] : by_category) held.row.by_category[name] = summarise(answers, chosen).pass_1;
-  for (const auto& [name, chosen] : by_language) held.row.by_language[name] = summarise(answers, chosen).pass_1;
-  return held;
+  const Solved total = summarise(answers, all);
+  SolveRow row{.step = step,
+               .problems = total.problems,
+               .pass_1 = total.pass_1,
+               .low = total.interval.low,
+               .high = total.interval.high,
+               .length = total.tokens};
+  for (const auto& [name, chosen] : by_category) row.by_category[name] = summarise(answers, chosen).pass_1;
+  for (const auto& [name, chosen] : by_language) row.by_language[name] = summarise(answers, chosen).pass_1;
+  return row;
 }
 
 }  // namespace nuri::rl

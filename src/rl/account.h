@@ -53,11 +53,7 @@ std::vector<Rollout*> rollouts_of(std::vector<Group>& groups, size_t first, size
 std::vector<SampleRow> samples_of(const std::vector<Group>& groups, int64_t step);
 
 /// Answers to held-out problems as a row of the log.
-struct Held {
-  Solved all;
-  SolveRow row;
-};
-Held held_of(const std::vector<tasks::Problem>& problems, const std::vector<std::vector<Answer>>& answers,
-             int64_t step);
+SolveRow solve_row(const std::vector<tasks::Problem>& problems, const std::vector<std::vector<Answer>>& answers,
+                   int64_t step);
 
 }  // namespace nuri::rl

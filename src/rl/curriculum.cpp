@@ -15,17 +15,25 @@ bool Curriculum::is_dropped(size_t problem) const {
 }
 
 std::vector<uint64_t> Curriculum::next(int64_t& cursor, int64_t n) const {
-  NURI_CHECK(drop_after_ == 0 || dropped() < prompts_.file_size(),
-             "{}: every problem was always or never solved, {} visits in a row: nothing is left to learn from; take "
-             "other problems, more samples, or a higher drop_after",
-             prompts_.name(), drop_after_);
+  constexpr int64_t kMostPassedOver = 10000;
   std::vector<uint64_t> numbers;
-  while (static_cast<int64_t>(numbers.size()) < n) {
+  int64_t passed_over = 0;
+  while (static_cast<int64_t>(numbers.size()) < n && !exhausted()) {
     const auto number = static_cast<uint64_t>(cursor++);
-    if (drop_after_ == 0 || !is_dropped(prompts_.place(number))) numbers.push_back(number);
+    if (drop_after_ > 0 && is_dropped(prompts_.place(number))) continue;
+    if (prompts_.fits(number)) {
+      numbers.push_back(number);
+      passed_over = 0;
+      continue;
+    }
+    NURI_CHECK(++passed_over < kMostPassedOver,
+               "{}: {} problems in a row were too long for a prompt; raise length, or lower answer_tokens",
+               prompts_.name(), passed_over);
   }
   return numbers;
 }
+
+bool Curriculum::exhausted() const { return drop_after_ > 0 && dropped() == prompts_.file_size(); }
 
 void Curriculum::see(const Group& group) {
   if (drop_after_ == 0) return;

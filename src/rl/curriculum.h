@@ -1,4 +1,5 @@
-// Which problems are asked: all of an endless sequence, but for those of a file that proved too easy or too hard.
+// Which problems are asked: all of an endless sequence that leave room for an answer, but for those of a file that
+// proved too easy or too hard.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,11 @@ class Curriculum {
   /// none is. Keeps a reference.
   Curriculum(const Prompts& prompts, int64_t drop_after);
 
-  /// The next n numbers of the sequence that are asked; the cursor moves behind them. Error: none is left.
+  /// The next n numbers of the sequence that are asked; the cursor moves behind them. Problems that generators make too
+  /// long are passed over. None where the file is exhausted. Error: nearly all are too long.
   std::vector<uint64_t> next(int64_t& cursor, int64_t n) const;
+  /// Every problem of the file is left out.
+  bool exhausted() const;
   /// What came of a problem.
   void see(const Group& group);
   int64_t dropped() const;

@@ -55,15 +55,11 @@ PolicyStep::PolicyStep(DeepseekV3& model, TrainStep& step, const PolicyLoss& los
       policy_(policy),
       clip_{policy.clip_low, policy.clip_high, policy.kl} {}
 
-void PolicyStep::rehearse() {
-  Rollout longest{.ids = std::vector<int32_t>(static_cast<size_t>(recipe_.length) + 1), .n_prompt = 1, .advantage = 1};
-  longest.log_p.resize(static_cast<size_t>(recipe_.length));
-  longest.reference = longest.log_p;
-  std::vector<Rollout> rollouts(static_cast<size_t>(recipe_.rows_at_once()), longest);
-  std::vector<Rollout*> all;
-  for (Rollout& r : rollouts) all.push_back(&r);
-  PolicyStats stats;
-  (void)gradients(all, false, stats);
+std::vector<Rollout> PolicyStep::longest() const {
+  Rollout one{.ids = std::vector<int32_t>(static_cast<size_t>(recipe_.length) + 1), .n_prompt = 1, .advantage = 1};
+  one.log_p.resize(static_cast<size_t>(recipe_.length));
+  one.reference = one.log_p;
+  return std::vector<Rollout>(static_cast<size_t>(recipe_.rows_of_a_forward()), one);
 }
 
 StepResult PolicyStep::gradients(std::span<Rollout* const> rollouts, bool compare, PolicyStats& stats) {
@@ -81,7 +77,7 @@ StepResult PolicyStep::gradients(std::span<Rollout* const> rollouts, bool compar
   stats = {};
   const LooseBlocks loose;
   model_.visit([](Weight& w) { w.restart_chains(); });
-  for (std::vector<Rollout*>& some : forwards(pulling, recipe_.rows_at_once() * recipe_.length))
+  for (std::vector<Rollout*>& some : forwards(pulling, recipe_.rows_of_a_forward() * recipe_.length))
     run(Micro(std::move(some)), compare, stats, result);
   model_.visit([](Weight& w) { w.finish_chains(); });
   for (const LayerStats& layer : result.layers) result.balance += layer.balance;
@@ -98,7 +94,10 @@ void PolicyStep::run(const Micro& micro, bool compare, PolicyStats& stats, StepR
     for (size_t k = 0; k < tokens.size(); ++k) {
       const auto& [rollout, i] = micro.places[static_cast<size_t>(tokens[k])];
       const auto now = static_cast<double>(log_p[k]), sampled = static_cast<double>(rollout->log_p[i]);
-      if (compare) stats.sampler_difference = std::max(stats.sampler_difference, std::fabs(now - sampled));
+      if (compare) {
+        stats.sampler_difference = std::max(stats.sampler_difference, std::fabs(now - sampled));
+        ++stats.compared;
+      }
       const double reference = clip_.beta > 0 ? static_cast<double>(rollout->reference[i]) : 0;
       const double share = loss_.share(rollout->n_answer(), update_);
       const PolicyTerm term = policy_term(now, sampled, reference, rollout->advantage, clip_);
@@ -138,7 +137,7 @@ int64_t PolicyStep::other_experts(const Micro& micro) const {
 void add_reference(DeepseekV3& reference, std::span<Rollout* const> rollouts, const Recipe& recipe,
                    const PolicyRecipe& policy) {
   const LooseBlocks loose;
-  for (const std::vector<Rollout*>& some : forwards(rollouts, recipe.rows_at_once() * recipe.length)) {
+  for (const std::vector<Rollout*>& some : forwards(rollouts, recipe.rows_of_a_forward() * recipe.length)) {
     const std::vector<float> nll = reference.token_nll(batch_of(some), policy.inverse_temperature());
     size_t row = 0;
     for (Rollout* r : some) {

@@ -18,6 +18,7 @@ struct PolicyStats {
   double kl = 0;                  ///< sum
   int64_t clipped = 0;            ///< tokens
   int64_t tokens = 0;             ///< that were looked at
+  int64_t compared = 0;           ///< tokens whose weights are those that sampled
   double sampler_difference = 0;  ///< largest |log p of the trainer - of the sampler|, where compared
   int64_t other_experts = 0;      ///< tokens for which the trainer chose others than the sampler in some layer
 };
@@ -28,9 +29,9 @@ class PolicyStep {
   PolicyStep(DeepseekV3& model, TrainStep& step, const PolicyLoss& loss, const Recipe& recipe,
              const PolicyRecipe& policy);
 
-  /// Runs the largest update's forward and backward that the recipe allows, and forgets it: ragged updates then find
+  /// As many of the longest answers as one forward has, to run once before the first step: ragged updates then find
   /// their memory.
-  void rehearse();
+  std::vector<Rollout> longest() const;
   /// Leaves the gradients of -J in the parameters (chains finished), as TrainStep::gradients does. Answers that pull
   /// nothing (no advantage, no reference) are left out of the forward. compare: the weights are those that sampled.
   StepResult gradients(std::span<Rollout* const> rollouts, bool compare, PolicyStats& stats);

@@ -32,10 +32,10 @@ Prompts::Prompts(const std::filesystem::path& tokenizer_dir, const ResolvedRecip
       const tasks::TaskSpec& spec = specs[static_cast<size_t>(i)];
       generators_.emplace_back(*spec.kind, language, spec.difficulty, seed_, tasks::Side::train);
       const tasks::ProblemSource apart(*spec.kind, language, spec.difficulty, 0, tasks::Side::held_out);
-      for (int64_t k = 0; k < p.eval_problems / n + (i < p.eval_problems % n); ++k)
-        held_out_.push_back(apart.at(static_cast<uint64_t>(k)));
+      for (tasks::Problem& problem : apart.distinct(p.eval_problems / n + (i < p.eval_problems % n)))
+        held_out_.push_back(std::move(problem));
     }
-    hash_ = sha256(p.tasks + "\n" + p.language);
+    hash_ = p.tasks + "\n" + p.language;
     name_ = "tasks = " + p.tasks;
   } else {
     const std::filesystem::path file = recipe_dir / p.problems;
@@ -44,6 +44,9 @@ Prompts::Prompts(const std::filesystem::path& tokenizer_dir, const ResolvedRecip
     hash_ = sha256_file(file);
     name_ = file.string();
   }
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"})  // the ids of prompts, and what ends an answer
+    hash_ += "\n" + sha256_file(tokenizer_dir / name);
+  hash_ = sha256(hash_);
   reward_.emplace(reward, "reward");
   for (const auto* problems : {&problems_, &held_out_})
     for (const tasks::Problem& problem : *problems) {
@@ -64,6 +67,12 @@ size_t Prompts::place(uint64_t number) const {
   const uint64_t n = problems_.size();
   const data::Permutation order(n, seed_, kOrderStream + number / n);
   return order(number % n);
+}
+
+bool Prompts::fits(uint64_t number) const {
+  return !problems_.empty() ||
+         static_cast<int64_t>(template_.render(std::vector<Message>{{"user", at(number).prompt}}, true).size()) <=
+             longest_prompt_;
 }
 
 std::vector<int32_t> Prompts::ids(const tasks::Problem& problem) const {

@@ -30,6 +30,8 @@ class Prompts : public RunData {
   size_t place(uint64_t number) const;
   const std::vector<tasks::Problem>& held_out() const { return held_out_; }
   const tasks::Reward& reward() const { return *reward_; }
+  /// Whether a generator's problem leaves room for an answer (those of a file all do).
+  bool fits(uint64_t number) const;
   /// The problem as a chat whose only message it is. Error: longer than the recipe's length leaves room for.
   std::vector<int32_t> ids(const tasks::Problem& problem) const;
   /// Ids that end an answer.

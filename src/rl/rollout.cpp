@@ -5,15 +5,12 @@
 #include "infer/generate.h"
 
 namespace nuri::rl {
-namespace {
 
-/// Room for as many of the longest answers as decode together.
-int64_t cache_tokens(const Recipe& recipe, const PolicyRecipe& policy) {
-  const int64_t together = std::min(policy.rollout_sequences, policy.prompts * policy.samples);
-  return together * ((recipe.length + kKeyBlock - 1) / kKeyBlock) * kKeyBlock;
+int64_t cache_tokens(const ResolvedRecipe& recipe) {
+  const PolicyRecipe& p = *recipe.policy;
+  const int64_t together = std::min(p.rollout_sequences, std::max(p.prompts * p.samples, p.eval_problems));
+  return together * ((recipe.recipe.length + kKeyBlock - 1) / kKeyBlock) * kKeyBlock;
 }
-
-}  // namespace
 
 std::vector<double> Group::rewards() const {
   std::vector<double> out;
@@ -25,19 +22,19 @@ std::vector<Group> Sampler::sample(const std::vector<uint64_t>& numbers, const s
   std::vector<Group> groups(numbers.size());
   Engine engine(
       model_, ids_with_text(prompts_.tokenizer(), model_.config()),
-      {.sequences = policy_.rollout_sequences, .cache_tokens = cache_tokens(recipe_, policy_), .keep_experts = true});
+      {.sequences = recipe_.policy->rollout_sequences, .cache_tokens = cache_tokens(recipe_), .keep_experts = true});
   for (size_t g = 0; g < groups.size(); ++g) {
     Group& group = groups[g];
     group.number = numbers[g];
     group.problem = prompts_.at(group.number);
     EngineRequest r;
     r.prompt = prompts_.ids(group.problem);
-    r.max_tokens = policy_.answer_tokens;
-    r.sampler = policy_.sampler(static_cast<uint64_t>(recipe_.seed));
+    r.max_tokens = recipe_.policy->answer_tokens;
+    r.sampler = recipe_.policy->sampler(static_cast<uint64_t>(recipe_.recipe.seed));
     r.stop_ids = prompts_.stop_ids();
     r.sequences.clear();
-    for (int64_t k = 0; k < policy_.samples; ++k) {
-      r.sequences.push_back(group.number * static_cast<uint64_t>(policy_.samples) + static_cast<uint64_t>(k));
+    for (int64_t k = 0; k < recipe_.policy->samples; ++k) {
+      r.sequences.push_back(group.number * static_cast<uint64_t>(recipe_.policy->samples) + static_cast<uint64_t>(k));
       group.rollouts.push_back({.ids = r.prompt, .n_prompt = static_cast<int64_t>(r.prompt.size())});
     }
     engine.submit(std::move(r));
@@ -60,10 +57,9 @@ std::vector<Group> Sampler::sample(const std::vector<uint64_t>& numbers, const s
   return groups;
 }
 
-int64_t Sampler::cache_bytes(const ResolvedRecipe& recipe) {
+int64_t cache_bytes(const ResolvedRecipe& recipe) {
   const DType dtype = recipe.recipe.precision_kind() == Precision::bf16 ? DType::bf16 : DType::f32;
-  return cache_tokens(recipe.recipe, *recipe.policy) / kKeyBlock *
-         KvPool::page_bytes(recipe.model, recipe.recipe.form(), dtype);
+  return cache_tokens(recipe) / kKeyBlock * KvPool::page_bytes(recipe.model, recipe.recipe.form(), dtype);
 }
 
 }  // namespace nuri::rl

@@ -30,22 +30,24 @@ struct Group {
   std::vector<double> rewards() const;
 };
 
+/// Of a run's engines: for as many of the longest answers as decode together, of a rollout or of validation; so both
+/// find the same memory.
+int64_t cache_tokens(const ResolvedRecipe& recipe);
+int64_t cache_bytes(const ResolvedRecipe& recipe);
+
 class Sampler {
  public:
   /// Keeps references to all of them.
-  Sampler(DeepseekV3& model, const Prompts& prompts, const Recipe& recipe, const PolicyRecipe& policy)
-      : model_(model), prompts_(prompts), recipe_(recipe), policy_(policy) {}
+  Sampler(DeepseekV3& model, const Prompts& prompts, const ResolvedRecipe& recipe)
+      : model_(model), prompts_(prompts), recipe_(recipe) {}
   /// Answers to the problems with these numbers: draws are keyed by the recipe's seed, the number of the problem and of
   /// the answer. `progress` is told how many answers have ended.
   std::vector<Group> sample(const std::vector<uint64_t>& numbers, const std::function<void(int64_t)>& progress = {});
-  /// Bytes of its cache.
-  static int64_t cache_bytes(const ResolvedRecipe& recipe);
 
  private:
   DeepseekV3& model_;
   const Prompts& prompts_;
-  const Recipe& recipe_;
-  const PolicyRecipe& policy_;
+  const ResolvedRecipe& recipe_;
 };
 
 }  // namespace nuri::rl

@@ -35,7 +35,8 @@ class Run {
     const DType dtype = recipe_.precision_kind() == Precision::bf16 ? DType::bf16 : DType::f32;
     const MemoryPlan& plan =
         session_.prepare({.weights = policy_.kl > 0 ? reference_bytes(options_.recipe.model, dtype) : 0,
-                          .cache = Sampler::cache_bytes(options_.recipe)});
+                          .cache = cache_bytes(options_.recipe),
+                          .kept = policy_.kl > 0 ? reference_bytes(options_.recipe.model, dtype) / 2 : 0});
     if (!options_.quiet) describe(plan);
     curriculum_ = std::make_unique<Curriculum>(prompts_, policy_.drop_after);
     std::vector<NamedTensor> kept = curriculum_->tensors();
@@ -47,10 +48,12 @@ class Run {
     session_.begin([&] {
       if (reference_) reference_->follow(session_.model());
     });
-    sampler_ = std::make_unique<Sampler>(session_.model(), prompts_, recipe_, policy_);
+    sampler_ = std::make_unique<Sampler>(session_.model(), prompts_, options_.recipe);
     policy_step_ = std::make_unique<PolicyStep>(session_.model(), session_.step(), loss_, recipe_, policy_);
-    policy_step_->rehearse();
-    session_.watch([&] { loop(); });
+    session_.watch([&] {
+      rehearse();
+      loop();
+    });
     finish();
     return summary_;
   }
@@ -65,18 +68,29 @@ class Run {
     fmt::print(stderr, "memory planned:\n{}", plan_text(plan));
   }
 
+  /// The largest forward and backward, so that ragged ones find their memory. The reference first: what it packs lies
+  /// in blocks of its own.
+  void rehearse() {
+    std::vector<Rollout> longest = policy_step_->longest();
+    std::vector<Rollout*> all;
+    for (Rollout& r : longest) all.push_back(&r);
+    if (reference_) add_reference(reference_->model(), all, recipe_, policy_);
+    PolicyStats stats;
+    (void)policy_step_->gradients(all, false, stats);
+  }
+
   void loop() {
     const SignalScope signals;
     LiveLine live(recipe_.steps, 0, options_.peak_gflops, options_.quiet);
     live_ = &live;
     const double begin = seconds_now();
     TrainState& state = session_.state;
-    if (state.step == 0) summary_.first = validate();
-    while (state.step < recipe_.steps) {
+    if (state.step == 0) validate();
+    while (state.step < recipe_.steps && !curriculum_->exhausted()) {
       profile::step("policy step");
       step();
-      const bool last = state.step == recipe_.steps;
-      if (last || session_.every(recipe_.eval_every)) summary_.last = validate();
+      const bool last = state.step == recipe_.steps || curriculum_->exhausted();
+      if (last || session_.every(recipe_.eval_every)) validate();
       const bool stop = SignalScope::stop_asked() && !last;
       const bool asked = SignalScope::take_save_asked();
       if (last || stop || asked || session_.every(recipe_.save_every)) session_.save(last, !last && !stop && !asked);
@@ -108,6 +122,7 @@ class Run {
       PolicyStats stats;
       StepResult result = policy_step_->gradients(part, u == 0, stats);
       check_finite("loss", result.total, part);
+      if (result.targets == 0) continue;  // nothing pulls: no momentum moves the weights either
       session_.step().apply(result, rate, state.step * policy_.updates + u + 1);
       check_finite("gradient norm", result.grad_norm, part);
       updates.add(result, stats);
@@ -131,10 +146,6 @@ class Run {
       for (const SampleRow& sample : samples_of(drawn.groups, state.step)) session_.log().write(sample);
     if (reference_ && policy_.reference_every > 0 && state.step % policy_.reference_every == 0)
       reference_->follow(session_.model());
-    summary_.reward = row.reward;
-    summary_.solved = row.solved;
-    summary_.sampler_difference = std::max(summary_.sampler_difference, row.sampler_difference);
-    summary_.other_experts += row.other_experts;
     show(row, step_row.seconds);
   }
 
@@ -144,7 +155,7 @@ class Run {
     Drawn drawn;
     for (int64_t round = 0; round < (policy_.dynamic_sampling ? policy_.sampling_rounds : 1); ++round) {
       const int64_t missing = policy_.prompts - static_cast<int64_t>(drawn.groups.size());
-      if (missing == 0) break;
+      if (missing == 0 || curriculum_->exhausted()) break;
       const auto progress = [&](int64_t ended) {
         live_->show(fmt::format("step {}/{}  {} of {} answers", session_.state.step + 1, recipe_.steps,
                                 drawn.answers + ended, drawn.answers + missing * policy_.samples),
@@ -169,30 +180,31 @@ class Run {
   }
 
   /// Held-out problems answered, in log and state; nothing where the recipe has none.
-  std::optional<Solved> validate() {
+  void validate() {
     const std::vector<tasks::Problem>& problems = prompts_.held_out();
-    if (problems.empty()) return std::nullopt;
+    if (problems.empty()) return;
     SamplerOptions sampler;
     sampler.temperature = static_cast<float>(policy_.eval_temperature);
     sampler.seed = static_cast<uint64_t>(recipe_.seed);
-    const auto answers =
-        solve(session_.model(), prompts_.tokenizer(), problems, prompts_.reward(),
-              {.sampler = sampler, .max_tokens = policy_.answer_tokens, .sequences = policy_.rollout_sequences},
-              [&](int64_t ended) {
-                live_->show(fmt::format("step {}/{}  held out: {} of {} answers", session_.state.step, recipe_.steps,
-                                        ended, problems.size()),
-                            false);
-              });
+    const auto answers = solve(session_.model(), prompts_.tokenizer(), problems, prompts_.reward(),
+                               {.sampler = sampler,
+                                .max_tokens = policy_.answer_tokens,
+                                .sequences = policy_.rollout_sequences,
+                                .cache_tokens = cache_tokens(options_.recipe)},
+                               [&](int64_t ended) {
+                                 live_->show(fmt::format("step {}/{}  held out: {} of {} answers", session_.state.step,
+                                                         recipe_.steps, ended, problems.size()),
+                                             false);
+                               });
     TrainState& state = session_.state;
-    const Held held = held_of(problems, answers, state.step);
-    session_.log().write(held.row);
-    held_out_ = held.all.pass_1;
-    const double wrong = 1 - held.all.pass_1;
+    const SolveRow row = solve_row(problems, answers, state.step);
+    session_.log().write(row);
+    held_out_ = row.pass_1;
+    const double wrong = 1 - row.pass_1;
     if (state.step > 0 && (state.best_step == 0 || wrong < state.best_bits)) {
       state.best_bits = wrong;
       state.best_step = state.step;
     }
-    return held.all;
   }
 
   void check_finite(const char* what, double value, const std::vector<Rollout*>& rollouts) {
@@ -201,12 +213,22 @@ class Run {
     const std::string first =
         first_not_finite(session_.model(), [&] { (void)policy_step_->gradients(rollouts, false, stats); });
     fail(
-        "step {}: the {} is {}; the first value that is not finite comes out of {}. Nothing was updated: lower lr or "
-        "raise warmup_steps, or resume from an earlier checkpoint",
+        "step {}: the {} is {}; the first value that is not finite comes out of {}. Nothing of this step is saved: "
+        "lower lr or raise warmup_steps, or resume from an earlier checkpoint",
         session_.state.step + 1, what, value, first.empty() ? fmt::format("the {} itself", what) : first);
   }
 
   void finish() {
+    const RunLog log = read_log(options_.out / "log.jsonl");  // what earlier processes did counts too
+    for (const PolicyRow& row : log.policy) {
+      summary_.reward = row.reward;
+      summary_.solved = row.solved;
+      summary_.compared_tokens += row.compared_tokens;
+      summary_.sampler_difference = std::max(summary_.sampler_difference, row.sampler_difference);
+      summary_.other_experts += row.other_experts;
+    }
+    if (!log.solves.empty()) summary_.first = log.solves.front(), summary_.last = log.solves.back();
+    summary_.exhausted = curriculum_->exhausted() && session_.state.step < recipe_.steps;
     RunRecord& r = session_.record();
     r.results["reward"] = summary_.reward;
     if (summary_.last) r.results["pass_1"] = summary_.last->pass_1;

@@ -4,17 +4,19 @@
 
 #include <optional>
 
-#include "eval/solve.h"
 #include "rl/prompts.h"
 #include "train/session.h"
 
 namespace nuri::rl {
 
 struct PolicySummary : RunSummary {
-  double reward = 0, solved = 0;      ///< of the last step (PolicyRow)
-  double sampler_difference = 0;      ///< largest of this process
-  int64_t other_experts = 0;          ///< of this process
-  std::optional<Solved> first, last;  ///< held-out problems, at the beginning of a run and at its end
+  // Of the whole run, whichever processes made it:
+  double reward = 0, solved = 0;        ///< of the last step (PolicyRow)
+  int64_t compared_tokens = 0;          ///< the next two are of these
+  double sampler_difference = 0;        ///< largest
+  int64_t other_experts = 0;            ///< tokens
+  std::optional<SolveRow> first, last;  ///< held-out problems, at the beginning of a run and at its end
+  bool exhausted = false;               ///< ended before total_steps: drop_after left no problem
 };
 
 /// Errors: those of Session, and a loss or gradient norm that is no finite number.

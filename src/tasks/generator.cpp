@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "base/error.h"
 #include "tasks/lookup.h"
 
@@ -46,7 +48,27 @@ ProblemSource::ProblemSource(const GeneratorKind& kind, Language language, int d
              kind.name, kMaxDifficulty);
 }
 
-Problem ProblemSource::at(uint64_t index) const {
+Problem ProblemSource::at(uint64_t index) const { return drawn_at(index).problem; }
+
+std::vector<Problem> ProblemSource::distinct(int64_t count) const {
+  constexpr int64_t kMostRepeats = 32;  // in a row, for each problem that is there
+  std::vector<Problem> out;
+  std::set<std::string> seen;
+  int64_t repeats = 0;
+  for (uint64_t i = 0;
+       static_cast<int64_t>(out.size()) < count && repeats < kMostRepeats * static_cast<int64_t>(out.size() + 1); ++i) {
+    Drawn drawn = drawn_at(i);
+    if (!seen.insert(drawn.problem.language + drawn.canonical).second) {
+      ++repeats;
+      continue;
+    }
+    repeats = 0;
+    out.push_back(std::move(drawn.problem));
+  }
+  return out;
+}
+
+Drawn ProblemSource::drawn_at(uint64_t index) const {
   const bool korean = language_ == Language::both ? index % 2 == 0 : language_ == Language::korean;
   for (uint64_t attempt = 0; attempt < kAttempts; ++attempt) {
     Draw draw(seed_, index * kAttempts + attempt);
@@ -55,7 +77,7 @@ Problem ProblemSource::at(uint64_t index) const {
     drawn.problem.id = fmt::format("{}/{}/{}/{}", kind_.name, difficulty_, seed_, index);
     drawn.problem.category = kind_.name;
     drawn.problem.language = korean ? "ko" : "en";
-    return drawn.problem;
+    return drawn;
   }
   fail("{} of difficulty {}: no problem of this side was found; use a higher difficulty", kind_.name, difficulty_);
 }

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/philox.h"
 #include "tasks/problem.h"
@@ -60,8 +61,12 @@ class ProblemSource {
   enum class Language { korean, english, both };  ///< both: even indices are Korean
   ProblemSource(const GeneratorKind& kind, Language language, int difficulty, uint64_t seed, Side side);
   Problem at(uint64_t index) const;
+  /// The first `count` problems of which no two ask the same in one language: what an interval takes for independent.
+  /// Fewer where the generator has no more (it is asked 32 times for each that is there).
+  std::vector<Problem> distinct(int64_t count) const;
 
  private:
+  Drawn drawn_at(uint64_t index) const;
   const GeneratorKind& kind_;
   Language language_;
   int difficulty_;

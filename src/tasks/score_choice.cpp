@@ -17,7 +17,7 @@ Score make_choice(ScorerArguments&) {
     if (final.empty() || final[0] != s.problem.answer[0]) return 0.0;
     final.remove_prefix(1);
     // Alone, before a mark, or before Hangul ("C입니다"): "A dog" and "An answer" begin with a word.
-    constexpr std::string_view kMarks = ".):,]*";
+    constexpr std::string_view kMarks = ".):,]*\n\r\t";
     const bool alone = final.empty() || kMarks.find(final[0]) != std::string_view::npos;
     return alone || static_cast<unsigned char>(final[0]) >= 0x80 ? 1.0 : 0.0;
   };

@@ -94,7 +94,8 @@ TEST(Scorer, EachKind) {
   EXPECT_EQ(score("countdown", countdown, "3 * 7 - 5 = 26"), 0);
   EXPECT_EQ(score("regex", answer_of("^\\d{4}-\\d{2}$"), "2025-01"), 1);
   EXPECT_EQ(score("regex", answer_of("^\\d{4}-\\d{2}$"), "2025-1"), 0);
-  for (const char* right : {"C", "(C)", "C.", "C) the third", "정답: C", "C입니다", "think</think>\n**C**"})
+  for (const char* right :
+       {"C", "(C)", "C.", "C) the third", "정답: C", "C입니다", "C\n\nBecause it is.", "think</think>\n**C**"})
     EXPECT_EQ(score("choice", answer_of("C"), right), 1) << right;
   for (const char* wrong : {"", "A", "c", "Cat", "C3PO", "C is a letter", "()", "the answer is D, not C"})
     EXPECT_EQ(score("choice", answer_of("C"), wrong), 0) << wrong;

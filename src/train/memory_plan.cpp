@@ -31,7 +31,7 @@ int64_t least_bytes(const DeepseekV3Config& config, const Recipe& recipe) {
 /// The gradients of the largest update of answers: two forwards of as many as there are at once.
 StepResult policy_gradients(DeepseekV3& model, TrainStep& step, const Recipe& recipe) {
   const std::vector<int32_t> ids(static_cast<size_t>(recipe.length) + 1, 0);
-  const std::vector<LearnedSequence> answers(static_cast<size_t>(recipe.rows_at_once()), {ids, 1});
+  const std::vector<LearnedSequence> answers(static_cast<size_t>(recipe.rows_of_a_forward()), {ids, 1});
   StepResult result;
   result.layers.resize(static_cast<size_t>(model.n_blocks()));
   LossOptions loss;

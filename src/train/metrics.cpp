@@ -63,7 +63,7 @@ void visit_policy(Self& r, Field&& field) {
   field("finished", r.finished), field("entropy", r.entropy), field("kl", r.kl), field("clipped", r.clipped);
   field("equal_groups", r.equal_groups), field("sampler_difference", r.sampler_difference);
   field("other_experts", r.other_experts), field("prompts", r.prompts), field("answers", r.answers);
-  field("dropped", r.dropped);
+  field("dropped", r.dropped), field("compared_tokens", r.compared_tokens);
   field("answer_tokens", r.answer_tokens), field("trained_tokens", r.trained_tokens);
   field("rollout_seconds", r.rollout_seconds), field("training_seconds", r.training_seconds);
   field("reference_seconds", r.reference_seconds);

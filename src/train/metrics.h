@@ -57,7 +57,8 @@ struct PolicyRow {
   double kl = 0;                        ///< mean over trained tokens
   double clipped = 0;                   ///< share of trained tokens
   double equal_groups = 0;              ///< share of the groups drawn whose rewards are all equal
-  double sampler_difference = 0;        ///< largest |log p of trainer - of sampler| with the weights that sampled
+  int64_t compared_tokens = 0;          ///< by the trainer with the weights that sampled: the next two are of these
+  double sampler_difference = 0;        ///< largest |log p of trainer - of sampler|
   int64_t other_experts = 0;            ///< tokens that the trainer routed otherwise
   int64_t prompts = 0, answers = 0;     ///< drawn
   int64_t dropped = 0;                  ///< problems of a file that are no longer asked

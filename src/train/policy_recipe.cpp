@@ -23,12 +23,14 @@ void PolicyRecipe::validate(const Recipe& r) const {
              "tasks = \"{}\" and problems = \"{}\": name generators of problems, or a file of them", tasks, problems);
   NURI_CHECK(problems.empty() || !reward.empty(),
              "reward is missing: how answers to {} are scored, for instance \"numeric=1\"", problems);
+  NURI_CHECK(held_out.empty() || eval_problems > 0, "held_out = \"{}\" with eval_problems = 0: leave one of them out",
+             held_out);
   NURI_CHECK(held_out.empty() || !problems.empty(), "held_out = \"{}\" goes with problems; tasks have their own",
              held_out);
   NURI_CHECK(problems.empty() || eval_problems == 0 || !held_out.empty(),
              "held_out is missing: a file of problems to validate on; or set eval_problems = 0");
-  NURI_CHECK(drop_after == 0 || !problems.empty(),
-             "drop_after = {}: generators never ask a problem again; it goes with problems", drop_after);
+  NURI_CHECK(drop_after == 0 || !problems.empty(), "drop_after = {}: generators draw anew; it goes with problems",
+             drop_after);
   NURI_CHECK(prompts % updates == 0, "prompts = {} does not divide into updates = {} equal parts", prompts, updates);
   NURI_CHECK(r.batch_rows == answers_of_update(),
              "batch_rows = {}: in reinforcement learning it is prompts / updates x samples = {}; leave it out",
@@ -41,12 +43,16 @@ void PolicyRecipe::validate(const Recipe& r) const {
              "dynamic_sampling with updates = {}: a step may end with fewer prompts; set updates = 1", updates);
   NURI_CHECK(r.steps > 0, "steps is missing: how many steps of {} answers", prompts * samples);
   sampler(0).check();
-  NURI_CHECK(
-      r.tokens == usual.tokens && r.batch_rows_start == 0 && r.grad_shards == 1 && r.document_mask &&
-          r.weights.empty() && r.sample_prompts.empty() && r.patience == 0 && r.publish == "last" && r.ema_decay == 0 &&
-          r.learn_thought && r.too_long == usual.too_long && r.held_out_share == usual.held_out_share,
-      "reinforcement learning takes none of tokens, batch_rows_start, grad_shards, document_mask, weights, "
-      "sample_prompts, patience, publish, ema_decay, learn_thought, too_long and held_out_share: leave them out");
+  SamplerOptions{.temperature = static_cast<float>(eval_temperature)}.check();
+  const bool no_others =
+      r.tokens == usual.tokens && r.epochs == usual.epochs && r.batch_rows_start == 0 && r.grad_shards == 1 &&
+      r.document_mask && r.weights.empty() && r.mtp_weight == usual.mtp_weight && r.eval_rows == usual.eval_rows &&
+      r.sample_prompts.empty() && r.sample_tokens == usual.sample_tokens && r.patience == 0 && r.publish == "last" &&
+      r.ema_decay == 0 && r.learn_thought && r.too_long == usual.too_long && r.held_out_share == usual.held_out_share;
+  NURI_CHECK(no_others,
+             "reinforcement learning takes none of tokens, epochs, batch_rows_start, grad_shards, document_mask, "
+             "weights, mtp_weight, eval_rows, sample_prompts, sample_tokens, patience, publish, ema_decay, "
+             "learn_thought, too_long and held_out_share: leave them out");
 }
 
 }  // namespace nuri

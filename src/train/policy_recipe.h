@@ -46,7 +46,7 @@ struct PolicyRecipe {
           self.loss);
     field(F{"tasks", "",
             "generators of problems, \"word:2, arithmetic:1\" (`nuri tasks list`; behind the colon the "
-            "difficulty): each step takes them by turns, new ones for ever",
+            "difficulty): each step takes them by turns, drawn anew for ever",
             0, 0},
           self.tasks);
     field(F{"problems", "file",

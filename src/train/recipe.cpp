@@ -257,6 +257,7 @@ ResolvedRecipe load_recipe(const fs::path& path, const std::vector<std::string>&
     const std::string line = key + " = " + (is_text && (value.empty() || value[0] != '"') ? value_text(value) : value);
     apply_recipe(out, line, "--set " + setting);
   }
+  if (!defaults.checked) return out;
   const Recipe& r = out.recipe;
   if (out.policy) out.policy->complete(out.recipe, out.origin);
   r.validate();

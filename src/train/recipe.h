@@ -208,6 +208,7 @@ struct RecipeDefaults {
   std::string_view toml;
   std::string origin;
   bool policy = false;
+  bool checked = true;  ///< false: keys alone are read, to know what more defaults they ask for
 };
 ResolvedRecipe load_recipe(const std::filesystem::path& path, const std::vector<std::string>& settings,
                            const RecipeDefaults& defaults);

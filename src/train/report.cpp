@@ -67,6 +67,7 @@ report::HeatMap load_map(const std::vector<StepRow>& steps, const std::optional<
   std::vector<size_t> blocks;
   for (size_t b = 0; b < steps.back().layer_rms.size(); ++b)
     if (config && config->is_moe_layer(static_cast<int64_t>(b))) blocks.push_back(b);
+  if (blocks.size() > shape.size()) blocks.resize(shape.size());  // a policy gradient does not run MTP, the last one
   for (size_t layer = 0; layer < shape.size(); ++layer) {
     map.row_labels.push_back(blocks.size() == shape.size() ? block_name(config, blocks[layer]) : std::to_string(layer));
     std::vector<double> sums(n_experts, 0);

@@ -47,14 +47,15 @@ const MemoryPlan& Session::prepare(const BesideRecipe& extra) {
              "batch_rows = {} of length = {}: the ids of one step alone need {} of memory, {} are allowed; use fewer "
              "or shorter rows",
              recipe_.batch_rows, recipe_.length, bytes_text(batch_bytes(recipe_)), bytes_text(limit));
-  const int64_t beside = extra.weights + extra.cache;
+  const int64_t beside = extra.weights + extra.cache + extra.kept;
   NURI_CHECK(beside < limit, "weights and cache beside the trained model need {}, {} of memory are allowed",
              bytes_text(beside), bytes_text(limit));
   plan_ = require_memory(limit - beside, options_.recipe.model, recipe_, program_resident(),
                          options_.recipe.policy ? StepKind::policy : StepKind::rows);
   plan_.bytes[static_cast<size_t>(Owner::weights)] += extra.weights;
   plan_.bytes[static_cast<size_t>(Owner::kv_cache)] += extra.cache;
-  plan_.total += beside;
+  if (plan_.saves_copies) plan_.bytes[static_cast<size_t>(Owner::saving)] += extra.kept;
+  plan_.total += beside - (plan_.saves_copies ? 0 : extra.kept);
   summary_.memory_planned = plan_.total;
   fs::create_directories(options_.out);
   lock_.emplace(options_.out);
@@ -83,7 +84,8 @@ void Session::begin(const Started& started, const std::function<int64_t(int64_t)
     state.data_manifest = data_.hash();
     state.rows = 0;
   }
-  require_free_bytes(options_.out, checkpoint_bytes(*model_, *optimizer_) * 2, "two checkpoints");
+  require_free_bytes(options_.out, (checkpoint_bytes(*model_, *optimizer_) + safetensors_bytes(kept_)) * 2,
+                     "two checkpoints");
   begin_record();
 }
 
@@ -157,8 +159,11 @@ void Session::begin_record() {
   saver_ = std::make_unique<Saver>(
       Saver::Run{*model_, *optimizer_, options_.recipe, options_.out, data_.tokenizer_dir(), *log_, kept_});
   if (state.step > 0)  // what is usual for each layer, so that a resumed run warns as the whole one would
-    for (const StepRow& row : read_log(options_.out / "log.jsonl").steps)
+    for (const StepRow& row : read_log(options_.out / "log.jsonl").steps) {
       (void)outliers_.see(row.step, row.layer_grad_norm, row.layer_update);
+      record().flops += row.flops;  // of earlier processes
+      last_loss_ = row.loss;
+    }
   record_->update();
 }
 
@@ -187,6 +192,7 @@ void Session::count(const StepRow& row, LiveLine& live) {
   record().steps = state.step;
   record().tokens = state.tokens;
   record().flops += row.flops;
+  last_loss_ = row.loss;
 }
 
 void Session::finish() {

@@ -53,6 +53,7 @@ struct RunSummary {
 /// What a run holds beside what the plan of its recipe counts, bytes.
 struct BesideRecipe {
   int64_t weights = 0, cache = 0;
+  int64_t kept = 0;  ///< copied for a checkpoint in the background (keep())
 };
 
 class Session {
@@ -92,6 +93,8 @@ class Session {
   LogWriter& log() { return *log_; }
   Saver& saver() { return *saver_; }
   RunRecord& record() { return record_->record(); }
+  /// Of the last step, whichever process made it.
+  double last_loss() const { return last_loss_; }
 
  private:
   void resume(const std::filesystem::path& checkpoint, const std::function<int64_t(int64_t)>& rows_after);
@@ -110,6 +113,7 @@ class Session {
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<TrainStep> step_;
   std::vector<NamedTensor> kept_;
+  double last_loss_ = 0;
   std::unique_ptr<RunFile> record_;
   std::unique_ptr<LogWriter> log_;
   std::unique_ptr<Saver> saver_;

@@ -77,7 +77,6 @@ class Run {
       const StepRow row =
           make_step_row(result, session_.model(), state.step, state.tokens, rate, seconds_now() - start);
       session_.count(row, live);
-      summary_.loss = row.loss;
       live.show(row, summary_.tokens_per_s);
       bool last = state.step == summary_.total_steps;
       const bool better =
@@ -157,6 +156,7 @@ class Run {
   void finish() {
     summary_.out_of_patience = out_of_patience() && session_.state.step < summary_.total_steps;
     if (summary_.outcome == "finished") publish();
+    summary_.loss = session_.last_loss();
     RunRecord& r = session_.record();
     r.results["loss"] = summary_.loss;
     if (summary_.eval.all.bytes > 0) r.results["bits_per_byte"] = summary_.eval.all.bits_per_byte();

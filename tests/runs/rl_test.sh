@@ -30,6 +30,7 @@ took=$(($(date +%s%N) - start))
 jq -e '.outcome == "finished" and .steps == 40 and .sampler_difference == 0 and .other_experts == 0 and .held_out.problems == 16 and
   .held_out_first.problems == 16' "$work/summary" >/dev/null || fail "rl: $(cat "$work/summary")"
 exact "$work/whole"
+jq -e '.compared_tokens > 500' "$work/summary" >/dev/null || fail "hardly anything was compared: $(cat "$work/summary")"
 expected=$(weights_hash "$work/whole")
 jq -s -e 'map(select(.kind == "policy")) | length == 40 and all((.parts | keys) == ["exact", "format", "language(en)"] and .answers == 24 and
   .length > 0 and .length <= 24 and .entropy > 0 and .rollout_seconds > 0)' "$work/whole/log.jsonl" >/dev/null || fail "rows of the log"
@@ -61,6 +62,8 @@ done
 [ $kills -eq 10 ] || fail "only $kills kills happened before the run was finished"
 [ "$(weights_hash "$work/killed")" = "$expected" ] || fail "killed $kills times: $(weights_hash "$work/killed"), untouched: $expected"
 exact "$work/killed"
+jq -e --argjson sum "$(jq -s 'map(select(.kind == "step").flops) | add' "$work/killed/log.jsonl")" '(.flops / $sum - 1) | fabs < 1e-9' \
+  "$work/killed/run.json" >/dev/null || fail "run.json does not count the work of all processes"
 
 # The other losses, forms and precisions; truncation does not enter what is compared.
 for options in "loss=dr_grpo mla_form=expanded" "loss=dapo precision=f32" "loss=grpo precision=f32 mla_form=expanded top_p=0.9 top_k=50" \
@@ -85,24 +88,47 @@ dropping=(--init-from "$work/sft" --set "problems=$work/problems.jsonl" --set ev
 "$nuri" rl "${dropping[@]}" --set steps=6 --out "$work/dropping" >/dev/null || fail "drop_after"
 jq -s -e 'map(select(.kind == "policy").dropped) | .[0] == 0 and .[5] <= 6 and . == sort' "$work/dropping/log.jsonl" >/dev/null ||
   fail "dropped problems: $(jq -c 'select(.kind == "policy").dropped' "$work/dropping/log.jsonl")"
-"$nuri" rl "${dropping[@]}" --set steps=400 --out "$work/exhausted" >/dev/null 2>"$work/err" && fail "a run without problems went on"
-grep -q 'nothing is left to learn from' "$work/err" || fail "all dropped: $(cat "$work/err")"
-last=$(jq -s 'map(select(.kind == "policy").step) | max' "$work/exhausted/log.jsonl")
-"$nuri" rl "${dropping[@]}" --set steps=400 --out "$work/exhausted" --resume >/dev/null 2>"$work/err" && fail "resumed without problems"
-grep -q 'nothing is left to learn from' "$work/err" || fail "all dropped, resumed: $(cat "$work/err")"
-[ "$(jq -s 'map(select(.kind == "policy").step) | max' "$work/exhausted/log.jsonl")" = "$last" ] || fail "what was dropped is forgotten by resuming"
+"$nuri" rl "${dropping[@]}" --set steps=400 --out "$work/exhausted" --json >"$work/summary" || fail "a run that drops all problems"
+jq -e '.exhausted and .outcome == "finished" and .steps < 400' "$work/summary" >/dev/null || fail "all dropped: $(cat "$work/summary")"
+"$nuri" rl "${dropping[@]}" --set steps=400 --out "$work/killed_early" >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 1 200); do
+  [ -d "$work/killed_early/checkpoints/step-000003" ] && break
+  sleep 0.02
+done
+kill -KILL $pid 2>/dev/null || true
+wait $pid 2>/dev/null || true
+"$nuri" rl "${dropping[@]}" --set steps=400 --out "$work/killed_early" --resume --json >"$work/again" 2>"$work/err" ||
+  grep -q 'is finished' "$work/err" || fail "resumed: $(cat "$work/err")"
+[ "$(weights_hash "$work/killed_early")" = "$(weights_hash "$work/exhausted")" ] || fail "what was dropped is forgotten by resuming"
 
 # What is refused, with its reason.
 refused 'name generators of problems, or a file' "$nuri" rl --init-from "$work/sft" --out "$work/bad"
 refused 'loss = .gpro. (did you mean' rl "$work/bad" --set loss=gpro
 refused 'does not divide into updates' rl "$work/bad" --set updates=3
 refused 'without a reference' rl "$work/bad" --set kl=0 --set reference_every=2
-refused 'never ask a problem again' rl "$work/bad" --set drop_after=2
+refused 'generators draw anew' rl "$work/bad" --set drop_after=2
 refused 'leaves no room' rl "$work/bad" --set answer_tokens=160
 refused 'takes none of' rl "$work/bad" --set patience=2 --set eval_rows=0
 refused 'samples is a key of reinforcement learning' train "$work/bad" --set samples=4
 refused 'has [0-9]* tokens, length and answer_tokens leave' rl "$work/bad" --set answer_tokens=159
 refused 'is finished' rl "$work/whole" --resume "${long[@]}"
-rl "$work/other" --set steps=2 >/dev/null
+rl "$work/other" --set steps=2 --set reference_every=1 >/dev/null || fail "a reference that the loss asks for"
 refused 'is finished\|changed' rl "$work/other" --resume --set steps=3
+
+# Another template would be other prompts.
+"$nuri" rl "${common[@]}" --out "$work/stopped" --set steps=4000 >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 1 200); do
+  [ -f "$work/stopped/config.json" ] && break
+  sleep 0.05
+done
+kill -TERM $pid
+code=0
+wait $pid || code=$?
+[ $code -eq 130 ] || fail "SIGTERM: exit code $code"
+mkdir "$work/other_template"
+cp "$work/sft/tokenizer.json" "$work/other_template"
+jq '.chat_template += " "' "$work/sft/tokenizer_config.json" >"$work/other_template/tokenizer_config.json"
+refused 'other data' rl "$work/stopped" --resume --set steps=4000 --tokenizer "$work/other_template"
 echo "killed $kills times, final weights $expected"
