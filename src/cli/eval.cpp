@@ -13,6 +13,7 @@
 #include "cli/eval_choices.h"
 #include "cli/eval_compare.h"
 #include "cli/eval_overlap.h"
+#include "cli/eval_report.h"
 #include "cli/model_options.h"
 #include "cli/verbs.h"
 #include "eval/choices.h"
@@ -29,7 +30,7 @@ struct Options {
   ModelOptions model;
   SamplingOptions sampling;
   std::vector<std::string> tasks;
-  std::string problems, choices, reward, language = "both", out, against, contamination;
+  std::string problems, choices, reward, language = "both", out, against, contamination, report;
   int64_t count = 0, samples = 1, seeds = 1, max_tokens = 256, batch = 64;
   int difficulty = 3;
   uint64_t problem_seed = 0;
@@ -151,14 +152,30 @@ std::vector<std::vector<Answer>> solve_with_progress(DeepseekV3& model, const To
 /// pass@1 of each seed, their mean and standard deviation.
 void show_seeds(const std::vector<double>& passes, bool as_json, OrderedJson& j) {
   const Spread s = spread_of(passes);
-  if (as_json) {
-    j["seeds"] = {{"pass_1", passes}, {"mean", s.mean}, {"deviation", s.deviation}};
-    return;
-  }
+  j["seeds"] = {{"pass_1", passes}, {"mean", s.mean}, {"deviation", s.deviation}};
+  if (as_json) return;
   std::string list;
   for (const double p : passes) list += fmt::format("{}{:.1f}", list.empty() ? "" : ", ", 100 * p);
   fmt::print("pass@1 of {} seeds: {} %; mean {:.1f}, standard deviation {:.1f}\n", passes.size(), list, 100 * s.mean,
              100 * s.deviation);
+}
+
+/// Some right and some wrong answers, each with its reference.
+std::vector<report::Sample> samples_of(const std::vector<tasks::Problem>& problems,
+                                       const std::vector<std::vector<Answer>>& answers) {
+  constexpr int kOfEach = 8;
+  std::vector<report::Sample> out;
+  for (const bool right : {true, false}) {
+    int n = 0;
+    for (size_t i = 0; i < answers.size() && n < kOfEach; ++i) {
+      const Answer& a = answers[i][0];
+      if (a.right() != right) continue;
+      const report::Label title = right ? report::Label("right", "정답") : report::Label("wrong", "오답");
+      out.push_back({title, problems[i].prompt, fmt::format("\n{}\n\n[{}]", a.text, problems[i].answer)});
+      ++n;
+    }
+  }
+  return out;
 }
 
 int run(const Options& o) {
@@ -173,6 +190,7 @@ int run(const Options& o) {
                                   .out = o.out,
                                   .against = o.against,
                                   .contamination = o.contamination,
+                                  .report = o.report,
                                   .count = o.count,
                                   .json = o.json});
   }
@@ -230,6 +248,7 @@ int run(const Options& o) {
   }
   comparison.show(now, o.json, j);
   contamination.show(now, o.json, j);
+  if (!o.report.empty()) write_file_atomic(o.report, eval_page(o.model.directory, j, samples_of(q.problems, answers)));
   if (o.json) fmt::print("{}", json_text(j));
   return kExitOk;
 }
@@ -263,6 +282,7 @@ Action add_eval(Arguments args) {
   o->sampling.add(args);
   args.option("--batch", o->batch, "answers decoded together (default 64); no bit depends on it").between(1, 4096);
   args.option("--out", o->out, "JSONL: each problem with its answers and scores");
+  args.option("--report", o->report, "HTML page: the table, comparisons, some right and some wrong answers");
   args.option("--against", o->against, "what --out wrote for another model: paired comparison, sign test");
   args.option("--contamination", o->contamination,
               "directory of shards: how many questions share 13 tokens in a row with its training text");

@@ -11,6 +11,7 @@
 #include "cli/documents.h"
 #include "cli/eval_compare.h"
 #include "cli/eval_overlap.h"
+#include "cli/eval_report.h"
 #include "cli/verbs.h"
 #include "eval/choices.h"
 #include "eval/statistics.h"
@@ -106,6 +107,7 @@ int eval_choices(const ModelOptions& model_options, const ChoiceOptions& o) {
   }
   comparison.show(now, o.json, j);
   contamination.show(now, o.json, j);
+  if (!o.report.empty()) write_file_atomic(o.report, eval_page(model_options.directory, j, {}));
   if (o.json) fmt::print("{}", json_text(j));
   return kExitOk;
 }

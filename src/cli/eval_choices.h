@@ -9,7 +9,7 @@
 namespace nuri {
 
 struct ChoiceOptions {
-  std::string file, out, against, contamination;
+  std::string file, out, against, contamination, report;
   int64_t count = 0;  ///< questions; 0: all
   bool json = false;
 };

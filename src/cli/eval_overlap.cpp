@@ -38,16 +38,14 @@ void Contamination::show(const std::vector<double>& shares, bool as_json, Ordere
   const auto n = static_cast<int64_t>(touched_.size()), clean = n - touched;
   const double share = grams_ > 0 ? static_cast<double>(shared_) / static_cast<double>(grams_) : 0;
   const double pass = clean > 0 ? std::min(1.0, clean_right / static_cast<double>(clean)) : 0;
-  if (as_json) {
-    OrderedJson j;
-    j["questions"] = n;
-    j["touched"] = touched;
-    j["too_short"] = too_short_;
-    j["shared_grams"] = share;
-    j["pass_1_untouched"] = clean > 0 ? OrderedJson(pass) : OrderedJson(nullptr);
-    json["contamination"] = j;
-    return;
-  }
+  OrderedJson found;
+  found["questions"] = n;
+  found["touched"] = touched;
+  found["too_short"] = too_short_;
+  found["shared_grams"] = share;
+  found["pass_1_untouched"] = clean > 0 ? OrderedJson(pass) : OrderedJson(nullptr);
+  json["contamination"] = found;
+  if (as_json) return;
   fmt::print(
       "contamination: {} of {} questions share 13 tokens in a row with the training text ({:.2f} % of all their "
       "13-grams; {} are shorter)",

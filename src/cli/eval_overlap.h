@@ -13,8 +13,8 @@ class Contamination {
   /// 13-grams of the questions' tokens against the training shards of a data directory, by its own tokenizer. Nothing
   /// where `data` is empty. Errors: those of Dataset::open.
   Contamination(const std::string& data, const std::vector<std::string>& questions);
-  /// shares [questions]: of right answers. Prints how many questions share a 13-gram and how the others went, or adds
-  /// "contamination" to the JSON.
+  /// shares [questions]: of right answers. Adds "contamination" to the JSON, and prints how many questions share a
+  /// 13-gram and how the others went unless it is what is printed.
   void show(const std::vector<double>& shares, bool as_json, OrderedJson& json) const;
 
  private:

@@ -41,7 +41,7 @@ svg.heat rect{shape-rendering:crispEdges}.missing{fill:var(--grid)}
 .cursor path{stroke:var(--soft);stroke-dasharray:2 3}.cursor text{fill:var(--ink);font-weight:600}
 .scroll{overflow-x:auto;margin:12px 0;break-inside:avoid}
 table{border-collapse:collapse;background:var(--card);border:1px solid var(--rule);font-size:14px;min-width:min(100%,420px)}
-th,td{padding:6px 14px;text-align:left;border-bottom:1px solid var(--rule);vertical-align:top}
+th,td{padding:6px 14px;text-align:left;border-bottom:1px solid var(--rule);vertical-align:top;overflow-wrap:normal}
 th{color:var(--soft);font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 tr:last-child td{border-bottom:0}
 dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(200px,1fr));gap:10px;margin:14px 0}

@@ -256,7 +256,7 @@ std::string report_html(const std::string& name, const RunLog& log, const RunRec
       samples.push_back({{"step " + step + with_reward(log.samples[i], "reward"),
                           step + " 스텝" + with_reward(log.samples[i], "보상")},
                          log.samples[i].prompt,
-                         log.samples[i].text});
+                         (log.samples[i].reward ? "\n" : "") + log.samples[i].text});  // an answer, or what goes on
     }
     page.add_samples(samples);
   }

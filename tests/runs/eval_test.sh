@@ -37,7 +37,9 @@ eval_model --task sort:1 --samples 4 --temperature 1 --seed 3 --against "$work/r
   jq -e '.against.difference == 0 and .against.p == 1 and .against.better == 0' >/dev/null || fail "against itself"
 
 # Other seeds are other answers, and the first is the one seed alone; the questions' own text is found in the shards.
-eval_model --task sort:1 --samples 2 --temperature 1 --seed 3 --seeds 3 --contamination "$work/data" >"$work/seeds.json"
+eval_model --task sort:1 --samples 2 --temperature 1 --seed 3 --seeds 3 --contamination "$work/data" --report "$work/page.html" \
+  >"$work/seeds.json"
+grep -q 'pass@2' "$work/page.html" && grep -q 'standard deviation' "$work/page.html" && grep -q '</html>' "$work/page.html" || fail "--report"
 jq -e '(.seeds.pass_1 | length == 3) and .seeds.pass_1[0] == .all.pass_1 and .seeds.deviation >= 0 and .contamination.questions == 12 and
   .contamination.touched <= 12 and .contamination.shared_grams <= 1' "$work/seeds.json" >/dev/null || fail "--seeds: $(cat "$work/seeds.json")"
 head -n 12 "$work/text.jsonl" | jq -c '{prompt: .text, answer: "1"}' >"$work/seen.jsonl"
@@ -55,7 +57,8 @@ grep -q '^letters  *4 ' "$work/table" || fail "the table: $(cat "$work/table")"
 for i in 1 2 3 4 5 6 7 8; do
   printf '{"query": "Question: The sum of %d and 7 is", "choices": ["%d.", "no", "문서"], "gold": 0, "category": "c%d"}\n' "$i" $((i + 7)) $((i % 2))
 done | zstd -q >"$work/choices.jsonl.zst"
-eval_model --choices "$work/choices.jsonl.zst" --out "$work/chosen.jsonl" >"$work/choices.json"
+eval_model --choices "$work/choices.jsonl.zst" --out "$work/chosen.jsonl" --report "$work/page.html" >"$work/choices.json"
+grep -q 'by chance' "$work/page.html" || fail "--choices --report"
 jq -e '.all.questions == 8 and (.all.by_chance - 1 / 3 | fabs) < 1e-9 and (.by_category | keys) == ["c0", "c1"]' "$work/choices.json" >/dev/null ||
   fail "eval --choices: $(cat "$work/choices.json")"
 jq -s -e --slurpfile found "$work/choices.json" '(map(.right) | add / 8) == $found[0].all.accuracy and
