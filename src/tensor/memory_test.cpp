@@ -33,7 +33,7 @@ TEST(LooseBlocks, WorkOfChangingSizesFindsTheBlocksOfTheLargest) {
     work(kLargest);
     const int64_t growth = grown();
 #ifdef NURI_OWN_BLOCKS
-    GTEST_SKIP() << "the sanitizer's blocks are of one size each";
+    GTEST_SKIP() << "the sanitizer keeps freed memory, each size its own";
 #endif
     EXPECT_EQ(growth, 0);
   }
