@@ -254,8 +254,9 @@ Action add_bench(Arguments args) {
   args.option("--preset", o->bench.preset, "nano (default), micro or small; read from recipes/")
       .one_of({"nano", "micro", "small"});
   args.option("--precision", o->bench.precision, "bf16 (default) or f32").one_of({"bf16", "f32"});
-  args.option("--rows", o->bench.rows, "rows of a step (default: nano 8, micro 4, small 4)");
-  args.option("--length", o->bench.length, "tokens of a row (default: nano 256, micro 512, small 1024)");
+  args.option("--rows", o->bench.rows, "rows of a step (default: nano 8, micro 4, small 4); of policy: prompts (8)");
+  args.option("--length", o->bench.length,
+              "tokens of a row (default: nano 256, micro 512, small 1024); of policy: of an answer (64)");
   args.option("--recompute", o->bench.recompute, "in the backward of a step: none (default), selective or blocks")
       .one_of({"none", "selective", "blocks"});
   args.option("--sequences", o->bench.sequences, "that decode together (default: 1, 4, 16, 64, 512; of rollout 512)")

@@ -81,6 +81,8 @@ std::vector<rl::Rollout> sample(DeepseekV3& model, const PolicyBench& b, uint64_
 
 PolicyBench bench_policy(const BenchOptions& o) {
   PolicyBench b;
+  if (o.rows > 0) b.prompts = o.rows;
+  if (o.length > 0) b.new_tokens = o.length;
   Recipe recipe;
   recipe.precision = o.precision;
   recipe.length = b.prompt_tokens + b.new_tokens;

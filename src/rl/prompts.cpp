@@ -44,9 +44,10 @@ Prompts::Prompts(const std::filesystem::path& tokenizer_dir, const ResolvedRecip
     hash_ = sha256_file(file);
     name_ = file.string();
   }
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json"})  // the ids of prompts, and what ends an answer
-    hash_ += "\n" + sha256_file(tokenizer_dir / name);
-  hash_ = sha256(hash_);
+  // The ids of prompts, and what ends an answer.
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"})
+    if (std::filesystem::exists(tokenizer_dir / name)) hash_ += "\n" + sha256_file(tokenizer_dir / name);
+  hash_ = sha256(hash_ + "\n" + tokenizer().chat_template());  // which may lie in a file of its own
   reward_.emplace(reward, "reward");
   for (const auto* problems : {&problems_, &held_out_})
     for (const tasks::Problem& problem : *problems) {

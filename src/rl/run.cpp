@@ -11,7 +11,6 @@
 #include "rl/curriculum.h"
 #include "rl/policy_step.h"
 #include "rl/reference.h"
-#include "rl/statistics.h"
 #include "train/not_finite.h"
 #include "train/report.h"
 #include "train/signals.h"

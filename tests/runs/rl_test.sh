@@ -66,15 +66,18 @@ jq -e --argjson sum "$(jq -s 'map(select(.kind == "step").flops) | add' "$work/k
   "$work/killed/run.json" >/dev/null || fail "run.json does not count the work of all processes"
 
 # The other losses, forms and precisions; truncation does not enter what is compared.
-for options in "loss=dr_grpo mla_form=expanded" "loss=dapo precision=f32" "loss=grpo precision=f32 mla_form=expanded top_p=0.9 top_k=50" \
-  "loss=dapo temperature=0.8 sampling_rounds=2"; do
+for options in "loss=dr_grpo mla_form=expanded" "loss=dapo precision=f32" "loss=grpo precision=f32 mla_form=expanded top_p=0.9 top_k=50 min_p=0.01" \
+  "loss=dapo temperature=0.8 sampling_rounds=2" "language=ko eval_temperature=0.7 clip_low=0.1 clip_high=10"; do
   settings=()
   for setting in $options; do settings+=(--set "$setting"); done
   rl "$work/one" --set steps=3 "${settings[@]}" >/dev/null 2>"$work/err" || fail "$options: $(cat "$work/err")"
   exact "$work/one"
   rm -rf "$work/one"
 done
-jq -s -e 'map(select(.kind == "policy")) | all(.prompts >= 4)' "$work/whole/log.jsonl" >/dev/null || fail "prompts drawn"
+# Dynamic sampling: groups without a difference are replaced, in so many rounds at most. (Hardly any answer is right here.)
+rl "$work/dynamic" --set steps=3 --set loss=dapo --set reward=exact=1 --set sampling_rounds=3 >/dev/null || fail "dynamic sampling"
+jq -s -e 'map(select(.kind == "policy")) | any(.prompts > 4) and all(.prompts <= 12 and .answers == 6 * .prompts)' "$work/dynamic/log.jsonl" \
+  >/dev/null || fail "prompts drawn: $(jq -c 'select(.kind == "policy").prompts' "$work/dynamic/log.jsonl" | tr '\n' ' ')"
 
 # Problems of a file, in another order each epoch.
 "$nuri" tasks make sort --count 6 --difficulty 1 --out "$work/problems.jsonl" >/dev/null
@@ -130,5 +133,9 @@ wait $pid || code=$?
 mkdir "$work/other_template"
 cp "$work/sft/tokenizer.json" "$work/other_template"
 jq '.chat_template += " "' "$work/sft/tokenizer_config.json" >"$work/other_template/tokenizer_config.json"
+refused 'other data' rl "$work/stopped" --resume --set steps=4000 --tokenizer "$work/other_template"
+# Also where the template is a file of its own.
+cp "$work/sft/tokenizer_config.json" "$work/other_template"
+jq -r '.chat_template + " "' "$work/sft/tokenizer_config.json" >"$work/other_template/chat_template.jinja"
 refused 'other data' rl "$work/stopped" --resume --set steps=4000 --tokenizer "$work/other_template"
 echo "killed $kills times, final weights $expected"
