@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # update_numbers.sh [--measure | --check]: the tables of numbers in the docs, made from docs/numbers.
-#   docs/numbers/tables.txt       the rows: TABLE | LABEL ~ KOREAN LABEL | FILE | JQ EXPRESSION | GOAL on AVX-512 BF16 |
+#   docs/numbers/tables.txt       the rows: TABLE | LABEL ~ KOREAN LABEL | FILE | JQ EXPRESSION | GOAL on AVX-512 |
 #                                 GOAL on AVX2; the pipe of jq is written \p there
 #   docs/numbers/benches.txt      what --measure runs: FILE, then the arguments of `nuri bench`
 #   docs/numbers/LEVEL/FILE.json  what `nuri bench ... --json` printed on a machine of that level (CPU and commit inside)
 # A table stands in a page between `<!-- numbers: TABLE -->` and `<!-- end -->`. --measure runs the benchmarks first and
-# replaces the files of this machine's level; the other level keeps its last ones. --check changes nothing and fails where
+# replaces the files of this machine's level; the other levels keep their last ones. --check changes nothing and fails where
 # a page would change.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 source tools/setup.sh
 numbers=docs/numbers
-levels=(avx512_bf16 avx2)
+levels=(avx512_bf16 avx512 avx2)
+heading() { case $1 in avx512_bf16) echo 'AVX-512 BF16' ;; avx512) echo 'AVX-512' ;; avx2) echo AVX2 ;; esac; }
 mode=${1:-}
 case $mode in '' | --measure | --check) ;; *) wrong_use "update_numbers: unknown option '$mode' (allowed: --measure, --check)" ;; esac
 
@@ -42,21 +43,24 @@ machine() {
   jq -rs '[.. | objects | select(has("cpu") and has("commit"))] | [map(.cpu) | unique[]] + [map(.commit) | unique[]] | join(", ")' \
     "${json[@]}"
 }
+# column INDEX WORDS TABLE: a level's heading
+column() { echo "$(heading "${levels[$1]}") ($(machine "${levels[$1]}" "$2" "$3"))"; }
 trim() { sed 's/^ *//; s/ *$//' <<<"$1"; }
 # table NAME PAGE
 table() {
   local name label file expression goal512 goal2 found='' what=what goal=goal none='not measured yet'
   case $2 in *.ko.md) what=항목 goal=목표 none='아직 재지 않음' ;; esac
-  printf '| %s | %s | AVX-512 BF16 (%s) | %s | AVX2 (%s) |\n|---|---|---|---|---|\n' \
-    "$what" "$goal" "$(machine "${levels[0]}" "$none" "$1")" "$goal" "$(machine "${levels[1]}" "$none" "$1")"
+  # Each goal stands before the levels that it is for.
+  printf '| %s | %s | %s | %s | %s | %s |\n|---|---|---|---|---|---|\n' \
+    "$what" "$goal" "$(column 0 "$none" "$1")" "$(column 1 "$none" "$1")" "$goal" "$(column 2 "$none" "$1")"
   while IFS='|' read -r name label file expression goal512 goal2; do
     [ "$(trim "$name")" = "$1" ] || continue
     found=1
     file=$(trim "$file")
     case $2 in *.ko.md) label=${label#*~} ;; *) label=${label%~*} ;; esac
     expression=${expression//\\p/|}
-    printf '| %s | %s | %s | %s | %s |\n' "$(trim "$label")" "$(trim "$goal512")" \
-      "$(value "${levels[0]}" "$file" "$expression")" "$(trim "$goal2")" "$(value "${levels[1]}" "$file" "$expression")"
+    printf '| %s | %s | %s | %s | %s | %s |\n' "$(trim "$label")" "$(trim "$goal512")" "$(value "${levels[0]}" "$file" "$expression")" \
+      "$(value "${levels[1]}" "$file" "$expression")" "$(trim "$goal2")" "$(value "${levels[2]}" "$file" "$expression")"
   done < <(grep -v '^#' "$numbers/tables.txt")
   [ -n "$found" ] || die "no line of $numbers/tables.txt is named '$1'"
 }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -141,6 +142,30 @@ TEST(LevelChoice, AForcedLevelIsUsedAndNamed) {
   }
   set_active_level(before);
   EXPECT_TRUE(level_available(Level::portable));
+}
+
+TEST(LevelChoice, TheFastestOfTheAvailable) {
+  const Level fastest = fastest_level();
+  ASSERT_TRUE(level_available(fastest));
+  if (!level_available(Level::avx512_bf16)) {
+    for (int i = static_cast<int>(fastest) + 1; i < kLevels; ++i) EXPECT_FALSE(level_available(static_cast<Level>(i)));
+    return;
+  }
+  // The millisecond at the start and the longer measurement of `nuri info` have to agree.
+  const Level before = active_level();
+  set_active_level(Level::avx512_bf16);
+  FlushSubnormals flush;
+  const Peaks peaks = measure_peaks(0.2, int64_t{16} << 20);
+  set_active_level(before);
+  EXPECT_EQ(fastest == Level::avx512_bf16, peaks.bf16_gflops >= 0.75 * peaks.fp32_gflops)
+      << "VDPBF16PS " << peaks.bf16_gflops << " GFLOP/s, FMA " << peaks.fp32_gflops << ", at the start "
+      << bf16_dot_speed();
+  double lowest = 1e9, highest = 0;
+  for (int i = 0; i < 50; ++i) {
+    const double speed = bf16_dot_speed();
+    lowest = std::min(lowest, speed), highest = std::max(highest, speed);
+  }
+  EXPECT_EQ(lowest >= 0.75, highest >= 0.75) << lowest << " to " << highest;
 }
 
 TEST(Peak, IsMeasuredAtTheActiveLevel) {

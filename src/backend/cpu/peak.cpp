@@ -118,6 +118,23 @@ Peaks measure_peaks(double seconds, int64_t buffer_limit) {
   return peaks;
 }
 
+double bf16_dot_speed() {
+  const PeakKernels& kernels = avx512_bf16::peak_kernels;
+  constexpr int64_t kRounds = 64;  // 12,288 instructions: some 2 to 6 us
+  // The two take turns and the shortest of each counts: an interruption would have to meet every turn of one of them.
+  double fma = 0, dot = 0;
+  for (int turn = 0; turn < 48; ++turn) {
+    const auto rate = [&](float (*loop)(int64_t), int64_t flops) {
+      const double start = now();
+      keep(loop(kRounds));
+      return static_cast<double>(flops) / std::max(now() - start, 1e-9);
+    };
+    fma = std::max(fma, rate(kernels.fma_loop, kernels.fma_flops));
+    dot = std::max(dot, rate(kernels.bf16_loop, kernels.bf16_flops));
+  }
+  return dot / fma;
+}
+
 struct BandwidthProbe::Memory {
   static constexpr int64_t kPart = int64_t{64} << 20, kParts = 4;
   Buffer buffer{kPart * kParts}, copies{kPart};
