@@ -1,226 +1,48 @@
-// nuri demo: text -> tokenizer -> shards -> training -> report -> chat. Each stage is skipped where its result is
-// there.
+// nuri demo: text -> tokenizer -> shards -> pre-training -> fine-tuning -> reinforcement learning -> evaluation ->
+// report -> chat.
+#include "cli/demo.h"
+
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <charconv>
-#include <cmath>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "arch/counts.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/chat.h"
-#include "cli/demo_text.h"
-#include "cli/documents.h"
-#include "cli/machine.h"
 #include "cli/verbs.h"
-#include "data/build.h"
 #include "data/facts.h"
-#include "data/loader.h"
-#include "data/ngram.h"
 #include "ledger/run_record.h"
 #include "models/load.h"
-#include "text/tokenizer_train.h"
+#include "tasks/problem_set.h"
 #include "train/metrics.h"
-#include "train/trainer.h"
+#include "train/recipe.h"
 
 namespace nuri {
+
+bool DemoOptions::skips(std::string_view stage) const {
+  return std::find(skip.begin(), skip.end(), stage) != skip.end();
+}
+
+void demo_stage(int number, const char* english, const char* korean) {
+  fmt::print("\n[{}/9] {} · {}\n", number, english, korean);
+  std::fflush(stdout);
+}
+
+bool demo_finished(const fs::path& run) {
+  return fs::exists(run / "config.json") && fs::exists(run / "run.json") &&
+         read_run_record(run / "run.json").outcome == "finished";
+}
+
 namespace {
 
-struct Options {
-  std::string packages, out = "demo", recipe = "recipes/nano/recipe.toml";
-  std::vector<std::string> text, settings;
-  bool quick = false, no_chat = false, json = false;
-  double minutes = 0;
-};
+constexpr int64_t kAnswerTokens = 128;  // where no recipe says how long answers may be
 
-/// Facts beside about 5 MB of manuals: enough to be learned, few enough to leave the manuals their share.
-constexpr int64_t kFactRows = 12000;
-constexpr double kValidation = 0.05;
-/// The same number of steps on every machine, so that all end with the same bits: what two cores with AVX2 do in time.
-constexpr int64_t kSteps = 3000, kQuickSteps = 240;
-/// Manuals repeat their notices on every page: each line counts once.
-constexpr int64_t kRepeatedLineCharacters = 1;
-
-void stage(int number, const char* english, const char* korean) {
-  fmt::print("\n[{}/6] {} · {}\n", number, english, korean);
-}
-
-std::vector<std::string> make_sources(const Options& o) {
-  stage(1, "text", "텍스트");
-  std::vector<std::string> sources = o.text, missing;
-  if (sources.empty() && !o.packages.empty()) sources = manual_sources(o.packages, missing);
-  for (const std::string& package : missing) fmt::print("  not here: {} (the text is made without it)\n", package);
-  if (sources.empty()) fmt::print("  no manuals and no --text: training on generated facts alone\n");
-  const fs::path facts = fs::path(o.out) / "facts.jsonl";
-  if (!fs::exists(facts)) data::write_fact_rows(facts, 1, kFactRows);
-  sources.push_back(facts.string() + "::name=facts,markers=true,licence=generated");
-  for (const std::string& s : sources) fmt::print("  {}\n", s);
-  return sources;
-}
-
-void make_tokenizer(const Options& o, const std::vector<std::string>& sources, int64_t vocab_size) {
-  stage(2, "tokenizer", "토크나이저");
-  const fs::path dir = fs::path(o.out) / "tokenizer";
-  if (fs::exists(dir / "tokenizer_config.json")) {
-    fmt::print("  {} is there\n", dir.string());
-    return;
-  }
-  TokenizerTrainOptions options;
-  options.vocab_size = static_cast<int32_t>(vocab_size);
-  SourceDocuments documents(sources, kRepeatedLineCharacters);
-  const double begin = seconds_now();
-  const TokenizerTrainReport r =
-      train_tokenizer_to([&](std::string& text) { return documents.next(text); }, options, dir);
-  fmt::print("  {} documents, {:.2f} MB: {} ids, {} learned, {:.1f} s\n", r.documents,
-             static_cast<double>(r.bytes) / 1e6, r.vocab_size, r.learned, seconds_now() - begin);
-}
-
-fs::path make_shards(const Options& o, const std::vector<std::string>& sources) {
-  stage(3, "shards", "샤드");
-  data::BuildOptions b;
-  for (const std::string& s : sources) b.sources.push_back(data::parse_source(s));
-  b.tokenizer = fs::path(o.out) / "tokenizer";
-  b.out = fs::path(o.out) / "data";
-  b.validation = kValidation;
-  b.repeated_line_characters = kRepeatedLineCharacters;
-  b.overwrite = true;
-  if (data::is_up_to_date(b)) {
-    fmt::print("  {} is there\n", b.out.string());
-    return b.out;
-  }
-  ProgressPrinter progress;
-  const data::Manifest m = data::build_dataset(b, [&](const data::BuildProgress& p) {
-    progress.show(fmt::format("  {} documents, {} tokens", p.documents, p.tokens));
-  });
-  progress.end();
-  for (const data::SourceReport& s : m.sources) {
-    const data::Amount t = s.total(data::Split::train), v = s.total(data::Split::validation);
-    fmt::print(
-        "  {:<12} train {} tokens, {:.2f} MB; held out {} tokens, {:.2f} MB; {} duplicates and {} repeated lines "
-        "dropped\n",
-        s.source.name, t.tokens, static_cast<double>(t.text_bytes) / 1e6, v.tokens,
-        static_cast<double>(v.text_bytes) / 1e6, s.duplicates, s.repeated_lines);
-  }
-  return b.out;
-}
-
-/// Steps that fit into `minutes` at the speed of a few trial steps.
-int64_t fit_steps(ResolvedRecipe recipe, const fs::path& shards, double minutes) {
-  recipe.recipe.steps = 12;
-  recipe.recipe.eval_every = recipe.recipe.sample_every = recipe.recipe.save_every = 0;
-  recipe.recipe.sample_prompts.clear();
-  recipe.recipe.eval_rows = 1;
-  const data::Dataset dataset = data::Dataset::open(shards, false);
-  data::LoaderOptions loader_options;
-  loader_options.length = recipe.recipe.length;
-  const data::Loader loader(dataset, loader_options);
-  DeepseekV3 model(recipe.model, {.dtype = recipe.recipe.precision_kind() == Precision::bf16 ? DType::bf16 : DType::f32,
-                                  .trainable = true,
-                                  .form = recipe.recipe.form()});
-  model.initialise(0);
-  Optimizer optimizer(model.parameters(), recipe.recipe.optimizer_options());
-  TrainStep step(model, optimizer, recipe.recipe.step_options());
-  std::vector<double> times;
-  for (int64_t i = 0; i < recipe.recipe.steps; ++i) {
-    const double begin = seconds_now();
-    const data::Batch batch =
-        loader.rows(static_cast<uint64_t>(i * recipe.recipe.batch_rows), recipe.recipe.batch_rows);
-    StepResult r = step.gradients(batch.tokens, batch.documents, recipe.recipe.batch_rows);
-    step.apply(r, 1e-4, i + 1);
-    times.push_back(seconds_now() - begin);
-  }
-  std::sort(times.begin(), times.end());
-  const double per_step = times[times.size() / 2] * 1.03;
-  return std::max<int64_t>(20, static_cast<int64_t>(minutes * 60 / per_step));
-}
-
-int64_t read_steps(const fs::path& file) {
-  const std::string text = read_file(file, 64);
-  int64_t steps = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), steps);
-  NURI_CHECK(error == std::errc() && *end == '\n' && steps > 0,
-             "{}: a number of steps and a line end are needed; remove the file and the run beside it to begin again",
-             file.string());
-  return steps;
-}
-
-TrainSummary run_training(const Options& o, const fs::path& shards, const fs::path& run_dir) {
-  stage(4, "training", "학습");
-  ResolvedRecipe recipe = load_recipe(o.recipe, o.settings);
-  // Ten minutes in all with AVX-512, fifteen with less, of which the other stages take about one and a half.
-  const bool wide = active_level_text().starts_with("avx512");
-  const double minutes = o.minutes > 0 ? o.minutes : o.quick ? 2.0 : wide ? 8.3 : 13.3;
-  const fs::path plan = fs::path(o.out) / "steps";
-  if (!recipe.origin.contains("steps") || recipe.origin["steps"].empty()) {
-    if (!fs::exists(plan)) {  // measured once per run: a resumed run keeps its length
-      const int64_t fitting = fit_steps(recipe, shards, minutes), usual = o.quick ? kQuickSteps : kSteps;
-      const bool slow = o.minutes <= 0 && fitting < usual;
-      if (slow)
-        fmt::print(
-            "  this machine does about {} steps in {} minutes, fewer than the usual {}: the schedule is fitted to "
-            "that (--minutes {:.0f} for all of them), and the final hash will be another one than elsewhere\n",
-            fitting, minutes, usual, std::ceil(minutes * static_cast<double>(usual) / static_cast<double>(fitting)));
-      recipe.recipe.steps = o.minutes > 0 || slow ? fitting : usual;
-      write_file_atomic(plan, std::to_string(recipe.recipe.steps) + "\n");
-    }
-    recipe.recipe.steps = read_steps(plan);
-    recipe.origin["steps"] = "the demo's";
-  }
-  TrainOptions t;
-  t.recipe = recipe;
-  t.out = run_dir;
-  t.resume = true;
-  t.peak_gflops = product_peak(compute_peaks(), recipe.recipe.precision_kind() == Precision::bf16);
-  t.level = active_level_text();
-  t.command = command_line();
-  return train(t, *open_shards(shards, recipe));
-}
-
-OrderedJson print_yardstick(const fs::path& shards, const TrainSummary& s) {
-  stage(5, "report", "보고서");
-  const data::Dataset dataset = data::Dataset::open(shards);
-  const data::NgramScore ngram = data::score_ngrams(dataset);
-  int64_t grams = 0, shared = 0;
-  for (const data::Overlap& v : data::ngram_overlap(dataset)) {
-    grams += v.grams;
-    shared += v.shared;
-  }
-  const double bits = s.eval.all.bits_per_byte();
-  fmt::print("  held-out text: {} tokens, {} bytes; {:.2f} % of its 13-grams also stand in the training text\n",
-             s.eval.all.tokens, s.eval.all.bytes,
-             grams ? 100.0 * static_cast<double>(shared) / static_cast<double>(grams) : 0.0);
-  fmt::print(
-      "  bits per byte:  unigram {:.4f}   trigram (Kneser-Ney) {:.4f}   this model {:.4f}  ({:+.1f} % against the "
-      "trigram)\n",
-      ngram.all.unigram, ngram.all.trigram, bits, 100 * (bits / ngram.all.trigram - 1));
-  for (const auto& [name, b] : s.eval.by_source) fmt::print("    {:<14} {:.4f}\n", name, b.bits_per_byte());
-  fmt::print("  {} tokens, {:.4g} FLOP, {}, {:.0f} tokens/s, MFU {:.1f} % of the measured peak\n", s.tokens, s.flops,
-             duration_text(s.seconds), s.tokens_per_s, 100 * s.mfu);
-  fmt::print("  memory planned {}, measured {} (with mapped files {})\n", bytes_text(s.memory_planned),
-             bytes_text(s.memory_anonymous), bytes_text(s.memory_peak));
-  fmt::print("  hash of the final weights: {} (equal on every x86-64 CPU for the same number of steps)\n",
-             s.weights_hash);
-  return {{"bits_per_byte", bits},
-          {"unigram_bits_per_byte", ngram.all.unigram},
-          {"trigram_bits_per_byte", ngram.all.trigram},
-          {"overlap_13_grams", grams ? static_cast<double>(shared) / static_cast<double>(grams) : 0.0},
-          {"steps", s.steps},
-          {"tokens", s.tokens},
-          {"flops", s.flops},
-          {"seconds", s.seconds},
-          {"tokens_per_s", s.tokens_per_s},
-          {"mfu", s.mfu},
-          {"memory_planned_bytes", s.memory_planned},
-          {"memory_anonymous_bytes", s.memory_anonymous},
-          {"memory_peak_bytes", s.memory_peak},
-          {"weights_hash", s.weights_hash}};
-}
-
-int talk(const Options& o, const fs::path& run_dir) {
-  stage(6, "chat", "대화");
+int talk(const DemoOptions& o, const fs::path& run_dir) {
+  demo_stage(9, "chat", "대화");
   LoadOptions load;
   load.dtype = DType::bf16;
   load.serving = true;
@@ -260,37 +82,43 @@ class AsideScope {
   int kept_;
 };
 
-int run_stages(const Options& o, OrderedJson& result) {
+int run_stages(const DemoOptions& o, OrderedJson& result) {
   const double begin = seconds_now();
   fs::create_directories(o.out);
-  const ResolvedRecipe recipe = load_recipe(o.recipe, o.settings);
-  const std::vector<std::string> sources = make_sources(o);
-  make_tokenizer(o, sources, recipe.model.vocab_size);
-  const fs::path shards = make_shards(o, sources);
-  const fs::path run_dir = fs::path(o.out) / "run";
-  if (fs::exists(run_dir / "config.json") && read_run_record(run_dir / "run.json").outcome == "finished") {
-    stage(4, "training", "학습");
-    fmt::print("  {} is finished (remove it to train again)\n", run_dir.string());
-    const RunRecord record = read_run_record(run_dir / "run.json");
-    for (const auto& [name, value] : record.results) result[name] = value;
-    result["weights_hash"] = record.hashes.contains("weights") ? record.hashes.at("weights") : "";
-  } else {
-    const TrainSummary s = run_training(o, shards, run_dir);
-    if (s.outcome == "stopped") {
-      fmt::print("stopped and saved; run the same command again to continue\n");
-      return kExitInterrupted;
-    }
-    result = print_yardstick(shards, s);
+  std::vector<DemoModel> models{{"base", o.base.empty() ? fs::path(o.out) / "run" : fs::path(o.base)}};
+  const auto stopped = [] {
+    fmt::print("stopped and saved; run the same command again to continue\n");
+    return kExitInterrupted;
+  };
+  if (o.base.empty())
+    if (const int code = demo_base(o, models[0].dir, result); code != kExitOk) return stopped();
+  if (const int code = demo_tune(o, models); code != kExitOk) return code == kExitInterrupted ? stopped() : code;
+  if (!o.skips("eval")) {
+    demo_answers(o, models);
+    result["report"] = demo_report(o, models, result).string();
   }
-  fmt::print("  report: {}\n  model:  {} (nuri chat {})\n", (run_dir / "report.html").string(), run_dir.string(),
-             run_dir.string());
   fmt::print("  all stages so far: {}\n", duration_text(seconds_now() - begin));
-  result["report"] = (run_dir / "report.html").string();
-  result["model"] = run_dir.string();
-  return talk(o, run_dir);
+  result["model"] = models.back().dir.string();
+  return o.skips("chat") ? kExitOk : talk(o, models.back().dir);
 }
 
-int run(const Options& o) {
+/// What rl.toml says of problems and answers, where the options do not.
+void follow_recipe(DemoOptions& o) {
+  PolicyRecipe policy;
+  if (const std::string file = demo_recipe(o, "rl"); !file.empty())
+    policy = *load_recipe(file, o.rl_settings, {.policy = true, .checked = false}).policy;
+  if (o.task.empty()) o.task = policy.tasks.empty() ? "word:1" : policy.tasks;
+  o.answer_tokens = policy.answer_tokens > 0 ? policy.answer_tokens : kAnswerTokens;
+  tasks::parse_tasks(o.task, 1, "--task");
+}
+
+int run(DemoOptions o) {
+  for (const std::string& stage : o.skip)
+    NURI_CHECK(stage == "sft" || stage == "rl" || stage == "eval" || stage == "chat",
+               "--skip {}: allowed are sft, rl, eval and chat (--base replaces what stands before them)", stage);
+  NURI_CHECK(o.skips("rl") || !o.skips("sft"),
+             "--skip sft: reinforcement learning begins with the fine-tuned model; skip rl as well");
+  follow_recipe(o);
   OrderedJson result;
   int code = kExitOk;
   {
@@ -304,16 +132,24 @@ int run(const Options& o) {
 }  // namespace
 
 Action add_demo(Arguments args) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<DemoOptions>();
   args.option("--packages", o->packages, "directory with unpacked Debian manuals (./run demo fetches them)");
   args.option("--text", o->text, "your own text instead: PATH or PATH::key=value,... (may be repeated)")
       .one_value_each();
   args.option("--out", o->out, "directory for everything (default demo)");
   args.option("--recipe", o->recipe, "recipe (default recipes/nano/recipe.toml)");
   args.option("--set", o->settings, "key=value over the recipe's (may be repeated)").one_value_each();
+  args.option("--base", o->base, "a model directory in place of stages 1 to 4, with a chat template");
+  args.option(
+      "--task", o->task,
+      "problems to learn, with difficulty (`nuri tasks list`; default: those that rl.toml beside --recipe names)");
+  args.option("--set-sft", o->sft_settings, "key=value for fine-tuning (recipe: sft.toml beside --recipe; repeated)")
+      .one_value_each();
+  args.option("--set-rl", o->rl_settings, "key=value for reinforcement learning (rl.toml; repeated)").one_value_each();
+  args.option("--skip", o->skip, "sft, rl, eval or chat (repeated)").one_value_each();
   args.option("--minutes", o->minutes,
               "minutes of training, as many steps as fit (default: 3000 steps, or 240 with --quick, and "
-              "fewer where they would take over 8.3 minutes with AVX-512, 13.3 without, 2 with --quick)")
+              "fewer where they would take over 10 minutes with AVX-512, 16 without, 2 with --quick)")
       .between(0.0, 100000.0);
   args.flag("--quick", o->quick, "a few minutes in all: to see every stage, not a good model");
   args.flag("--json", o->json, "print the closing figures as JSON; the stages report on standard error");

@@ -1,4 +1,6 @@
 // nuri eval MODEL: answers to problems, scored: pass@1 with its interval, pass@k, majority, by category.
+#include "cli/eval.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,103 +16,13 @@
 #include "cli/eval_compare.h"
 #include "cli/eval_overlap.h"
 #include "cli/eval_report.h"
-#include "cli/model_options.h"
 #include "cli/verbs.h"
-#include "eval/choices.h"
-#include "eval/solve.h"
-#include "eval/task_files.h"
+#include "tasks/generator.h"
 #include "tasks/problem_row.h"
-#include "tasks/problem_set.h"
 #include "train/metrics.h"
 
 namespace nuri {
 namespace {
-
-struct Options {
-  ModelOptions model;
-  SamplingOptions sampling;
-  std::vector<std::string> tasks;
-  std::string problems, choices, reward, language = "both", out, against, contamination, report;
-  int64_t count = 0, samples = 1, seeds = 1, max_tokens = 256, batch = 64;
-  int difficulty = 3;
-  uint64_t problem_seed = 0;
-  bool json = false, generate = false;
-};
-
-constexpr int64_t kProblems = 200;  // of each task, where --count does not say
-
-/// Problems and how they are scored.
-struct Questions {
-  std::vector<tasks::Problem> problems;
-  std::string reward;
-};
-
-/// Held-out problems of the generators named: "word", or "word:5" with a difficulty of its own.
-void generate_problems(const Options& o, Questions& q) {
-  std::vector<tasks::TaskSpec> specs;
-  for (const std::string& task : o.tasks)
-    for (const tasks::TaskSpec& spec : tasks::parse_tasks(task, o.difficulty, "--task")) specs.push_back(spec);
-  if (o.reward.empty()) q.reward = tasks::reward_of(specs, "--task");
-  for (const tasks::TaskSpec& spec : specs) {
-    const tasks::ProblemSource source(*spec.kind, tasks::parse_language(o.language, "--language"), spec.difficulty,
-                                      o.problem_seed, tasks::Side::held_out);
-    const int64_t wanted = o.count > 0 ? o.count : kProblems;
-    std::vector<tasks::Problem> problems = source.distinct(wanted);
-    if (static_cast<int64_t>(problems.size()) < wanted)
-      fmt::print(stderr, "note: {}:{} has {} different held-out problems, {} were asked for\n", spec.kind->name,
-                 spec.difficulty, problems.size(), wanted);
-    for (tasks::Problem& p : problems) q.problems.push_back(std::move(p));
-  }
-}
-
-Questions read_questions(const Options& o) {
-  NURI_CHECK(static_cast<int>(!o.tasks.empty()) + !o.problems.empty() + !o.choices.empty() == 1,
-             "name problems: one of --task (also several), --problems FILE and --choices FILE");
-  Questions q;
-  if (!o.choices.empty()) {
-    q.reward = "choice=1";
-    for (const ChoiceQuestion& question : read_choices(o.choices, o.count))
-      q.problems.push_back(choice_problem(question));
-  } else if (!o.problems.empty()) {
-    NURI_CHECK(!o.reward.empty(), "--reward is missing: how answers to {} are scored, for instance \"numeric=1\"",
-               o.problems);
-    q.problems = read_problems(o.problems, o.count);
-  } else {
-    generate_problems(o, q);
-  }
-  if (!o.reward.empty()) q.reward = o.reward;
-  return q;
-}
-
-OrderedJson solved_json(const Solved& s) {
-  OrderedJson j;
-  j["problems"] = s.problems;
-  j["samples"] = s.samples;
-  j["pass_1"] = s.pass_1;
-  j["low"] = s.interval.low;
-  j["high"] = s.interval.high;
-  for (size_t i = 0; i < s.pass_at.size(); ++i) j["pass_at"][std::to_string(int64_t{1} << i)] = s.pass_at[i];
-  j["majority"] = s.majority;
-  j["reward"] = s.reward;
-  j["tokens"] = s.tokens;
-  j["finished"] = s.finished;
-  return j;
-}
-
-void print_row(const std::string& what, const Solved& s) {
-  fmt::print("{:<20} {:>8} {:>7.1f} % {:>5.1f} to {:>5.1f}", what, s.problems, 100 * s.pass_1, 100 * s.interval.low,
-             100 * s.interval.high);
-  for (size_t i = 1; i < s.pass_at.size(); ++i) fmt::print(" {:>8.1f}", 100 * s.pass_at[i]);
-  if (s.samples > 1) fmt::print(" {:>9.1f}", 100 * s.majority);
-  fmt::print(" {:>8.4f} {:>7.1f} {:>8.1f}\n", s.reward, s.tokens, 100 * s.finished);
-}
-
-void print_heading(const Solved& s) {
-  fmt::print("{:<20} {:>8} {:>9} {:>14}", "category", "problems", "pass@1", "95 %");
-  for (size_t i = 1; i < s.pass_at.size(); ++i) fmt::print(" {:>8}", fmt::format("pass@{}", int64_t{1} << i));
-  if (s.samples > 1) fmt::print(" {:>9}", "majority");
-  fmt::print(" {:>8} {:>7} {:>8}\n", "reward", "tokens", "ended, %");
-}
 
 double share_of(const std::vector<Answer>& answers) {
   double right = 0;
@@ -178,7 +90,9 @@ std::vector<report::Sample> samples_of(const std::vector<tasks::Problem>& proble
   return out;
 }
 
-int run(const Options& o) {
+}  // namespace
+
+int run_eval(const EvalOptions& o) {
   NURI_CHECK(o.seeds == 1 || (o.sampling.temperature > 0 && (o.choices.empty() || o.generate)),
              "--seeds {}: only drawn answers differ from seed to seed; give --temperature, or leave it out", o.seeds);
   NURI_CHECK(!o.generate || !o.choices.empty(), "--generate goes with --choices; other answers are written anyway");
@@ -226,12 +140,12 @@ int run(const Options& o) {
   OrderedJson j;
   j["reward"] = q.reward;
   j["all"] = solved_json(total);
-  if (!o.json) print_heading(total), print_row("all", total);
+  if (!o.json) print_solved_heading(total), print_solved("all", total);
   for (const auto& [kind, groups] : {std::pair("by_category", &by_category), std::pair("by_language", &by_language)})
     for (const auto& [name, chosen] : *groups) {
       const Solved s = summarise(answers, chosen);
       j[kind][name] = solved_json(s);
-      if (!o.json && groups->size() > 1) print_row(name, s);
+      if (!o.json && groups->size() > 1) print_solved(name, s);
     }
   j["seconds"] = seconds;
   j["tokens_per_s"] = tokens / seconds;
@@ -253,10 +167,8 @@ int run(const Options& o) {
   return kExitOk;
 }
 
-}  // namespace
-
 Action add_eval(Arguments args) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<EvalOptions>();
   o->model.add(args);
   args.option("--task", o->tasks,
               "held-out problems of a generator (`nuri tasks list`), \"word\" or \"word:5\" (repeated)")
@@ -292,7 +204,7 @@ Action add_eval(Arguments args) {
       "one\n"
       "of k is right; majority that of the most frequent final answer.\n"
       "example: nuri eval runs/sft --task arithmetic:2 --count 500 --temperature 0");
-  return [o] { return run(*o); };
+  return [o] { return run_eval(*o); };
 }
 
 }  // namespace nuri

@@ -5,18 +5,12 @@
 
 #include "base/clock.h"
 #include "cli/documents.h"
-#include "cli/training.h"
+#include "cli/tuning.h"
 #include "cli/verbs.h"
 #include "train/memory_plan.h"
 
 namespace nuri {
 namespace {
-
-struct Options {
-  std::string recipe, tokenizer;
-  data::ChatFiles files;
-  TrainingOptions training;
-};
 
 // What differs from pre-training: few passes at a low rate that ends low (R1's own SFT: 2 to 3 epochs, cosine to a
 // tenth), router biases left as they are (V3 does so at its end), and the model that validates best.
@@ -69,7 +63,9 @@ void complete(ResolvedRecipe& recipe, TrainSource& source) {
   decide(recipe, "sample_prompts", r.sample_prompts, prompts);
 }
 
-int run(const Options& o) {
+}  // namespace
+
+int run_sft(const SftOptions& o) {
   const std::vector<std::string> settings = o.training.all_settings();
   NURI_CHECK(!o.recipe.empty() || std::any_of(settings.begin(), settings.end(),
                                               [](const std::string& s) { return s.starts_with("init_from="); }),
@@ -100,10 +96,8 @@ int run(const Options& o) {
   return run_training(o.training, recipe, *source);
 }
 
-}  // namespace
-
 Action add_sft(Arguments args) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<SftOptions>();
   args.option("RECIPE", o->recipe, "recipe (TOML) over the defaults below; may be left out");
   args.option("--chats", o->files.train, "JSONL of chats: file, directory or pattern (may be repeated)")
       .one_value_each();
@@ -119,7 +113,7 @@ Action add_sft(Arguments args) {
       "precision = as the model is stored\n\n{}"
       "example: nuri sft --init-from runs/nano --chats chats.jsonl --out runs/sft",
       kDefaults, recipe_keys_help()));
-  return [o] { return run(*o); };
+  return [o] { return run_sft(*o); };
 }
 
 }  // namespace nuri

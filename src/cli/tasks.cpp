@@ -11,6 +11,7 @@
 #include "cli/verbs.h"
 #include "tasks/generator.h"
 #include "tasks/problem_row.h"
+#include "tasks/problem_set.h"
 #include "tasks/scorer.h"
 
 namespace nuri {
@@ -41,27 +42,15 @@ struct Make {
   bool held_out = false, chat = false;
 };
 
-/// A problem with its worked solution as a chat, for fine-tuning.
-std::string chat_row(const tasks::Problem& p) {
-  OrderedJson row;
-  row["messages"].push_back({{"role", "user"}, {"content", p.prompt}});
-  row["messages"].push_back(
-      {{"role", "assistant"}, {"content", fmt::format("<think>\n{}\n</think>\n{}", p.solution, p.answer)}});
-  return row.dump();
-}
-
 int make(const Make& o) {
-  using Language = tasks::ProblemSource::Language;
   NURI_CHECK(o.count >= 1, "--count {}: at least 1 problem", o.count);
   const tasks::ProblemSource source(tasks::generator_named(o.name, "tasks make"),
-                                    o.language == "ko"   ? Language::korean
-                                    : o.language == "en" ? Language::english
-                                                         : Language::both,
-                                    o.difficulty, o.seed, o.held_out ? tasks::Side::held_out : tasks::Side::train);
+                                    tasks::parse_language(o.language, "--language"), o.difficulty, o.seed,
+                                    o.held_out ? tasks::Side::held_out : tasks::Side::train);
   std::string text;
   for (uint64_t i = 0; i < static_cast<uint64_t>(o.count); ++i) {
     const tasks::Problem p = source.at(o.first + i);
-    text += (o.chat ? chat_row(p) : tasks::problem_row(p)) + "\n";
+    text += (o.chat ? tasks::chat_row(p) : tasks::problem_row(p)) + "\n";
     if (!o.out.empty() || text.size() < (size_t(1) << 20)) continue;
     fmt::print("{}", text);
     text.clear();

@@ -76,4 +76,11 @@ std::string problem_row(const Problem& p) {
   return row.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
+std::string chat_row(const Problem& p) {
+  OrderedJson row;
+  row["messages"].push_back({{"role", "user"}, {"content", p.prompt}});
+  row["messages"].push_back({{"role", "assistant"}, {"content", "<think>\n" + p.solution + "\n</think>\n" + p.answer}});
+  return row.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+}
+
 }  // namespace nuri::tasks

@@ -16,5 +16,7 @@ Problem parse_problem(std::string_view row, const std::string& where);
 
 /// One line of JSON with the keys that are set; no line feed.
 std::string problem_row(const Problem& problem);
+/// The same as a chat with its worked solution as the thought, for fine-tuning: {"messages": [...]}.
+std::string chat_row(const Problem& problem);
 
 }  // namespace nuri::tasks

@@ -1,0 +1,49 @@
+// The stages of `nuri demo`: each looks for its result first, so that a stopped demo goes on where it stood.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+
+namespace nuri {
+
+struct DemoOptions {
+  std::string packages, out = "demo", recipe = "recipes/nano/recipe.toml", base, task;
+  std::vector<std::string> text, settings, sft_settings, rl_settings, skip;
+  bool quick = false, no_chat = false, json = false;
+  double minutes = 0;
+  int64_t answer_tokens = 0;  ///< longest answer, of the recipe of reinforcement learning
+  bool skips(std::string_view stage) const;
+};
+
+/// A stage's heading.
+void demo_stage(int number, const char* english, const char* korean);
+/// Whether a run there has come to its end.
+bool demo_finished(const std::filesystem::path& run);
+
+/// Stages 1 to 4: a base model in `model`, its figures in `result`. Returns an exit code, as the others do.
+int demo_base(const DemoOptions& o, const std::filesystem::path& model, OrderedJson& result);
+
+/// The recipe NAME.toml beside the demo's; "" where there is none.
+std::string demo_recipe(const DemoOptions& o, const char* name);
+
+/// A model of the demo: its name ("base", "sft", "rl") and directory.
+struct DemoModel {
+  std::string name;
+  std::filesystem::path dir;
+};
+/// Stages 5 and 6: fine-tuning on worked solutions, then rewards alone. What is skipped is not among `models`, which
+/// begins with the base.
+int demo_tune(const DemoOptions& o, std::vector<DemoModel>& models);
+/// Stage 7: all of them answer the same held-out questions.
+void demo_answers(const DemoOptions& o, const std::vector<DemoModel>& models);
+/// Where a model's answers are (JSONL).
+std::filesystem::path demo_answers_file(const DemoOptions& o, const DemoModel& model);
+/// Stage 8: one page about the models, their answers beside each other, and what each took; some answers are printed as
+/// well. Shares of right answers go into `result`. Returns the page's path.
+std::filesystem::path demo_report(const DemoOptions& o, const std::vector<DemoModel>& models, OrderedJson& result);
+
+}  // namespace nuri

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# The demo on a small text and a tiny model: every stage is there and told, a killed demo goes on where it stood to the
+# same weights, finished stages are passed over, stages can be skipped, and a base of one's own replaces the first ones.
+# shellcheck source=tests/runs/common.sh
+source "$(dirname "$0")/common.sh"
+command -v jq >/dev/null || { echo "SKIPPED: jq is not installed"; exit 77; }
+make_text
+make_recipe
+sed -i 's/^steps = .*/steps = 40/' "$work/recipe.toml"
+printf '%s\n' 'length = 128' 'batch_rows = 16' 'lr = 3e-3' 'steps = 12' 'eval_every = 6' 'save_every = 4' >"$work/sft.toml"
+printf '%s\n' 'tasks = "sort:1"' 'reward = "exact=1, language(en)=0.1"' 'length = 128' 'answer_tokens = 24' 'prompts = 4' 'samples = 4' 'lr = 1e-3' 'steps = 8' 'eval_problems = 8' \
+  'save_every = 2' >"$work/rl.toml"
+
+# demo OUT [options]
+demo() { (exec_demo "$@"); }
+# The same in place of the calling (sub)shell, so that $! is the program.
+exec_demo() {
+  local out=$1
+  shift
+  exec "$nuri" demo --recipe "$work/recipe.toml" --text "$work/text.jsonl" --out "$out" --no-chat "$@"
+}
+demo "$work/whole" --json >"$work/summary" 2>"$work/told" || fail "demo: $(cat "$work/told")"
+for stage in 1 2 3 4 5 6 7 8 9; do grep -q "^\[$stage/9\]" "$work/told" || fail "stage $stage is not told"; done
+jq -e '(.answers | keys) == ["base", "rl", "sft"] and all(.answers[]; .questions == 200 and .low <= .pass_1 and .pass_1 <= .high) and
+  .bits_per_byte > 0 and (.report | endswith("report.html"))' "$work/summary" >/dev/null || fail "demo: $(cat "$work/summary")"
+[ "$(cat "$work/whole/answers/"*.jsonl | jq -r .id | sort | uniq -c | awk '{ print $1 }' | sort -u)" = 3 ] || fail "not the same questions to all"
+for words in 'Right answers' '같은 문제' 'Sort from the smallest' "$(weights_hash "$work/whole/rl")"; do
+  grep -q "$words" "$work/whole/report.html" || fail "the page lacks '$words'"
+done
+"$nuri" tasks make sort --difficulty 1 --count 2000 --seed 1 --chat | cmp - "$work/whole/solutions.jsonl" || fail "other solutions than nuri tasks makes"
+
+[ "$(weights_hash "$work/whole/rl")" != "$(weights_hash "$work/whole/sft")" ] || fail "rewards moved nothing"
+
+# Killed in each of the three runs; the same command goes on.
+for run in run sft rl; do
+  exec_demo "$work/killed" >/dev/null 2>"$work/err" &
+  pid=$!
+  for _ in $(seq 1 600); do
+    [ -d "$work/killed/$run/checkpoints" ] && break
+    kill -0 $pid 2>/dev/null || break
+    sleep 0.05
+  done
+  kill -KILL $pid 2>/dev/null || fail "$run was not met: $(cat "$work/err")"
+  wait $pid 2>/dev/null || true
+done
+NURI_THREADS=3 demo "$work/killed" >"$work/told" 2>&1 || fail "resuming: $(tail -5 "$work/told")"
+for run in run sft rl; do
+  [ "$(weights_hash "$work/killed/$run")" = "$(weights_hash "$work/whole/$run")" ] || fail "$run: killed and resumed to other weights"
+done
+[ "$(grep -c 'is finished' "$work/told")" = 2 ] || fail "finished runs are not passed over: $(cat "$work/told")"
+cmp "$work/killed/answers/rl.jsonl" "$work/whole/answers/rl.jsonl" || fail "other answers"
+demo "$work/killed" >"$work/told" 2>&1
+[ "$(grep -c 'is finished' "$work/told")" = 3 ] && [ "$(grep -c 'is there' "$work/told")" = 5 ] || fail "a finished demo does it again: $(cat "$work/told")"
+
+# Skipping, and a base of one's own.
+demo "$work/short" --base "$work/whole/run" --skip rl --skip chat --json >"$work/summary" 2>"$work/told" || fail "--skip: $(cat "$work/told")"
+jq -e '(.answers | keys) == ["base", "sft"]' "$work/summary" >/dev/null || fail "--skip rl: $(cat "$work/summary")"
+[ "$(weights_hash "$work/short/sft")" = "$(weights_hash "$work/whole/sft")" ] || fail "--base: other weights"
+grep -q '^\[4/9\]\|^\[6/9\]\|^\[9/9\]' "$work/told" && fail "a skipped stage ran"
+refused 'allowed are sft, rl, eval and chat' demo "$work/short" --skip answers
+refused 'skip rl as well' demo "$work/short" --skip sft
+refused 'unknown generator\|no generator' demo "$work/short" --task sorting:1
