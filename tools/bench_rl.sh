@@ -7,9 +7,10 @@
 # and all of them answer the same held-out questions, greedily. Every stage is kept in OUT and resumed where it is not finished; run
 # the same command again to continue. Results, with CPU and commit: docs/numbers/LEVEL/rl.json.
 #   BASE   a pre-trained model directory with a chat template
-#   TASK   generator and difficulty (word:2)
-# keys: seeds=1,2,3  losses=grpo,dr_grpo,dapo  solutions=2000  questions=1000  tokens=160 (longest answer)  steps=200 (of RL)
-#   sft.KEY=VALUE and rl.KEY=VALUE set recipe keys of the stages
+#   TASK   generator and difficulty (countdown:1)
+# keys: seeds=1,2,3  losses=dr_grpo,grpo,dapo (the control spends what the first one took)  solutions=2000  questions=1000
+#   tokens=48 (longest answer)  steps=600 (of RL)  sft=FILE  rl=FILE (recipes of the stages: recipes/nano/{sft,rl}.toml)
+#   sft.KEY=VALUE and rl.KEY=VALUE set recipe keys over them
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 source tools/setup.sh
@@ -18,13 +19,14 @@ nuri=${NURI:-build/nuri}
 [ $# -ge 2 ] || wrong_use "bench_rl: BASE and OUT are needed"
 base=$1 out=$2
 shift 2
-task=word:2 seeds=1,2,3 losses=grpo,dr_grpo,dapo solutions=2000 questions=1000 tokens=160 steps=200
+task=countdown:1 seeds=1,2,3 losses=dr_grpo,grpo,dapo solutions=2000 questions=1000 tokens=48 steps=600
+sft=recipes/nano/sft.toml rl=recipes/nano/rl.toml
 sft_set=() rl_set=()
 for argument; do
   case $argument in
   sft.*=*) sft_set+=(--set "${argument#sft.}") ;;
   rl.*=*) rl_set+=(--set "${argument#rl.}") ;;
-  seeds=* | losses=* | solutions=* | questions=* | tokens=* | steps=*) declare "${argument%%=*}=${argument#*=}" ;;
+  seeds=* | losses=* | solutions=* | questions=* | tokens=* | steps=* | sft=* | rl=*) declare "${argument%%=*}=${argument#*=}" ;;
   *=*) wrong_use "bench_rl: unknown key in '$argument'" ;;
   *) task=$argument ;;
   esac
@@ -46,7 +48,7 @@ stage() {
 # answers MODEL NAME: its held-out answers as NAME.jsonl and the summary as NAME.json.
 answers() {
   [ -f "$2.json" ] && return
-  "$nuri" eval "$1" --task "$task" --count "$questions" --problem-seed 7 --temperature 0 --max-tokens "$tokens" --out "$2.jsonl" --json \
+  "$nuri" eval "$1" --task "$task" --count "$questions" --problem-seed 7 --temperature 0 --max-tokens "$tokens" --mla-form absorbed --out "$2.jsonl" --json \
     >"$2.json.new"
   mv "$2.json.new" "$2.json"
 }
@@ -56,11 +58,11 @@ answers "$base" "$out/base"
 for seed in ${seeds//,/ }; do
   dir=$out/seed-$seed
   mkdir -p "$dir"
-  stage "$dir/sft" sft --init-from "$base" --chats "$chats" --set seed="$seed" "${sft_set[@]}"
+  stage "$dir/sft" sft "$sft" --init-from "$base" --chats "$chats" --set seed="$seed" "${sft_set[@]}"
   answers "$dir/sft" "$dir/sft"
   row=$(jq -n --argjson seed "$seed" --slurpfile found "$dir/sft.json" '{seed: $seed, sft: $found[0].all.pass_1, rl: {}}')
   for loss in ${losses//,/ }; do
-    stage "$dir/rl-$loss" rl --init-from "$dir/sft" --set tasks="$task" --set answer_tokens="$tokens" --set steps="$steps" --set seed="$seed" \
+    stage "$dir/rl-$loss" rl "$rl" --init-from "$dir/sft" --set tasks="$task" --set answer_tokens="$tokens" --set steps="$steps" --set seed="$seed" \
       --set loss="$loss" "${rl_set[@]}"
     answers "$dir/rl-$loss" "$dir/rl-$loss"
     row=$(jq --arg loss "$loss" --slurpfile found "$dir/rl-$loss.json" --slurpfile run "$dir/rl-$loss/run.json" \
@@ -68,9 +70,9 @@ for seed in ${seeds//,/ }; do
       '.rl[$loss] = {pass_1: $found[0].all.pass_1, flops: $run[0].flops, seconds: $run[0].seconds, sampler_difference: $exact}' <<<"$row")
   done
   # As many steps of fine-tuning as the first loss's FLOPs pay for.
-  more=$(jq -n --slurpfile sft "$dir/sft/run.json" --argjson flops "$(jq '[.rl[]][0].flops' <<<"$row")" \
+  more=$(jq -n --slurpfile sft "$dir/sft/run.json" --argjson flops "$(jq --arg loss "${losses%%,*}" '.rl[$loss].flops' <<<"$row")" \
     '$flops / ($sft[0].flops / $sft[0].steps) | floor | if . < 1 then 1 else . end')
-  stage "$dir/control" sft --init-from "$dir/sft" --chats "$chats" --set seed="$seed" "${sft_set[@]}" --set steps="$more" --set patience=0
+  stage "$dir/control" sft "$sft" --init-from "$dir/sft" --chats "$chats" --set seed="$seed" "${sft_set[@]}" --set steps="$more" --set patience=0
   answers "$dir/control" "$dir/control"
   row=$(jq --slurpfile found "$dir/control.json" --slurpfile run "$dir/control/run.json" \
     '.control = {pass_1: $found[0].all.pass_1, flops: $run[0].flops, steps: $run[0].steps}' <<<"$row")

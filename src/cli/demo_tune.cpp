@@ -14,7 +14,7 @@
 namespace nuri {
 namespace {
 
-constexpr int64_t kSolutions = 2000, kQuestions = 200, kQuickQuestions = 40;
+constexpr int64_t kSolutions = 2000, kQuestions = 500, kQuickQuestions = 60;
 constexpr uint64_t kSolutionsSeed = 1, kQuestionsSeed = 7;
 
 /// Worked solutions as chats.

@@ -21,7 +21,7 @@ exec_demo() {
 }
 demo "$work/whole" --json >"$work/summary" 2>"$work/told" || fail "demo: $(cat "$work/told")"
 for stage in 1 2 3 4 5 6 7 8 9; do grep -q "^\[$stage/9\]" "$work/told" || fail "stage $stage is not told"; done
-jq -e '(.answers | keys) == ["base", "rl", "sft"] and all(.answers[]; .questions == 200 and .low <= .pass_1 and .pass_1 <= .high) and
+jq -e '(.answers | keys) == ["base", "rl", "sft"] and all(.answers[]; .questions == 500 and .low <= .pass_1 and .pass_1 <= .high) and
   .bits_per_byte > 0 and (.report | endswith("report.html"))' "$work/summary" >/dev/null || fail "demo: $(cat "$work/summary")"
 [ "$(cat "$work/whole/answers/"*.jsonl | jq -r .id | sort | uniq -c | awk '{ print $1 }' | sort -u)" = 3 ] || fail "not the same questions to all"
 for words in 'Right answers' '같은 문제' 'Sort from the smallest' "$(weights_hash "$work/whole/rl")"; do
