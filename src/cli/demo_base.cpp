@@ -108,7 +108,7 @@ int64_t fit_steps(ResolvedRecipe recipe, const fs::path& shards, double minutes)
                                   .trainable = true,
                                   .form = recipe.recipe.form()});
   model.initialise(0);
-  Optimizer optimizer(model.parameters(), recipe.recipe.optimizer_options());
+  Optimizer optimizer = make_optimizer(model, recipe.recipe.optimizer_options());
   TrainStep step(model, optimizer, recipe.recipe.step_options());
   std::vector<double> times;
   for (int64_t i = 0; i < recipe.recipe.steps; ++i) {

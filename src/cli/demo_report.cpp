@@ -45,7 +45,8 @@ OrderedJson solved(const std::vector<Row>& rows, const std::string& language) {
     if (language.empty() || r.language == language) ++n, right += r.right;
   if (n == 0) return {{"questions", 0}};
   const Interval interval = wilson(right / n, n);
-  return {{"questions", n}, {"pass_1", right / n}, {"low", interval.low}, {"high", interval.high}};
+  return {
+      {"questions", static_cast<int64_t>(n)}, {"pass_1", right / n}, {"low", interval.low}, {"high", interval.high}};
 }
 
 std::string percent(const OrderedJson& j, const char* key) {

@@ -8,7 +8,7 @@ make_text
 make_recipe
 sed -i 's/^steps = .*/steps = 40/' "$work/recipe.toml"
 printf '%s\n' 'length = 128' 'batch_rows = 16' 'lr = 3e-3' 'steps = 12' 'eval_every = 6' 'save_every = 4' >"$work/sft.toml"
-printf '%s\n' 'tasks = "sort:1"' 'reward = "exact=1, language(en)=0.1"' 'length = 128' 'answer_tokens = 24' 'prompts = 4' 'samples = 4' 'lr = 1e-3' 'steps = 8' 'eval_problems = 8' \
+printf '%s\n' 'tasks = "sort:2"' 'reward = "exact=1, language(en)=0.1"' 'length = 128' 'answer_tokens = 24' 'prompts = 4' 'samples = 4' 'lr = 1e-3' 'steps = 8' 'eval_problems = 8' \
   'save_every = 2' >"$work/rl.toml"
 
 # demo OUT [options]
@@ -27,7 +27,7 @@ jq -e '(.answers | keys) == ["base", "rl", "sft"] and all(.answers[]; .questions
 for words in 'Right answers' '같은 문제' 'Sort from the smallest' "$(weights_hash "$work/whole/rl")"; do
   grep -q "$words" "$work/whole/report.html" || fail "the page lacks '$words'"
 done
-"$nuri" tasks make sort --difficulty 1 --count 2000 --seed 1 --chat | cmp - "$work/whole/solutions.jsonl" || fail "other solutions than nuri tasks makes"
+"$nuri" tasks make sort --difficulty 2 --count 2000 --seed 1 --chat | cmp - "$work/whole/solutions.jsonl" || fail "other solutions than nuri tasks makes"
 
 [ "$(weights_hash "$work/whole/rl")" != "$(weights_hash "$work/whole/sft")" ] || fail "rewards moved nothing"
 
