@@ -7,7 +7,7 @@
 # and all of them answer the same held-out questions, greedily. Every stage is kept in OUT and resumed where it is not finished; run
 # the same command again to continue. Results, with CPU and commit: docs/numbers/LEVEL/rl.json.
 #   BASE   a pre-trained model directory with a chat template
-#   TASK   generator and difficulty (countdown:1)
+#   TASK   generator and difficulty (word:2)
 # keys: seeds=1,2,3  losses=dr_grpo,grpo,dapo (the control spends what the first one took)  solutions=2000  questions=1000
 #   tokens=48 (longest answer)  steps=600 (of RL)  sft=FILE  rl=FILE (recipes of the stages: recipes/nano/{sft,rl}.toml)
 #   sft.KEY=VALUE and rl.KEY=VALUE set recipe keys over them
@@ -19,7 +19,7 @@ nuri=${NURI:-build/nuri}
 [ $# -ge 2 ] || wrong_use "bench_rl: BASE and OUT are needed"
 base=$1 out=$2
 shift 2
-task=countdown:1 seeds=1,2,3 losses=dr_grpo,grpo,dapo solutions=2000 questions=1000 tokens=48 steps=600
+task=word:2 seeds=1,2,3 losses=dr_grpo,grpo,dapo solutions=2000 questions=1000 tokens=48 steps=600
 sft=recipes/nano/sft.toml rl=recipes/nano/rl.toml
 sft_set=() rl_set=()
 for argument; do

@@ -94,7 +94,7 @@ int run_stages(const DemoOptions& o, OrderedJson& result) {
     if (const int code = demo_base(o, models[0].dir, result); code != kExitOk) return stopped();
   if (const int code = demo_tune(o, models); code != kExitOk) return code == kExitInterrupted ? stopped() : code;
   if (!o.skips("eval")) {
-    demo_answers(o, models);
+    if (const int code = demo_answers(o, models); code != kExitOk) return code == kExitInterrupted ? stopped() : code;
     result["report"] = demo_report(o, models, result).string();
   }
   fmt::print("  all stages so far: {}\n", duration_text(seconds_now() - begin));

@@ -38,8 +38,8 @@ struct DemoModel {
 /// Stages 5 and 6: fine-tuning on worked solutions, then rewards alone. What is skipped is not among `models`, which
 /// begins with the base.
 int demo_tune(const DemoOptions& o, std::vector<DemoModel>& models);
-/// Stage 7: all of them answer the same held-out questions.
-void demo_answers(const DemoOptions& o, const std::vector<DemoModel>& models);
+/// Stage 7: all of them answer the same held-out questions. Returns an exit code.
+int demo_answers(const DemoOptions& o, const std::vector<DemoModel>& models);
 /// Where a model's answers are (JSONL).
 std::filesystem::path demo_answers_file(const DemoOptions& o, const DemoModel& model);
 /// Stage 8: one page about the models, their answers beside each other, and what each took; some answers are printed as

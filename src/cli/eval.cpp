@@ -90,9 +90,7 @@ std::vector<report::Sample> samples_of(const std::vector<tasks::Problem>& proble
   return out;
 }
 
-}  // namespace
-
-int run_eval(const EvalOptions& o) {
+int run(const EvalOptions& o) {
   NURI_CHECK(o.seeds == 1 || (o.sampling.temperature > 0 && (o.choices.empty() || o.generate)),
              "--seeds {}: only drawn answers differ from seed to seed; give --temperature, or leave it out", o.seeds);
   NURI_CHECK(!o.generate || !o.choices.empty(), "--generate goes with --choices; other answers are written anyway");
@@ -167,6 +165,8 @@ int run_eval(const EvalOptions& o) {
   return kExitOk;
 }
 
+}  // namespace
+
 Action add_eval(Arguments args) {
   auto o = std::make_shared<EvalOptions>();
   o->model.add(args);
@@ -204,7 +204,7 @@ Action add_eval(Arguments args) {
       "one\n"
       "of k is right; majority that of the most frequent final answer.\n"
       "example: nuri eval runs/sft --task arithmetic:2 --count 500 --temperature 0");
-  return [o] { return run_eval(*o); };
+  return [o] { return run(*o); };
 }
 
 }  // namespace nuri

@@ -22,9 +22,6 @@ struct EvalOptions {
   bool json = false, generate = false;
 };
 
-/// Answers, prints the table and writes what the options name. Returns the exit code.
-int run_eval(const EvalOptions& options);
-
 /// Problems and how they are scored.
 struct Questions {
   std::vector<tasks::Problem> problems;

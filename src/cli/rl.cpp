@@ -5,13 +5,18 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
-#include "cli/tuning.h"
+#include "cli/training.h"
 #include "cli/verbs.h"
 #include "rl/loss.h"
 #include "rl/run.h"
 
 namespace nuri {
 namespace {
+
+struct Options {
+  std::string recipe, tokenizer;
+  TrainingOptions training;
+};
 
 // The rate is constant, as in R1; router biases and the balance stay as they are, and so does MTP. One form of MLA in
 // sampler and trainer: absorbed, the cheaper one to decode with.
@@ -31,7 +36,7 @@ sample_every = 10
 constexpr const char* kOrigin = "nuri rl";
 
 /// The recipe over the defaults of the verb and of the loss that it names.
-ResolvedRecipe load(const RlOptions& o) {
+ResolvedRecipe load(const Options& o) {
   const std::vector<std::string> settings = o.training.all_settings();
   const ResolvedRecipe first = load_recipe(o.recipe, settings, {kDefaults, kOrigin, true, false});
   const std::string defaults = std::string(kDefaults) + std::string(rl::policy_loss_named(first.policy->loss).defaults);
@@ -82,19 +87,7 @@ void print_summary(const rl::PolicySummary& s, const TrainingOptions& o) {
   print_end(s, o);
 }
 
-std::string loss_help() {
-  std::string text;
-  for (const rl::PolicyLoss* loss : rl::policy_losses()) {
-    std::string defaults(loss->defaults);
-    std::replace(defaults.begin(), defaults.end(), '\n', ' ');
-    text += fmt::format("  {}: {}; {}\n", loss->name, loss->means, defaults);
-  }
-  return text;
-}
-
-}  // namespace
-
-int run_rl(const RlOptions& o) {
+int run(const Options& o) {
   const ResolvedRecipe recipe = load(o);
   if (o.training.print_config) {
     fmt::print("{}", recipe_text(recipe));
@@ -108,8 +101,20 @@ int run_rl(const RlOptions& o) {
   return exit_code(summary, o.training);
 }
 
+std::string loss_help() {
+  std::string text;
+  for (const rl::PolicyLoss* loss : rl::policy_losses()) {
+    std::string defaults(loss->defaults);
+    std::replace(defaults.begin(), defaults.end(), '\n', ' ');
+    text += fmt::format("  {}: {}; {}\n", loss->name, loss->means, defaults);
+  }
+  return text;
+}
+
+}  // namespace
+
 Action add_rl(Arguments args) {
-  auto o = std::make_shared<RlOptions>();
+  auto o = std::make_shared<Options>();
   args.option("RECIPE", o->recipe, "recipe (TOML) over the defaults below; may be left out");
   args.option("--tokenizer", o->tokenizer, "tokenizer with a chat template (default: the model's own)");
   o->training.add(args);
@@ -121,7 +126,7 @@ Action add_rl(Arguments args) {
       "precision = as the model is stored\n\n{}{}"
       "example: nuri rl --init-from runs/sft --set tasks=arithmetic:2 --set steps=50 --out runs/rl",
       loss_help(), kDefaults, policy_keys_help(), recipe_keys_help()));
-  return [o] { return run_rl(*o); };
+  return [o] { return run(*o); };
 }
 
 }  // namespace nuri

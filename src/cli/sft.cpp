@@ -5,12 +5,18 @@
 
 #include "base/clock.h"
 #include "cli/documents.h"
-#include "cli/tuning.h"
+#include "cli/training.h"
 #include "cli/verbs.h"
 #include "train/memory_plan.h"
 
 namespace nuri {
 namespace {
+
+struct Options {
+  std::string recipe, tokenizer;
+  data::ChatFiles files;
+  TrainingOptions training;
+};
 
 // What differs from pre-training: few passes at a low rate that ends low (R1's own SFT: 2 to 3 epochs, cosine to a
 // tenth), router biases left as they are (V3 does so at its end), and the model that validates best.
@@ -63,9 +69,7 @@ void complete(ResolvedRecipe& recipe, TrainSource& source) {
   decide(recipe, "sample_prompts", r.sample_prompts, prompts);
 }
 
-}  // namespace
-
-int run_sft(const SftOptions& o) {
+int run(const Options& o) {
   const std::vector<std::string> settings = o.training.all_settings();
   NURI_CHECK(!o.recipe.empty() || std::any_of(settings.begin(), settings.end(),
                                               [](const std::string& s) { return s.starts_with("init_from="); }),
@@ -96,8 +100,10 @@ int run_sft(const SftOptions& o) {
   return run_training(o.training, recipe, *source);
 }
 
+}  // namespace
+
 Action add_sft(Arguments args) {
-  auto o = std::make_shared<SftOptions>();
+  auto o = std::make_shared<Options>();
   args.option("RECIPE", o->recipe, "recipe (TOML) over the defaults below; may be left out");
   args.option("--chats", o->files.train, "JSONL of chats: file, directory or pattern (may be repeated)")
       .one_value_each();
@@ -113,7 +119,7 @@ Action add_sft(Arguments args) {
       "precision = as the model is stored\n\n{}"
       "example: nuri sft --init-from runs/nano --chats chats.jsonl --out runs/sft",
       kDefaults, recipe_keys_help()));
-  return [o] { return run_sft(*o); };
+  return [o] { return run(*o); };
 }
 
 }  // namespace nuri

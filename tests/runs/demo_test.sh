@@ -8,7 +8,7 @@ make_text
 make_recipe
 sed -i 's/^steps = .*/steps = 40/' "$work/recipe.toml"
 printf '%s\n' 'length = 128' 'batch_rows = 16' 'lr = 3e-3' 'steps = 12' 'eval_every = 6' 'save_every = 4' >"$work/sft.toml"
-printf '%s\n' 'tasks = "sort:2"' 'reward = "exact=1, language(en)=0.1"' 'length = 128' 'answer_tokens = 24' 'prompts = 4' 'samples = 4' 'lr = 1e-3' 'steps = 8' 'eval_problems = 8' \
+printf '%s\n' 'tasks = "sort:2"' 'reward = "exact=1, language(en)=0.1"' 'length = 128' 'answer_tokens = 24' 'prompts = 4' 'samples = 4' 'lr = 1e-3' 'steps = 12' 'eval_problems = 8' \
   'save_every = 2' >"$work/rl.toml"
 
 # demo OUT [options]
@@ -59,4 +59,20 @@ jq -e '(.answers | keys) == ["base", "sft"]' "$work/summary" >/dev/null || fail 
 grep -q '^\[4/9\]\|^\[6/9\]\|^\[9/9\]' "$work/told" && fail "a skipped stage ran"
 refused 'allowed are sft, rl, eval and chat' demo "$work/short" --skip answers
 refused 'skip rl as well' demo "$work/short" --skip sft
+refused 'learns sort:2, not letters:1' demo "$work/short" --task letters:1
 refused 'unknown generator\|no generator' demo "$work/short" --task sorting:1
+
+# Ctrl-C, sent to the demo alone or by a terminal to all of it: the stage saves, the exit code is 130, the same command goes on.
+exec_demo "$work/interrupted" --base "$work/whole/run" >/dev/null 2>"$work/err" &
+pid=$!
+for _ in $(seq 1 600); do
+  [ -d "$work/interrupted/rl/checkpoints" ] && break
+  sleep 0.02
+done
+kill -INT $pid
+code=0
+wait $pid || code=$?
+[ $code -eq 130 ] || fail "Ctrl-C: exit code $code, $(tail -3 "$work/err")"
+jq -e '.outcome == "stopped"' "$work/interrupted/rl/run.json" >/dev/null || fail "Ctrl-C: $(jq -c .outcome "$work/interrupted/rl/run.json")"
+demo "$work/interrupted" --base "$work/whole/run" >/dev/null 2>&1 || fail "after Ctrl-C"
+[ "$(weights_hash "$work/interrupted/rl")" = "$(weights_hash "$work/whole/rl")" ] || fail "after Ctrl-C: other weights"
