@@ -45,10 +45,10 @@ double best_rate(double seconds, double work, Run run) {
 /// Rate of a loop in registers on all threads, in 1e9 operations per second.
 double loop_gflops(float (*loop)(int64_t), int64_t flops, double seconds) {
   int64_t rounds = 1;
-  for (;; rounds *= 2) {  // until one call takes about 5 ms
+  for (;; rounds *= 2) {  // until one call takes about 1 ms: short enough to fall between the turns of other programs
     const double start = now();
     keep(loop(rounds));
-    if (now() - start > 5e-3) break;
+    if (now() - start > 1e-3) break;
   }
   const int threads = thread_count();
   const double work = static_cast<double>(flops) * static_cast<double>(rounds) * threads;
