@@ -39,7 +39,8 @@ bool demo_finished(const fs::path& run) {
 
 namespace {
 
-constexpr int64_t kAnswerTokens = 128;  // where no recipe says how long answers may be
+constexpr const char* kTask = "word:2";  // where neither option nor recipe says
+constexpr int kDifficulty = 3;           // of a task without its own, as in `nuri rl` and `nuri eval`
 
 int talk(const DemoOptions& o, const fs::path& run_dir) {
   demo_stage(9, "chat", "대화");
@@ -85,6 +86,7 @@ class AsideScope {
 int run_stages(const DemoOptions& o, OrderedJson& result) {
   const double begin = seconds_now();
   fs::create_directories(o.out);
+  demo_keep_setup(o);
   std::vector<DemoModel> models{{"base", o.base.empty() ? fs::path(o.out) / "run" : fs::path(o.base)}};
   const auto stopped = [] {
     fmt::print("stopped and saved; run the same command again to continue\n");
@@ -102,14 +104,22 @@ int run_stages(const DemoOptions& o, OrderedJson& result) {
   return o.skips("chat") ? kExitOk : talk(o, models.back().dir);
 }
 
-/// What rl.toml says of problems and answers, where the options do not.
+/// What the recipe of reinforcement learning says of problems and answers; --task comes before it.
 void follow_recipe(DemoOptions& o) {
-  PolicyRecipe policy;
-  if (const std::string file = demo_recipe(o, "rl"); !file.empty())
-    policy = *load_recipe(file, o.rl_settings, {.policy = true, .checked = false}).policy;
-  if (o.task.empty()) o.task = policy.tasks.empty() ? "word:1" : policy.tasks;
-  o.answer_tokens = policy.answer_tokens > 0 ? policy.answer_tokens : kAnswerTokens;
-  tasks::parse_tasks(o.task, 1, "--task");
+  const ResolvedRecipe r = load_recipe(demo_recipe(o, "rl"), o.rl_settings, {.policy = true, .checked = false});
+  NURI_CHECK(r.policy->problems.empty(),
+             "problems = {}: the demo makes its problems and their solutions itself (--task); `nuri rl` takes files",
+             r.policy->problems);
+  std::string tasks;
+  for (const tasks::TaskSpec& spec : tasks::parse_tasks(!o.task.empty()           ? o.task
+                                                        : r.policy->tasks.empty() ? kTask
+                                                                                  : r.policy->tasks,
+                                                        kDifficulty, "--task"))
+    tasks += fmt::format("{}{}:{}", tasks.empty() ? "" : ",", spec.kind->name, spec.difficulty);
+  o.task = tasks;
+  o.reward = r.policy->reward;
+  o.language = r.policy->language;
+  o.answer_tokens = r.policy->answer_tokens > 0 ? r.policy->answer_tokens : r.recipe.length / 2;
 }
 
 int run(DemoOptions o) {

@@ -15,9 +15,14 @@ struct DemoOptions {
   std::vector<std::string> text, settings, sft_settings, rl_settings, skip;
   bool quick = false, no_chat = false, json = false;
   double minutes = 0;
-  int64_t answer_tokens = 0;  ///< longest answer, of the recipe of reinforcement learning
+  /// Of the recipe of reinforcement learning, for evaluation as well.
+  std::string reward, language = "both";
+  int64_t answer_tokens = 0;
   bool skips(std::string_view stage) const;
 };
+
+/// Remembers base and task, so that a folder never mixes what belongs to others. Error: it was begun with others.
+void demo_keep_setup(const DemoOptions& o);
 
 /// A stage's heading.
 void demo_stage(int number, const char* english, const char* korean);

@@ -1,12 +1,13 @@
 // The first stages of the demo: text, tokenizer, shards, pre-training. Each is passed over where its result is there.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "arch/counts.h"
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/demo.h"
@@ -19,7 +20,7 @@
 #include "data/loader.h"
 #include "data/ngram.h"
 #include "ledger/run_record.h"
-#include "models/load.h"
+#include "models/deepseek_v3.h"
 #include "text/tokenizer_train.h"
 #include "train/metrics.h"
 #include "train/trainer.h"

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_rows.h"
@@ -12,7 +11,6 @@
 #include "eval/statistics.h"
 #include "ledger/run_record.h"
 #include "report/page.h"
-#include "train/metrics.h"
 
 namespace nuri {
 namespace {

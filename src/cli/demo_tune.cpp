@@ -1,13 +1,15 @@
 // The later stages of the demo: fine-tuning on worked solutions, reinforcement learning, the same questions to all.
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
+#include <algorithm>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/demo.h"
 #include "cli/own_process.h"
+#include "cli/training.h"
 #include "cli/verbs.h"
+#include "ledger/run_record.h"
 #include "tasks/problem_row.h"
 #include "tasks/problem_set.h"
 
@@ -17,24 +19,15 @@ namespace {
 constexpr int64_t kSolutions = 2000, kQuestions = 500, kQuickQuestions = 60;
 constexpr uint64_t kSolutionsSeed = 1, kQuestionsSeed = 7;
 
-/// Remembers the task, so that a folder never mixes what belongs to two of them.
-void keep_task(const DemoOptions& o) {
-  const fs::path path = fs::path(o.out) / "task";
-  if (!fs::exists(path)) write_file_atomic(path, o.task + "\n");
-  const std::string before = read_file(path, 4096);
-  NURI_CHECK(before == o.task + "\n", "{} learns {}, not {}; choose another --out (--base {} keeps the base model)",
-             o.out, before.substr(0, before.find('\n')), o.task, (fs::path(o.out) / "run").string());
-}
-
 /// Worked solutions as chats.
 fs::path make_solutions(const DemoOptions& o) {
   const fs::path path = fs::path(o.out) / "solutions.jsonl";
   if (fs::exists(path)) return path;
   std::string text;
-  const std::vector<tasks::TaskSpec> specs = tasks::parse_tasks(o.task, 1, "--task");
+  const std::vector<tasks::TaskSpec> specs = tasks::parse_tasks(o.task, 0, "--task");  // each has its difficulty
   for (const tasks::TaskSpec& spec : specs) {
-    const tasks::ProblemSource source(*spec.kind, tasks::ProblemSource::Language::both, spec.difficulty, kSolutionsSeed,
-                                      tasks::Side::train);
+    const tasks::ProblemSource source(*spec.kind, tasks::parse_language(o.language, "language"), spec.difficulty,
+                                      kSolutionsSeed, tasks::Side::train);
     for (uint64_t i = 0; i < static_cast<uint64_t>(kSolutions) / specs.size(); ++i)
       text += tasks::chat_row(source.at(i)) + "\n";
   }
@@ -47,11 +40,30 @@ using Words = std::vector<std::string>;
 /// `nuri ARGUMENTS` in a process of its own, told before: it takes the memory that its verb plans, and a user can type
 /// the same.
 int run_verb(const Words& arguments) {
-  std::string told;
-  for (const std::string& word : arguments)
-    told += word.find_first_of(" |\"") == std::string::npos ? " " + word : " '" + word + "'";
-  fmt::print("  nuri{}\n", told);
+  Words told{"nuri"};
+  told.insert(told.end(), arguments.begin(), arguments.end());
+  fmt::print("  {}\n", shell_text(told));
   return run_in_own_process(arguments);
+}
+
+/// What a model's weights are known by: their hash, or where no run made them their place and time.
+std::string weights_of(const fs::path& dir) {
+  if (fs::exists(dir / "run.json"))
+    if (const RunRecord r = read_run_record(dir / "run.json"); r.hashes.contains("weights"))
+      return r.hashes.at("weights");
+  fs::file_time_type newest{};
+  for (const fs::directory_entry& file : fs::directory_iterator(dir))
+    if (file.path().extension() == ".safetensors") newest = std::max(newest, fs::last_write_time(file));
+  return fmt::format("{} {}", fs::canonical(dir).string(), newest.time_since_epoch().count());
+}
+
+/// Error: the finished run there began as another model.
+void check_began_as(const fs::path& dir, const fs::path& model) {
+  const RunRecord run = read_run_record(dir / "run.json");
+  if (!fs::exists(model / "run.json") || !run.hashes.contains("initial_weights")) return;
+  NURI_CHECK(run.hashes.at("initial_weights") == weights_of(model),
+             "{} began as another model than {}; remove it and what came after it to train again", dir.string(),
+             model.string());
 }
 
 /// Runs `nuri NAME` on the last of the models with these arguments and settings (key=value), or says that it is
@@ -61,6 +73,7 @@ int tune(const DemoOptions& o, std::vector<DemoModel>& models, const char* name,
   const fs::path dir = fs::path(o.out) / name;
   int code = kExitOk;
   if (demo_finished(dir)) {
+    check_began_as(dir, models.back().dir);
     fmt::print("  {} is finished (remove it to train again)\n", dir.string());
   } else {
     Words words{name};
@@ -82,9 +95,18 @@ std::string demo_recipe(const DemoOptions& o, const char* name) {
   return fs::exists(path) ? path.string() : std::string();
 }
 
+void demo_keep_setup(const DemoOptions& o) {
+  const std::string base = o.base.empty() ? "" : fs::weakly_canonical(o.base).string();
+  const std::string setup = fmt::format("task {}\nbase {}\n", o.task, base);
+  const fs::path path = fs::path(o.out) / "setup";
+  if (!fs::exists(path)) write_file_atomic(path, setup);
+  const std::string before = read_file(path, 1 << 16);
+  NURI_CHECK(before == setup, "{} was begun with other options, now\n{}then\n{}choose another --out ({})", o.out, setup,
+             before, "--base PATH of a base model goes without pre-training it again");
+}
+
 int demo_tune(const DemoOptions& o, std::vector<DemoModel>& models) {
   if (o.skips("sft")) return kExitOk;
-  keep_task(o);
   demo_stage(5, "fine-tuning on worked solutions", "풀이로 미세 조정");
   const Words quick_sft{"epochs=2"}, quick_rl{"steps=10", "eval_problems=0"}, usual;
   if (const int code =
@@ -93,9 +115,9 @@ int demo_tune(const DemoOptions& o, std::vector<DemoModel>& models) {
     return code;
   demo_stage(6, "reinforcement learning: problems without solutions, rewards by a program",
              "강화 학습: 풀이 없는 문제, 프로그램이 주는 보상");
-  Words settings = o.quick ? quick_rl : usual;
-  settings.insert(settings.begin(), "tasks=" + o.task);
-  return tune(o, models, "rl", {}, settings, o.rl_settings);
+  Words settings = o.rl_settings;
+  settings.push_back("tasks=" + o.task);
+  return tune(o, models, "rl", {}, o.quick ? quick_rl : usual, settings);
 }
 
 fs::path demo_answers_file(const DemoOptions& o, const DemoModel& model) {
@@ -107,18 +129,22 @@ int demo_answers(const DemoOptions& o, const std::vector<DemoModel>& models) {
   fs::create_directories(fs::path(o.out) / "answers");
   std::string before;
   for (const DemoModel& model : models) {
-    const fs::path file = demo_answers_file(o, model), weights = model.dir / "model.safetensors";
+    const fs::path file = demo_answers_file(o, model), key_file = file.string() + ".key";
     fmt::print("{}:\n", model.name);
-    if (fs::exists(file) && fs::last_write_time(file) > fs::last_write_time(weights)) {
+    // In the form of reinforcement learning, which is the faster one to decode with.
+    Words words{"eval", model.dir.string(), "--mla-form", "absorbed", "--temperature", "0", "--task", o.task};
+    words.insert(words.end(),
+                 {"--language", o.language, "--count", std::to_string(o.quick ? kQuickQuestions : kQuestions),
+                  "--problem-seed", std::to_string(kQuestionsSeed), "--max-tokens", std::to_string(o.answer_tokens)});
+    if (!o.reward.empty()) words.insert(words.end(), {"--reward", o.reward});
+    const std::string key = weights_of(model.dir) + "\n" + shell_text(words) + "\n";
+    if (fs::exists(file) && fs::exists(key_file) && read_file(key_file, 1 << 16) == key) {
       fmt::print("  {} is there\n", file.string());
     } else {
-      // In the form of reinforcement learning, which is the faster one to decode with.
-      Words words{"eval", model.dir.string(), "--mla-form", "absorbed", "--temperature", "0", "--task", o.task};
-      words.insert(words.end(), {"--count", std::to_string(o.quick ? kQuickQuestions : kQuestions), "--problem-seed",
-                                 std::to_string(kQuestionsSeed), "--max-tokens", std::to_string(o.answer_tokens),
-                                 "--out", file.string()});
+      words.insert(words.end(), {"--out", file.string()});
       if (!before.empty()) words.insert(words.end(), {"--against", before});
       if (const int code = run_verb(words); code != kExitOk) return code;
+      write_file_atomic(key_file, key);
     }
     before = file.string();
   }

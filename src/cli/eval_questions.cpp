@@ -5,7 +5,6 @@
 #include "cli/eval.h"
 #include "eval/choices.h"
 #include "eval/task_files.h"
-#include "tasks/problem_row.h"
 #include "tasks/problem_set.h"
 
 namespace nuri {

@@ -26,17 +26,7 @@ OrderedJson eval_json(const EvalResult& eval) {
 std::string continue_command() {
   std::vector<std::string> words = command_line();
   if (std::find(words.begin(), words.end(), "--resume") == words.end()) words.push_back("--resume");
-  std::string text;
-  for (const std::string& word : words) {
-    const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
-      return std::isalnum(c) || std::string_view("-_=./,:@%+").find(static_cast<char>(c)) != std::string_view::npos;
-    });
-    text += text.empty() ? "" : " ";
-    if (!plain) text += '\'';
-    for (char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    if (!plain) text += '\'';
-  }
-  return text;
+  return shell_text(words);
 }
 
 void print_summary(const TrainSummary& s, const TrainingOptions& o) {
@@ -101,6 +91,20 @@ void print_run(const RunSummary& s) {
 
 void print_end(const RunSummary& s, const TrainingOptions& o) {
   fmt::print("weights hash {}; report: {}\n", s.weights_hash, (fs::path(o.out) / "report.html").string());
+}
+
+std::string shell_text(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) {
+    const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
+      return std::isalnum(c) || std::string_view("-_=./,:@%+").find(static_cast<char>(c)) != std::string_view::npos;
+    });
+    text += text.empty() ? "" : " ";
+    if (!plain) text += '\'';
+    for (char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    if (!plain) text += '\'';
+  }
+  return text;
 }
 
 void TrainingOptions::add(Arguments& args) {

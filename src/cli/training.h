@@ -30,6 +30,8 @@ TrainOptions run_options(const TrainingOptions& o, const ResolvedRecipe& recipe)
 OrderedJson run_json(const RunSummary& s);
 void print_run(const RunSummary& s);
 void print_end(const RunSummary& s, const TrainingOptions& o);
+/// Words as a shell reads them.
+std::string shell_text(const std::vector<std::string>& words);
 /// 0, or how to continue a run that was stopped and 130.
 int exit_code(const RunSummary& s, const TrainingOptions& o);
 

@@ -32,7 +32,7 @@ constexpr Verb kVerbs[] = {
     {"inspect", "configuration, tensors, parameters, bytes, tokenizer and provenance of a model", add_inspect},
     {"bench", "measure kernels, steps, decoding and text on this machine", add_bench},
     {"profile", "run a verb and record where the time of its steps goes: table and trace", add_profile},
-    {"demo", "the whole road: text, tokenizer, shards, training, report, chat", add_demo},
+    {"demo", "the whole road: text, tokenizer, pre-training, fine-tuning, rewards, evaluation, chat", add_demo},
 };
 
 std::vector<std::string> g_command_line;

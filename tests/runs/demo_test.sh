@@ -8,7 +8,7 @@ make_text
 make_recipe
 sed -i 's/^steps = .*/steps = 40/' "$work/recipe.toml"
 printf '%s\n' 'length = 128' 'batch_rows = 16' 'lr = 3e-3' 'steps = 12' 'eval_every = 6' 'save_every = 4' >"$work/sft.toml"
-printf '%s\n' 'tasks = "sort:2"' 'reward = "exact=1, language(en)=0.1"' 'length = 128' 'answer_tokens = 24' 'prompts = 4' 'samples = 4' 'lr = 1e-3' 'steps = 12' 'eval_problems = 8' \
+printf '%s\n' 'tasks = "sort:2"' 'reward = "exact=1, language(en)=0.1"' 'length = 128' 'answer_tokens = 24' 'prompts = 4' 'samples = 4' 'lr = 1e-3' 'steps = 60' 'eval_problems = 8' \
   'save_every = 2' >"$work/rl.toml"
 
 # demo OUT [options]
@@ -31,17 +31,25 @@ done
 
 [ "$(weights_hash "$work/whole/rl")" != "$(weights_hash "$work/whole/sft")" ] || fail "rewards moved nothing"
 
+# met DIRECTORY PID: waits until a run there has a checkpoint, the demo still running.
+met() {
+  local i
+  for i in $(seq 1 6000); do
+    [ -d "$1/checkpoints" ] && break
+    kill -0 "$2" 2>/dev/null || fail "$1 was not met: $(tail -3 "$work/err")"
+    sleep 0.01
+  done
+  [ -d "$1/checkpoints" ] || fail "$1: no checkpoint within a minute: $(tail -3 "$work/err")"
+}
+
 # Killed in each of the three runs; the same command goes on.
 for run in run sft rl; do
   exec_demo "$work/killed" >/dev/null 2>"$work/err" &
   pid=$!
-  for _ in $(seq 1 600); do
-    [ -d "$work/killed/$run/checkpoints" ] && break
-    kill -0 $pid 2>/dev/null || break
-    sleep 0.05
-  done
-  kill -KILL $pid 2>/dev/null || fail "$run was not met: $(cat "$work/err")"
+  met "$work/killed/$run" $pid
+  kill -KILL $pid
   wait $pid 2>/dev/null || true
+  jq -e '.outcome == "running"' "$work/killed/$run/run.json" >/dev/null || fail "$run had ended before it was killed"
 done
 NURI_THREADS=3 demo "$work/killed" >"$work/told" 2>&1 || fail "resuming: $(tail -5 "$work/told")"
 for run in run sft rl; do
@@ -49,7 +57,7 @@ for run in run sft rl; do
 done
 [ "$(grep -c 'is finished' "$work/told")" = 2 ] || fail "finished runs are not passed over: $(cat "$work/told")"
 cmp "$work/killed/answers/rl.jsonl" "$work/whole/answers/rl.jsonl" || fail "other answers"
-demo "$work/killed" >"$work/told" 2>&1
+demo "$work/killed" >"$work/told" 2>&1 || fail "a finished demo: $(tail -3 "$work/told")"
 [ "$(grep -c 'is finished' "$work/told")" = 3 ] && [ "$(grep -c 'is there' "$work/told")" = 5 ] || fail "a finished demo does it again: $(cat "$work/told")"
 
 # Skipping, and a base of one's own.
@@ -59,20 +67,27 @@ jq -e '(.answers | keys) == ["base", "sft"]' "$work/summary" >/dev/null || fail 
 grep -q '^\[4/9\]\|^\[6/9\]\|^\[9/9\]' "$work/told" && fail "a skipped stage ran"
 refused 'allowed are sft, rl, eval and chat' demo "$work/short" --skip answers
 refused 'skip rl as well' demo "$work/short" --skip sft
-refused 'learns sort:2, not letters:1' demo "$work/short" --task letters:1
+# Another base in the same place: what began as the old one is not taken for its child.
+"$nuri" train "$work/recipe.toml" --data "$work/whole/data" --out "$work/second" --set seed=1 --quiet >/dev/null
+cp -r "$work/whole/run" "$work/moving"
+demo "$work/moved" --base "$work/moving" --skip rl --skip eval --skip chat >/dev/null 2>&1 || fail "--skip eval"
+rm -rf "$work/moving" && mv "$work/second" "$work/moving"
+refused 'began as another model' demo "$work/moved" --base "$work/moving" --skip rl
+refused 'task sort:2' demo "$work/short" --base "$work/whole/run" --task letters:1
+refused 'was begun with other options' demo "$work/short"
+refused 'makes its problems' demo "$work/other" --set-rl problems=some.jsonl
 refused 'unknown generator\|no generator' demo "$work/short" --task sorting:1
 
-# Ctrl-C, sent to the demo alone or by a terminal to all of it: the stage saves, the exit code is 130, the same command goes on.
-exec_demo "$work/interrupted" --base "$work/whole/run" >/dev/null 2>"$work/err" &
-pid=$!
-for _ in $(seq 1 600); do
-  [ -d "$work/interrupted/rl/checkpoints" ] && break
-  sleep 0.02
+# Asked to stop: the stage saves, the exit code is 130, the same command goes on.
+for signal in INT TERM; do
+  exec_demo "$work/asked-$signal" --base "$work/whole/run" >/dev/null 2>"$work/err" &
+  pid=$!
+  met "$work/asked-$signal/rl" $pid
+  kill -$signal $pid
+  code=0
+  wait $pid || code=$?
+  [ $code -eq 130 ] || fail "SIG$signal: exit code $code, $(tail -3 "$work/err")"
+  jq -e '.outcome == "stopped"' "$work/asked-$signal/rl/run.json" >/dev/null || fail "SIG$signal: $(jq -c .outcome "$work/asked-$signal/rl/run.json")"
+  demo "$work/asked-$signal" --base "$work/whole/run" >/dev/null 2>&1 || fail "SIG$signal, then on"
+  [ "$(weights_hash "$work/asked-$signal/rl")" = "$(weights_hash "$work/whole/rl")" ] || fail "SIG$signal: other weights"
 done
-kill -INT $pid
-code=0
-wait $pid || code=$?
-[ $code -eq 130 ] || fail "Ctrl-C: exit code $code, $(tail -3 "$work/err")"
-jq -e '.outcome == "stopped"' "$work/interrupted/rl/run.json" >/dev/null || fail "Ctrl-C: $(jq -c .outcome "$work/interrupted/rl/run.json")"
-demo "$work/interrupted" --base "$work/whole/run" >/dev/null 2>&1 || fail "after Ctrl-C"
-[ "$(weights_hash "$work/interrupted/rl")" = "$(weights_hash "$work/whole/rl")" ] || fail "after Ctrl-C: other weights"

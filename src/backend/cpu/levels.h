@@ -12,8 +12,9 @@ std::string_view level_name(Level level);
 /// Whether this CPU has the level's instructions; for avx512_bf16 also whether VDPBF16PS equals two FMAs here (high
 /// half of a pair first), checked once on edge values.
 bool level_available(Level level);
-/// The fastest level of this CPU: the widest vectors, and avx512_bf16 only where its dot product of BF16 pairs is no
-/// slower than FP32 FMA (measured once, a millisecond). Level avx512 takes the pairs apart for FMA, to the same bits.
+/// The fastest level of this CPU: the widest vectors, and avx512_bf16 only where its dot product of BF16 pairs does at
+/// least three quarters of the operations of FP32 FMA (measured once, a millisecond). Level avx512 takes the pairs
+/// apart for FMA, to the same bits.
 Level fastest_level();
 /// The level in use: NURI_CPU=avx512_bf16|avx512|avx2|portable, else the fastest. A level the machine lacks is an error
 /// that lists those it has.
