@@ -21,7 +21,8 @@ struct DemoOptions {
   bool skips(std::string_view stage) const;
 };
 
-/// Remembers base and task, so that a folder never mixes what belongs to others. Error: it was begun with others.
+/// Remembers base, task and language, so that a folder never mixes what belongs to others. Error: it was begun with
+/// others.
 void demo_keep_setup(const DemoOptions& o);
 
 /// A stage's heading.

@@ -97,7 +97,7 @@ std::string demo_recipe(const DemoOptions& o, const char* name) {
 
 void demo_keep_setup(const DemoOptions& o) {
   const std::string base = o.base.empty() ? "" : fs::weakly_canonical(o.base).string();
-  const std::string setup = fmt::format("task {}\nbase {}\n", o.task, base);
+  const std::string setup = fmt::format("task {} ({})\nbase {}\n", o.task, o.language, base);
   const fs::path path = fs::path(o.out) / "setup";
   if (!fs::exists(path)) write_file_atomic(path, setup);
   const std::string before = read_file(path, 1 << 16);

@@ -65,6 +65,14 @@ demo "$work/short" --base "$work/whole/run" --skip rl --skip chat --json >"$work
 jq -e '(.answers | keys) == ["base", "sft"]' "$work/summary" >/dev/null || fail "--skip rl: $(cat "$work/summary")"
 [ "$(weights_hash "$work/short/sft")" = "$(weights_hash "$work/whole/sft")" ] || fail "--base: other weights"
 grep -q '^\[4/9\]\|^\[6/9\]\|^\[9/9\]' "$work/told" && fail "a skipped stage ran"
+# Quick, with a task and settings of one's own.
+demo "$work/quick" --base "$work/whole/run" --quick --task order:1 --set-sft batch_rows=8 --set-rl language=en --set-rl steps=3 --json \
+  >"$work/summary" 2>"$work/told" || fail "--quick: $(tail -3 "$work/told")"
+jq -e '.answers | (keys == ["base", "rl", "sft"]) and all(.[]; .questions == 60)' "$work/summary" >/dev/null || fail "--quick: $(cat "$work/summary")"
+jq -e '.steps == 3 and (.recipe | test("tasks = \"order:1\"") and test("language = \"en\""))' "$work/quick/rl/run.json" >/dev/null ||
+  fail "--task or --set-rl: $(jq -r .recipe "$work/quick/rl/run.json")"
+jq -e '.recipe | test("batch_rows = 8")' "$work/quick/sft/run.json" >/dev/null || fail "--set-sft"
+jq -s -e 'all(.messages[0].content | test("[가-힣]") | not)' "$work/quick/solutions.jsonl" >/dev/null || fail "solutions in another language than the rewards'"
 refused 'allowed are sft, rl, eval and chat' demo "$work/short" --skip answers
 refused 'skip rl as well' demo "$work/short" --skip sft
 # Another base in the same place: what began as the old one is not taken for its child.

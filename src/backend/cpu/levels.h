@@ -13,11 +13,11 @@ std::string_view level_name(Level level);
 /// half of a pair first), checked once on edge values.
 bool level_available(Level level);
 /// The fastest level of this CPU: the widest vectors, and avx512_bf16 only where its dot product of BF16 pairs does at
-/// least three quarters of the operations of FP32 FMA (measured once, a millisecond). Level avx512 takes the pairs
-/// apart for FMA, to the same bits.
-Level fastest_level();
-/// The level in use: NURI_CPU=avx512_bf16|avx512|avx2|portable, else the fastest. A level the machine lacks is an error
-/// that lists those it has.
+/// least three quarters of the operations a second of FP32 FMA (dot_speed: bf16_dot_speed() of peak.h). Level avx512
+/// takes the pairs apart for FMA, to the same bits.
+Level fastest_level(double dot_speed);
+/// The level in use: NURI_CPU=avx512_bf16|avx512|avx2|portable, else the fastest, measured at the first call. A level
+/// the machine lacks is an error that lists those it has.
 Level active_level();
 /// For tests and benchmarks: use another available level from now on.
 void set_active_level(Level level);

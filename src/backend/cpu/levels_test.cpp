@@ -144,18 +144,18 @@ TEST(LevelChoice, AForcedLevelIsUsedAndNamed) {
 }
 
 TEST(LevelChoice, TheFastestOfTheAvailable) {
-  const Level fastest = fastest_level();
-  ASSERT_TRUE(level_available(fastest));
-  if (!level_available(Level::avx512_bf16)) {
-    for (int i = static_cast<int>(fastest) + 1; i < kLevels; ++i) EXPECT_FALSE(level_available(static_cast<Level>(i)));
-    return;
-  }
-  // Which of the two is a matter of time, which tests do not judge; `nuri info` shows both peaks.
-  EXPECT_GE(fastest, Level::avx512);
-  EXPECT_EQ(fastest_level(), fastest) << "asked again";
+  Level widest = Level::portable;  // of those without the dot product
+  for (const Level level : {Level::avx2, Level::avx512})
+    if (level_available(level)) widest = level;
+  const Level with_dot = level_available(Level::avx512_bf16) ? Level::avx512_bf16 : widest;
+  EXPECT_EQ(fastest_level(2.0), with_dot) << "as on a Zen 5";
+  EXPECT_EQ(fastest_level(1.0), with_dot);
+  EXPECT_EQ(fastest_level(0.5), widest) << "as on a Granite Rapids";
+  EXPECT_EQ(fastest_level(0.0), widest);
+  if (!level_available(Level::avx512_bf16)) return;
+  // How fast it is here is for `nuri bench` to say; a number that no CPU has would be a broken clock or loop.
   const double speed = bf16_dot_speed();
-  EXPECT_GT(speed, 0.01);
-  EXPECT_LT(speed, 100);
+  EXPECT_TRUE(speed > 0.01 && speed < 100) << speed;
 }
 
 TEST(Peak, IsMeasuredAtTheActiveLevel) {

@@ -18,8 +18,8 @@ struct Peaks {
 /// quarter of the memory allowed where that is less. Nothing is kept.
 Peaks measure_peaks(double seconds, int64_t buffer_limit = int64_t{4} << 30);
 
-/// Operations per second of VDPBF16PS over those of FP32 FMA, on this thread, about a millisecond: 2 on AMD's Zen 4 and
-/// 5, 0.5 on Intel's Granite Rapids. Only where the level avx512_bf16 is available.
+/// Operations per second of VDPBF16PS over those of FP32 FMA, on this thread, about a millisecond: 2 on AMD's Zen 5,
+/// 0.5 on Intel's Granite Rapids. Only where the level avx512_bf16 is available.
 double bf16_dot_speed();
 
 /// The bandwidths of the moment: between the runs of what is compared with them, as neighbours of a virtual machine
