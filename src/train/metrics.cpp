@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/x1.h"
 
 namespace nuri {
@@ -43,17 +44,40 @@ Row to_json(const StepRow& r) {
           {"expert_counts", r.expert_counts}};
 }
 
-void from_json(const nlohmann::json& j, StepRow& r) {
-  r.step = j.at("step"), r.tokens = j.at("tokens"), r.loss = j.at("loss"), r.main = j.at("main"), r.mtp = j.at("mtp");
-  r.balance = j.at("balance"), r.lr = j.at("lr"), r.grad_norm = j.at("grad_norm"), r.seconds = j.at("seconds");
-  r.flops = j.at("flops"), r.worst_load = j.at("worst_load"), r.dead_experts = j.at("dead_experts");
-  r.bias_norm = j.at("bias_norm"), r.layer_rms = j.at("layer_rms").get<std::vector<double>>();
-  r.layer_logit = j.at("layer_logit").get<std::vector<double>>();
-  r.step_tokens = j.value("step_tokens", int64_t{0});
-  r.clipped_heads = j.value("clipped_heads", int64_t{0});
-  if (j.contains("layer_grad_norm")) r.layer_grad_norm = j["layer_grad_norm"].get<std::vector<double>>();
-  if (j.contains("layer_update")) r.layer_update = j["layer_update"].get<std::vector<double>>();
-  r.expert_counts = j.at("expert_counts").get<std::vector<std::vector<int64_t>>>();
+void read(const Json& j, double& value) { value = j.get<double>(); }
+/// A count is written as one: converting 2.5e116 would be undefined.
+void read(const Json& j, int64_t& value) {
+  const bool fits = j.is_number_integer() && (!j.is_number_unsigned() || j.get<uint64_t>() <= uint64_t{INT64_MAX});
+  NURI_CHECK(fits, "{} where a count was expected", json_kind(j));
+  value = j.get<int64_t>();
+}
+template <class T>
+void read(const Json& j, std::vector<T>& values) {
+  for (const Json& one : j.get_ref<const Json::array_t&>()) read(one, values.emplace_back());
+}
+template <class T>
+void take(const Json& j, const char* key, T& value) {
+  read(j.at(key), value);
+}
+/// What older logs lack.
+template <class T>
+void take_if_there(const Json& j, const char* key, T& value) {
+  if (j.contains(key)) take(j, key, value);
+}
+int64_t count(const Json& j, const char* key) {
+  int64_t value = 0;
+  take(j, key, value);
+  return value;
+}
+
+void from_json(const Json& j, StepRow& r) {
+  take(j, "step", r.step), take(j, "tokens", r.tokens), take(j, "loss", r.loss), take(j, "main", r.main);
+  take(j, "mtp", r.mtp), take(j, "balance", r.balance), take(j, "lr", r.lr), take(j, "grad_norm", r.grad_norm);
+  take(j, "seconds", r.seconds), take(j, "flops", r.flops), take(j, "worst_load", r.worst_load);
+  take(j, "dead_experts", r.dead_experts), take(j, "bias_norm", r.bias_norm), take(j, "layer_rms", r.layer_rms);
+  take(j, "layer_logit", r.layer_logit), take(j, "expert_counts", r.expert_counts);
+  take_if_there(j, "step_tokens", r.step_tokens), take_if_there(j, "clipped_heads", r.clipped_heads);
+  take_if_there(j, "layer_grad_norm", r.layer_grad_norm), take_if_there(j, "layer_update", r.layer_update);
 }
 
 /// The one list of a policy row's numbers.
@@ -76,8 +100,8 @@ Row to_json(const PolicyRow& r) {
   return j;
 }
 
-void from_json(const nlohmann::json& j, PolicyRow& r) {
-  visit_policy(r, [&](const char* key, auto& value) { j.at(key).get_to(value); });
+void from_json(const Json& j, PolicyRow& r) {
+  visit_policy(r, [&](const char* key, auto& value) { take(j, key, value); });
   r.parts = j.at("parts").get<std::map<std::string, double>>();
 }
 
@@ -88,8 +112,8 @@ size_t each_row(const std::string& text, int64_t keep, See see) {
   while (begin < text.size()) {
     const size_t end = text.find('\n', begin);
     if (end == std::string::npos) break;
-    const auto j = nlohmann::json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
-                                         text.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
+    const auto j = Json::parse(text.begin() + static_cast<std::ptrdiff_t>(begin),
+                               text.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
     begin = end + 1;
     if (j.is_discarded() || !j.is_object() || !j.contains("step") || !j["step"].is_number_integer()) continue;
     if (j["step"].get<int64_t>() > keep) break;
@@ -104,7 +128,7 @@ size_t each_row(const std::string& text, int64_t keep, See see) {
 LogWriter::LogWriter(const fs::path& path, int64_t keep_steps) : path_(path) {
   if (fs::exists(path)) {
     const std::string text = read_file(path);
-    const size_t kept = keep_steps > 0 ? each_row(text, keep_steps, [](const nlohmann::json&) {}) : 0;
+    const size_t kept = keep_steps > 0 ? each_row(text, keep_steps, [](const Json&) {}) : 0;
     write_file_atomic(path, std::string_view(text).substr(0, kept));
   }
   file_ = std::fopen(path.c_str(), "ab");
@@ -174,7 +198,7 @@ RunLog read_log(const fs::path& path) { return parse_log(read_file(path)); }
 
 RunLog parse_log(const std::string& text) {
   RunLog log;
-  each_row(text, INT64_MAX, [&](const nlohmann::json& j) {
+  each_row(text, INT64_MAX, [&](const Json& j) {
     try {
       const std::string kind = j.value("kind", "");
       if (kind == "step") {
@@ -182,28 +206,28 @@ RunLog parse_log(const std::string& text) {
         from_json(j, row);
         log.steps.push_back(std::move(row));
       } else if (kind == "eval") {
-        log.evals.push_back({j.at("step"), j.at("all_rows"), j.at("bits_per_byte"),
+        log.evals.push_back({count(j, "step"), j.at("all_rows"), j.at("bits_per_byte"),
                              j.at("by_source").get<std::map<std::string, double>>(),
                              j.at("by_language").get<std::map<std::string, double>>(), j.value("ema", false)});
       } else if (kind == "sample") {
-        log.samples.push_back({j.at("step"), j.at("prompt"), j.at("text"), {}});
+        log.samples.push_back({count(j, "step"), j.at("prompt"), j.at("text"), {}});
         if (j.contains("reward")) log.samples.back().reward = j["reward"].get<double>();
       } else if (kind == "warning") {
         log.warnings.push_back(
-            {j.at("step"), j.at("what"), j.at("group"), j.at("value"), j.at("usual"), j.at("layers")});
+            {count(j, "step"), j.at("what"), count(j, "group"), j.at("value"), j.at("usual"), count(j, "layers")});
       } else if (kind == "save") {
         log.saves.push_back(
-            {j.at("step"), j.at("background"), j.at("stall_seconds"), j.at("write_seconds"), j.at("bytes")});
+            {count(j, "step"), j.at("background"), j.at("stall_seconds"), j.at("write_seconds"), count(j, "bytes")});
       } else if (kind == "policy") {
         PolicyRow row;
         from_json(j, row);
         log.policy.push_back(std::move(row));
       } else if (kind == "solve") {
-        log.solves.push_back({j.at("step"), j.at("problems"), j.at("pass_1"), j.at("low"), j.at("high"), j.at("length"),
-                              j.at("by_category").get<std::map<std::string, double>>(),
+        log.solves.push_back({count(j, "step"), count(j, "problems"), j.at("pass_1"), j.at("low"), j.at("high"),
+                              j.at("length"), j.at("by_category").get<std::map<std::string, double>>(),
                               j.at("by_language").get<std::map<std::string, double>>()});
       }
-    } catch (const nlohmann::json::exception&) {
+    } catch (const std::exception&) {
       // A row of another version or with a null (not finite) number: the charts do without it.
     }
   });

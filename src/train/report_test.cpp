@@ -81,6 +81,24 @@ TEST(Report, ShowsLayersNormsAndWarnings) {
   EXPECT_NE(page_of(dir.path(), old).find("</html>"), std::string::npos);
 }
 
+TEST(Report, CountsAreWholeNumbersOfTheirRange) {
+  const test::TempDir dir;
+  const std::string good = log_of(dir.path(), {row(1, {{5, 3}, {4, 4}})});
+  ASSERT_EQ(parse_log(good).steps.size(), 1u);
+  for (const char* count : {"2.5e116", "-1e19", "1.5", "18446744073709551615", "\"7\""}) {
+    for (const char* key : {"\"tokens\":", "\"dead_experts\":", "\"expert_counts\":[["}) {
+      std::string log = good;
+      const size_t begin = log.find(key) + std::string_view(key).size(), end = log.find_first_of(",]", begin);
+      EXPECT_TRUE(parse_log(log.replace(begin, end - begin, count)).steps.empty()) << key << count;
+    }
+    EXPECT_TRUE(parse_log(fmt::format("{{\"kind\":\"save\",\"step\":1,\"background\":true,\"stall_seconds\":0,"
+                                      "\"write_seconds\":0,\"bytes\":{}}}\n",
+                                      count))
+                    .saves.empty())
+        << count;
+  }
+}
+
 TEST(Report, DamagedLogsStillMakeAPage) {
   const test::TempDir dir;
   const std::string good = log_of(dir.path(), {row(1, {{5, 3}, {4, 4}})});
