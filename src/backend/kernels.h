@@ -271,6 +271,13 @@ struct LogSumExpArgs {
   float inv_temperature = 1;
   float* lse = nullptr;  ///< [n_rows]
 };
+/// weights[i] = exp(z[i] - largest): what a sampler draws by.
+struct SoftmaxWeightsArgs {
+  int64_t n = 0;
+  const float* z = nullptr;
+  float largest = 0;
+  float* weights = nullptr;
+};
 /// logits <- (exp(logits - lse) - [id == target]) * weight, in place; rows of weight 0 become +0. rounded: BF16, in the
 /// first half of each row's memory.
 struct CrossEntropyGradArgs {
@@ -370,6 +377,7 @@ struct KernelTable {
   void (*combine_grad)(const CombineGradArgs&) = nullptr;
   void (*gather_grad)(const GatherGradArgs&) = nullptr;
   void (*log_sum_exp)(const LogSumExpArgs&) = nullptr;
+  void (*softmax_weights)(const SoftmaxWeightsArgs&) = nullptr;
   void (*cross_entropy_grad)(const CrossEntropyGradArgs&) = nullptr;
   void (*add)(const AddArgs&) = nullptr;
   void (*round)(const RoundArgs&) = nullptr;

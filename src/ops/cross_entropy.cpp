@@ -46,6 +46,10 @@ void log_sum_exp(const LogSumExpArgs& a) {
     a.lse[r] = log_sum_exp_row(a.vocab, a.logits + r * a.stride, a.inv_temperature);
 }
 
+void softmax_weights(const SoftmaxWeightsArgs& a) {
+  for (int64_t i = 0; i < a.n; ++i) a.weights[i] = x1::exp(a.z[i] - a.largest);
+}
+
 void cross_entropy_grad(const CrossEntropyGradArgs& a) {
   for (int64_t r = 0; r < a.n_rows; ++r) {
     float* row = a.logits + r * a.stride;
@@ -59,6 +63,9 @@ void cross_entropy_grad(const CrossEntropyGradArgs& a) {
 }  // namespace reference
 
 void log_sum_exp(const LogSumExpArgs& args) { run(kernels().log_sum_exp, reference::log_sum_exp, args); }
+void softmax_weights(const SoftmaxWeightsArgs& args) {
+  run(kernels().softmax_weights, reference::softmax_weights, args);
+}
 
 namespace {
 

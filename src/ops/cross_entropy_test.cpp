@@ -55,6 +55,14 @@ TEST(CrossEntropy, KernelsEqualReference) {
                      : kernels().log_sum_exp)({n_rows, vocab, z.data(), stride, b, lse.data()});
           return lse;
         });
+      expect_same_bits("softmax_weights", [&](bool reference) {
+        std::vector<float> out(z.size());
+        std::vector<float> with_outsiders = z;
+        if (z.size() > 2) with_outsiders[1] = -std::numeric_limits<float>::infinity();
+        (reference ? reference::softmax_weights
+                   : kernels().softmax_weights)({std::ssize(z), with_outsiders.data(), 2.5f, out.data()});
+        return out;
+      });
       expect_same_bits("cross_entropy_grad", [&](bool reference) {
         std::vector<float> out = z;
         (reference ? reference::cross_entropy_grad : kernels().cross_entropy_grad)(

@@ -104,17 +104,34 @@ TEST(Sampling, TheDrawIsTheWrittenOne) {
   const std::vector<float> z = random_floats(3000, 1, 3);
   SamplerOptions o;
   o.seed = 11;
-  const float max = *std::max_element(z.begin(), z.end());
-  float total = 0;
-  for (const float v : z) total += x1::exp(v - max);
-  for (uint64_t position = 0; position < 200; ++position) {
-    const float wanted = Philox(11, Purpose::sampling, 4).uniform(position) * total;
-    float sum = 0;
-    int32_t expected = -1;
-    for (size_t i = 0; i < z.size() && expected < 0; ++i)
-      if ((sum += x1::exp(z[i] - max)) > wanted) expected = static_cast<int32_t>(i);
-    EXPECT_EQ(nuri::sample(z, o, 4, position).id, expected);
+  std::vector<uint8_t> allowed(z.size(), 1);
+  for (const bool all : {true, false}) {
+    float max = -1e30f, total = 0;
+    for (size_t i = 0; i < z.size(); ++i)
+      if (allowed[i]) max = std::max(max, z[i]);
+    for (size_t i = 0; i < z.size(); ++i)
+      if (allowed[i]) total += x1::exp(z[i] - max);
+    for (uint64_t position = 0; position < 200; ++position) {
+      const float wanted = Philox(11, Purpose::sampling, 4).uniform(position) * total;
+      float sum = 0;
+      int32_t expected = -1;
+      for (size_t i = 0; i < z.size() && expected < 0; ++i)
+        if (allowed[i] && (sum += x1::exp(z[i] - max)) > wanted) expected = static_cast<int32_t>(i);
+      const Sampled drawn = nuri::sample(z, o, 4, position, all ? std::span<const uint8_t>() : allowed);
+      EXPECT_EQ(drawn.id, expected);
+      const float left = z[static_cast<size_t>(expected)] - max - x1::log(total);
+      EXPECT_EQ(drawn.truncated, all ? drawn.log_probability : left);
+    }
+    for (size_t i = 0; i < z.size(); ++i) allowed[i] = i % 7 != 0 && i > 40;
   }
+}
+
+TEST(Sampling, InfiniteLogitsAreTheLikeliest) {
+  std::vector<float> z = kLogits;
+  z[2] = -std::numeric_limits<float>::infinity();
+  for (uint64_t i = 0; i < 100; ++i) EXPECT_NE(nuri::sample(z, {}, 0, i).id, 2);
+  z[5] = std::numeric_limits<float>::infinity();
+  for (uint64_t i = 0; i < 20; ++i) EXPECT_EQ(nuri::sample(z, {}, 0, i).id, 5);
 }
 
 TEST(Sampling, WhatTruncationLeavesAddsUpToOne) {

@@ -246,6 +246,8 @@ void log_sum_exp(const LogSumExpArgs& a) {
                 [&](int64_t r) { a.lse[r] = k.log_sum_exp(a.vocab, a.logits + r * a.stride, a.inv_temperature); });
 }
 
+void softmax_weights(const SoftmaxWeightsArgs& a) { softmax().weights(a.n, a.z, a.largest, a.weights); }
+
 void cross_entropy_grad(const CrossEntropyGradArgs& a) {
   const SoftmaxKernels& k = softmax();
   parallel_rows(a.n_rows, a.vocab * 16, [&](int64_t r) {
@@ -269,6 +271,7 @@ void add_rows(KernelTable& table) {
   table.combine_grad = combine_grad;
   table.gather_grad = gather_grad;
   table.log_sum_exp = log_sum_exp;
+  table.softmax_weights = softmax_weights;
   table.cross_entropy_grad = cross_entropy_grad;
   table.add = add;
   table.round = round;

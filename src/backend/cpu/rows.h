@@ -72,6 +72,8 @@ struct MoeKernels {
 struct SoftmaxKernels {
   /// lse of one row.
   float (*log_sum_exp)(int64_t vocab, const float* logits, float inv_temperature) = nullptr;
+  /// weights[i] = exp(z[i] - largest).
+  void (*weights)(int64_t n, const float* z, float largest, float* weights) = nullptr;
   /// One row, in place, or as BF16 into its first half.
   void (*cross_entropy_grad)(int64_t vocab, float* logits, float lse, int64_t target, float weight,
                              bool rounded) = nullptr;

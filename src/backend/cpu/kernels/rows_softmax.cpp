@@ -37,6 +37,11 @@ float log_sum_exp(int64_t vocab, const float* logits, float inv_temperature) {
   return m + log(set1(l))[0];
 }
 
+void weights(int64_t n, const float* z, float largest, float* weights) {
+  for_vectors(
+      n, [=](int64_t i, int64_t count) { store_some(weights + i, exp(load_some(z + i, count) - largest), count); });
+}
+
 /// kRounded: the BF16 of element i lies where the float i / 2 was, which has been read by then.
 template <bool kRounded>
 NURI_INLINE void gradient_of_row(int64_t vocab, float* logits, float lse, int64_t target, float weight) {
@@ -67,6 +72,6 @@ void cross_entropy_grad(int64_t vocab, float* logits, float lse, int64_t target,
 }  // namespace
 
 extern const SoftmaxKernels softmax_kernels;
-const SoftmaxKernels softmax_kernels = {log_sum_exp, cross_entropy_grad};
+const SoftmaxKernels softmax_kernels = {log_sum_exp, weights, cross_entropy_grad};
 
 }  // namespace nuri::cpu::NURI_LEVEL
