@@ -2,14 +2,14 @@
 # bench_rl.sh BASE OUT [TASK] [key=value]...: does reinforcement learning teach more than the same demonstrations again?
 # Demonstrations are scarce, problems are not. For each seed, from the same base model:
 #   sft       SOLUTIONS worked solutions (seed 1), the model that validates best
-#   rl-LOSS   from sft, rewards only, each loss with the same settings
+#   rl-LOSS   from sft, rewards only: the first loss for STEPS steps, the others for about as many FLOPs
 #   control   from sft, more epochs over the same solutions for as many FLOPs as the RL stage took, the model that validates best
 # and all of them answer the same held-out questions, greedily. Every stage is kept in OUT and resumed where it is not finished; run
 # the same command again to continue. Results, with CPU and commit: docs/numbers/LEVEL/rl.json.
 #   BASE   a pre-trained model directory with a chat template
-#   TASK   generator and difficulty (word:2)
+#   TASK   generator and difficulty (letters:2)
 # keys: seeds=1,2,3  losses=dr_grpo,grpo,dapo (the control spends what the first one took)  solutions=2000  questions=1000
-#   tokens=48 (longest answer)  steps=600 (of RL)  sft=FILE  rl=FILE (recipes of the stages: recipes/nano/{sft,rl}.toml)
+#   tokens=48 (longest answer)  steps=700 (of RL)  sft=FILE  rl=FILE (recipes of the stages: recipes/nano/{sft,rl}.toml)
 #   sft.KEY=VALUE and rl.KEY=VALUE set recipe keys over them
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
@@ -19,7 +19,7 @@ nuri=${NURI:-build/nuri}
 [ $# -ge 2 ] || wrong_use "bench_rl: BASE and OUT are needed"
 base=$1 out=$2
 shift 2
-task=word:2 seeds=1,2,3 losses=dr_grpo,grpo,dapo solutions=2000 questions=1000 tokens=48 steps=600
+task=letters:2 seeds=1,2,3 losses=dr_grpo,grpo,dapo solutions=2000 questions=1000 tokens=48 steps=700
 sft=recipes/nano/sft.toml rl=recipes/nano/rl.toml
 sft_set=() rl_set=()
 for argument; do
@@ -52,6 +52,10 @@ answers() {
     >"$2.json.new"
   mv "$2.json.new" "$2.json"
 }
+# learn DIR MODEL LOSS STEPS: reinforcement learning.
+learn() {
+  stage "$1" rl "$rl" --init-from "$2" --set tasks="$task" --set answer_tokens="$tokens" --set steps="$4" --set seed="$seed" --set loss="$3" "${rl_set[@]}"
+}
 
 rows='[]'
 answers "$base" "$out/base"
@@ -62,12 +66,20 @@ for seed in ${seeds//,/ }; do
   answers "$dir/sft" "$dir/sft"
   row=$(jq -n --argjson seed "$seed" --slurpfile found "$dir/sft.json" '{seed: $seed, sft: $found[0].all.pass_1, rl: {}}')
   for loss in ${losses//,/ }; do
-    stage "$dir/rl-$loss" rl "$rl" --init-from "$dir/sft" --set tasks="$task" --set answer_tokens="$tokens" --set steps="$steps" --set seed="$seed" \
-      --set loss="$loss" "${rl_set[@]}"
+    these=$steps
+    if [ "$loss" != "${losses%%,*}" ]; then
+      # A step's FLOPs change as answers become right: those of the first steps and of steps behind the first loss's last one.
+      for from in sft "rl-${losses%%,*}"; do
+        learn "$dir/trial-$loss-of-$from" "$dir/$from" "$loss" 12
+      done
+      these=$(jq -s --argjson flops "$(jq --arg loss "${losses%%,*}" '.rl[$loss].flops' <<<"$row")" \
+        '$flops / ([.[] | .flops / .steps] | add / length) | floor | if . < 1 then 1 else . end' "$dir/trial-$loss-of-"*/run.json)
+    fi
+    learn "$dir/rl-$loss" "$dir/sft" "$loss" "$these"
     answers "$dir/rl-$loss" "$dir/rl-$loss"
     row=$(jq --arg loss "$loss" --slurpfile found "$dir/rl-$loss.json" --slurpfile run "$dir/rl-$loss/run.json" \
       --argjson exact "$(jq -s '[.[] | select(.kind == "policy") | .sampler_difference, .other_experts] | max' "$dir/rl-$loss/log.jsonl")" \
-      '.rl[$loss] = {pass_1: $found[0].all.pass_1, flops: $run[0].flops, seconds: $run[0].seconds, sampler_difference: $exact}' <<<"$row")
+      '.rl[$loss] = {pass_1: $found[0].all.pass_1, flops: $run[0].flops, steps: $run[0].steps, seconds: $run[0].seconds, sampler_difference: $exact}' <<<"$row")
   done
   # As many steps of fine-tuning as the first loss's FLOPs pay for.
   more=$(jq -n --slurpfile sft "$dir/sft/run.json" --argjson flops "$(jq --arg loss "${losses%%,*}" '.rl[$loss].flops' <<<"$row")" \
