@@ -12,6 +12,9 @@ namespace {
 
 constexpr int kUsualDifficulty = 3;
 constexpr uint64_t kOrderStream = 1;  // of the data order: the first is that of shards
+// Index of the first problem drawn: what `nuri tasks make` wrote for fine-tuning with the same seed, from index 0 on, is
+// not asked again.
+constexpr uint64_t kFirstDrawn = uint64_t{1} << 40;
 
 }  // namespace
 
@@ -59,7 +62,7 @@ Prompts::Prompts(const std::filesystem::path& tokenizer_dir, const ResolvedRecip
 tasks::Problem Prompts::at(uint64_t number) const {
   if (problems_.empty()) {
     const uint64_t n = generators_.size();
-    return generators_[number % n].at(number / n);
+    return generators_[number % n].at(kFirstDrawn + number / n);
   }
   return problems_[place(number)];
 }

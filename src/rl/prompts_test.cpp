@@ -57,6 +57,20 @@ TEST_F(PromptsTest, GeneratorsComeByTurnsAndNothingHeldOutIsAsked) {
   EXPECT_NE(open().hash(), prompts.hash());
 }
 
+// `nuri tasks make --seed 5` and `nuri rl --set seed=5`: what was learned from solutions is not asked again in order.
+TEST_F(PromptsTest, ProblemsMadeForFineTuningWithTheSameSeedDoNotComeAgain) {
+  recipe_.policy->tasks = "sort:4";
+  recipe_.recipe.seed = 5;
+  const Prompts prompts = open();
+  const tasks::ProblemSource made(tasks::generator_named("sort", "test"), tasks::Language::both, 4, 5,
+                                  tasks::Side::train);
+  std::set<std::string> learned;
+  for (uint64_t i = 0; i < 2000; ++i) learned.insert(made.at(i).prompt);
+  int again = 0;
+  for (uint64_t i = 0; i < 2000; ++i) again += learned.contains(prompts.at(i).prompt);
+  EXPECT_LT(again, 5);  // of 99!/93! numbers, 2,000 are few
+}
+
 TEST_F(PromptsTest, AFileIsTakenWholeInEachEpochAndInAnotherOrder) {
   std::string rows;
   for (int i = 0; i < 50; ++i) rows += tasks::problem_row({.prompt = fmt::format("q{}", i), .answer = "1"}) + "\n";
