@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/test_support.h"
+#include "tasks/generator.h"
 #include "tasks/problem_row.h"
 #include "text/tokenizer_train.h"
 
@@ -62,7 +63,7 @@ TEST_F(PromptsTest, ProblemsMadeForFineTuningWithTheSameSeedDoNotComeAgain) {
   recipe_.policy->tasks = "sort:4";
   recipe_.recipe.seed = 5;
   const Prompts prompts = open();
-  const tasks::ProblemSource made(tasks::generator_named("sort", "test"), tasks::Language::both, 4, 5,
+  const tasks::ProblemSource made(tasks::generator_named("sort", "test"), tasks::ProblemSource::Language::both, 4, 5,
                                   tasks::Side::train);
   std::set<std::string> learned;
   for (uint64_t i = 0; i < 2000; ++i) learned.insert(made.at(i).prompt);

@@ -21,6 +21,9 @@ constexpr int64_t kTaskBytes = 256 * 1024;           // of queries and results o
 constexpr int64_t kLeastRows = 24, kMostRows = 512;  // of a task: packing a block costs about as much as 24 rows
 constexpr int64_t kPartialFloats = 16 << 20;         // largest memory for segments that are merged later
 constexpr int64_t kTasksPerThread = 4;
+// Keys of a decoded token come from memory, a block ahead: narrow ones are asked for as the block before is packed, as
+// few tiles of values follow; wide ones as its values are multiplied, so that packing need not wait for them.
+constexpr int64_t kNarrowKeys = 128;
 
 /// Queries [first, first + queries) of a sequence for heads [head, head + heads), over segments [segment, end_segment).
 /// Several heads: they share their keys, or there is one query.
@@ -208,11 +211,12 @@ class Forward {
   }
   bool panels() const { return args_.layout == KeyLayout::panels; }
 
-  /// k or k_shared of a block (rows of `width`) as words: panels along the width, or rows.
+  /// k or k_shared of a block (rows of `width`) as words: panels along the width, or rows. ahead: those of the block
+  /// that comes after it, or null.
   const uint32_t* keys_of(const void* data, int64_t stride, int64_t n_keys, int64_t width, bool as_rows,
-                          uint32_t* room) const {
+                          const void* ahead, uint32_t* room) const {
     if (!panels()) {
-      const PackMatrix keys{data, args_.kv_dtype == DType::bf16, stride, n_keys, width};
+      const PackMatrix keys{data, args_.kv_dtype == DType::bf16, stride, n_keys, width, ahead};
       if (as_rows)
         pack_.rows(keys, room, key_words(width));
       else
@@ -234,9 +238,10 @@ class Forward {
     const void* next = nullptr;  ///< lines of the next block
     int64_t next_lines = 0;
   };
-  Panels panels_of(int64_t head, const KeyBlock& block, int64_t n_keys, bool as_rows, const Room& room) const {
-    const uint32_t* keys =
-        keys_of(at(block.k, head * args_.k_head), args_.k_row, n_keys, args_.d_k, as_rows, room.keys);
+  Panels panels_of(int64_t head, const KeyBlock& block, int64_t n_keys, bool as_rows, const KeyBlock* next,
+                   const Room& room) const {
+    const uint32_t* keys = keys_of(at(block.k, head * args_.k_head), args_.k_row, n_keys, args_.d_k, as_rows,
+                                   next ? next->k : nullptr, room.keys);
     const char* v = at(block.v, head * args_.v_head);
     if (!panels()) {
       pack_.straight({v, args_.kv_dtype == DType::bf16, args_.v_row, n_keys, args_.d_v}, room.values);
@@ -261,6 +266,17 @@ class Forward {
     if (!task.partial) finish(task, task.end_segment > 1 ? room.all : state, room);
   }
 
+  /// The block that this thread will probably meet after the one at `key`: of the task, or of the task it will claim.
+  const KeyBlock* block_behind(const Task& task, int64_t key) const {
+    const int64_t next = key + kKeyBlock;
+    if (next < std::min(task.n_keys(), task.end_segment * kSegmentKeys))
+      return &task.sequence->blocks[next / kKeyBlock];
+    const int64_t claimed = &task - tasks_.data() + thread_count();
+    if (claimed >= static_cast<int64_t>(tasks_.size())) return nullptr;
+    const Task& other = tasks_[static_cast<size_t>(claimed)];
+    return &other.sequence->blocks[other.segment * kSegmentKeys / kKeyBlock];
+  }
+
   int64_t keys_in(const Task& task, int64_t key) const { return std::min(kKeyBlock, task.n_keys() - key); }
 
   void attend_block(const Task& task, int64_t key, bool first, const Room& room, const State& state) const {
@@ -268,13 +284,16 @@ class Forward {
     const int64_t n_keys = keys_in(task, key);
     const uint32_t* shared = nullptr;
     const bool as_rows = keys_in_rows(task);
+    const KeyBlock* next = as_rows ? block_behind(task, key) : nullptr;
+    const bool early = args_.d_k <= kNarrowKeys;
     if (args_.d_shared)
-      shared = keys_of(block.k_shared, args_.shared_row, n_keys, args_.d_shared, as_rows, room.keys_shared);
+      shared = keys_of(block.k_shared, args_.shared_row, n_keys, args_.d_shared, as_rows,
+                       next && early ? next->k_shared : nullptr, room.keys_shared);
     if (task.heads == 1 || shares_keys_) {
-      Panels panels = panels_of(task.head, block, n_keys, as_rows, room);
-      if (const int64_t next = key + kKeyBlock; as_rows && args_.k_row == args_.d_k && next < task.n_keys()) {
-        panels.next = task.sequence->blocks[next / kKeyBlock].k;
-        panels.next_lines = keys_in(task, next) * args_.d_k * static_cast<int64_t>(dtype_bytes(args_.kv_dtype)) / 64;
+      Panels panels = panels_of(task.head, block, n_keys, as_rows, early ? next : nullptr, room);
+      if (next && !early && args_.k_row == args_.d_k) {
+        panels.next = next->k;
+        panels.next_lines = kKeyBlock * args_.d_k * static_cast<int64_t>(dtype_bytes(args_.kv_dtype)) / 64;
       }
       attend_queries(task, key, first, panels, shared, room, state);
       return;
@@ -282,7 +301,7 @@ class Forward {
     const int32_t visible = static_cast<int32_t>(n_keys);  // of the one query
     for (int64_t i = 0; i < task.heads; ++i) {
       attend_rows(i, i + 1, n_keys < kKeyBlock ? &visible : nullptr, first,
-                  panels_of(task.head + i, block, n_keys, false, room), shared, room, state);
+                  panels_of(task.head + i, block, n_keys, false, nullptr, room), shared, room, state);
     }
   }
 

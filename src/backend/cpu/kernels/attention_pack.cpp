@@ -14,15 +14,16 @@ namespace {
 /// Pairs at .. at + 16 of a row of n elements; what lies past its end is +0 and not read.
 template <bool kFromBf16>
 NURI_INLINE U pairs_of_row(const void* row, int64_t at, int64_t n) {
-  const __mmask32 mask = first_elements(n - 2 * at);
+  const int64_t left = n - 2 * at;
   if constexpr (kFromBf16) {
-    const __m512i natural = _mm512_maskz_loadu_epi16(mask, static_cast<const uint16_t*>(row) + 2 * at);
+    const uint16_t* p = static_cast<const uint16_t*>(row) + 2 * at;
+    const __m512i natural = left >= 32 ? _mm512_loadu_si512(p)
+                            : left == 16
+                                ? _mm512_zextsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))
+                                : _mm512_maskz_loadu_epi16(first_elements(left), p);
     return reinterpret_cast<U>(_mm512_rol_epi32(natural, 16));
   } else {
-    const float* p = static_cast<const float*>(row) + 2 * at;
-    const __m512 x = _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask), p);
-    const __m512 y = _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask >> 16), p + 16);
-    return pairs_along(reinterpret_cast<F>(x), reinterpret_cast<F>(y));
+    return pairs_along(elements_of_row<false>(row, 2 * at, n), elements_of_row<false>(row, 2 * at + 16, n));
   }
 }
 #endif
@@ -64,12 +65,17 @@ constexpr int64_t depth_of(int64_t k) {
 
 template <Word kWord, bool kFromBf16>
 void rows_of(const PackMatrix& m, uint32_t* out, int64_t stride) {
-  constexpr int64_t kAhead = 4096;  // bytes: a decoded token's keys stream through here, from L2 at best
   constexpr int64_t kBytes = kWord == Word::pair ? (kFromBf16 ? 4 : 8) : (kFromBf16 ? 2 : 4);  // of a word's elements
-  for (int64_t r = 0; r < m.rows; ++r)
-    for (int64_t at = 0; at < depth_of<kWord>(m.columns); at += kWidth) {
-      prefetch_near(static_cast<const char*>(row_of(m, r)) + at * kBytes + kAhead);
-      store_u32(out + r * stride + at, words_of_row<kWord, kFromBf16>(row_of(m, r), at, m.columns));
+  const int64_t rows = m.rows, columns = m.columns, row_bytes = m.stride * (kFromBf16 ? 2 : 4);
+  const char* from = static_cast<const char*>(m.data);
+  // A decoded token's keys stream through here, from memory: a block comes to L2 as another is met, then to L1.
+  constexpr int64_t kNear = 4096;
+  const char* ahead = static_cast<const char*>(m.ahead ? m.ahead : m.data);
+  for (int64_t r = 0; r < rows; ++r, from += row_bytes, ahead += row_bytes, out += stride)
+    for (int64_t at = 0; at < depth_of<kWord>(columns); at += kWidth) {
+      prefetch_near(from + at * kBytes + kNear);
+      prefetch_far(ahead + at * kBytes);
+      store_u32(out + at, words_of_row<kWord, kFromBf16>(from, at, columns));
     }
 }
 
