@@ -270,6 +270,29 @@ TEST_P(AttentionBits, OneQueryAtATime) {
   }
 }
 
+// Heads that share latents: few of them turn the keys, many meet keys in rows; narrow keys and wide ones are asked for
+// at different times.
+TEST_P(AttentionBits, OneQueryOfHeadsThatShareKeys) {
+  for (const auto& [n_heads, d_k] :
+       {std::pair<int64_t, int64_t>{1, 16}, {4, 64}, {8, 20}, {9, 33}, {16, 128}, {17, 129}, {33, 16}}) {
+    AttentionCase<float> definition({.precision = GetParam(),
+                                     .absorbed = true,
+                                     .n_heads = n_heads,
+                                     .d_k = d_k,
+                                     .d_shared = 16,
+                                     .d_v = d_k,
+                                     .lengths = {150, 3, 64}});
+    AttentionCase<float> found(definition.shape);
+    definition.reference_forward();
+    test::expect_same_bits(fmt::format("{} heads, latents of {}", n_heads, d_k), [&](bool reference) {
+      if (reference) return joined(definition.out, definition.lse, definition.row_max);
+      found.out.assign(found.out.size(), kNan);
+      run_in_chunks(found, {1}, 7);
+      return joined(found.out, found.lse, found.row_max);
+    });
+  }
+}
+
 TEST_P(AttentionBits, DecodeOfALongContextIsShared) {
   AttentionShape shape{.precision = GetParam(), .n_heads = 1, .d_k = 4, .d_shared = 2, .d_v = 4, .lengths = {2600}};
   AttentionCase<float> definition(shape), found(shape);

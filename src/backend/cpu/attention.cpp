@@ -24,6 +24,8 @@ constexpr int64_t kTasksPerThread = 4;
 // Keys of a decoded token come from memory, a block ahead: narrow ones are asked for as the block before is packed, as
 // few tiles of values follow; wide ones as its values are multiplied, so that packing need not wait for them.
 constexpr int64_t kNarrowKeys = 128;
+// Up to so many heads of one query, keys are turned: as a panel of 16, the heads would leave most lanes empty.
+constexpr int64_t kFewHeads = 8;
 
 /// Queries [first, first + queries) of a sequence for heads [head, head + heads), over segments [segment, end_segment).
 /// Several heads: they share their keys, or there is one query.
@@ -180,8 +182,10 @@ class Forward {
     cutter.take(room.row_max, rows);
   }
 
-  /// One query whose heads share keys that lie in rows: the keys stay rows, the heads become panels.
-  bool keys_in_rows(const Task& task) const { return shares_keys_ && !panels() && task.queries == 1; }
+  /// One query whose many heads share keys that lie in rows: the keys stay rows, the heads become panels.
+  bool keys_in_rows(const Task& task) const {
+    return shares_keys_ && !panels() && task.queries == 1 && task.heads > kFewHeads;
+  }
   /// Words between such keys: an odd number of cache lines, so that those of a tile fall into different sets.
   int64_t key_words(int64_t width) const { return pack_.row_words(width) | 16; }
 
@@ -284,7 +288,7 @@ class Forward {
     const int64_t n_keys = keys_in(task, key);
     const uint32_t* shared = nullptr;
     const bool as_rows = keys_in_rows(task);
-    const KeyBlock* next = as_rows ? block_behind(task, key) : nullptr;
+    const KeyBlock* next = shares_keys_ && !panels() && task.queries == 1 ? block_behind(task, key) : nullptr;
     const bool early = args_.d_k <= kNarrowKeys;
     if (args_.d_shared)
       shared = keys_of(block.k_shared, args_.shared_row, n_keys, args_.d_shared, as_rows,

@@ -26,7 +26,7 @@ struct PackMatrix {
   bool bf16 = false;   ///< else FP32
   int64_t stride = 0;  ///< elements between rows
   int64_t rows = 0, columns = 0;
-  const void* ahead = nullptr;  ///< the matrix that will be packed next, asked for meanwhile (pack_rows; null: none)
+  const void* ahead = nullptr;  ///< the matrix that will be packed next, asked for meanwhile (rows, turned; null: none)
 };
 
 /// Rows of queries meet one block of keys: scores, softmax, values (ARCHITECTURE.md, "Attention").

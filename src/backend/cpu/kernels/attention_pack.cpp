@@ -87,6 +87,10 @@ void turned_of(const PackMatrix& m, uint32_t* out, int64_t) {
       const int64_t first = panel + part, rows = m.rows - first;
       for (int64_t at = 0; at < depth; at += kWidth) {
         U v[kWidth];
+        if (m.ahead)
+          for (int i = 0; i < kWidth; ++i)
+            prefetch_far(static_cast<const char*>(m.ahead) + (first + i) * m.stride * (kFromBf16 ? 2 : 4) +
+                         at * (kWord == Word::pair ? 4 : 2));
 #pragma GCC unroll 16
         for (int i = 0; i < kWidth; ++i)  // a row that is not there has no columns
           v[i] = words_of_row<kWord, kFromBf16>(row_of(m, i < rows ? first + i : 0), at, i < rows ? m.columns : 0);
