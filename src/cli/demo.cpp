@@ -39,8 +39,8 @@ bool demo_finished(const fs::path& run) {
 
 namespace {
 
-constexpr const char* kTask = "word:2";  // where neither option nor recipe says
-constexpr int kDifficulty = 3;           // of a task without its own, as in `nuri rl` and `nuri eval`
+constexpr const char* kTask = "letters:2";  // where neither option nor recipe says
+constexpr int kDifficulty = 3;              // of a task without its own, as in `nuri rl` and `nuri eval`
 
 int talk(const DemoOptions& o, const fs::path& run_dir) {
   demo_stage(9, "chat", "대화");

@@ -12,8 +12,8 @@ namespace {
 
 constexpr int kUsualDifficulty = 3;
 constexpr uint64_t kOrderStream = 1;  // of the data order: the first is that of shards
-// Index of the first problem drawn: what `nuri tasks make` wrote for fine-tuning with the same seed, from index 0 on, is
-// not asked again.
+// Index of the first problem drawn: what `nuri tasks make` wrote for fine-tuning with the same seed, from index 0 on,
+// is not asked again.
 constexpr uint64_t kFirstDrawn = uint64_t{1} << 40;
 
 }  // namespace
