@@ -32,6 +32,11 @@ for argument; do
   esac
 done
 mkdir -p "$out"
+# What every stage in OUT was made for; seeds and losses may be added.
+setup="task $task, $solutions solutions, $questions questions, $tokens tokens, $steps steps, $(sha256sum "$sft" "$rl" | cut -c1-16 | tr '\n' ' ')${sft_set[*]} ${rl_set[*]}, base $base"
+[ -f "$out/setup" ] || echo "$setup" >"$out/setup"
+[ "$(cat "$out/setup")" = "$setup" ] ||
+  die "bench_rl: $out was begun with other settings ($(cat "$out/setup")); take another OUT, or these settings"
 chats=$out/solutions.jsonl
 [ -f "$chats" ] ||
   "$nuri" tasks make "${task%%:*}" --difficulty "${task##*:}" --count "$solutions" --seed 1 --chat --out "$chats"
@@ -54,7 +59,7 @@ answers() {
 }
 # learn DIR MODEL LOSS STEPS: reinforcement learning.
 learn() {
-  stage "$1" rl "$rl" --init-from "$2" --set tasks="$task" --set answer_tokens="$tokens" --set steps="$4" --set seed="$seed" --set loss="$3" "${rl_set[@]}"
+  stage "$1" rl "$rl" --init-from "$2" "${rl_set[@]}" --set tasks="$task" --set answer_tokens="$tokens" --set steps="$4" --set seed="$seed" --set loss="$3"
 }
 
 rows='[]'
@@ -69,11 +74,13 @@ for seed in ${seeds//,/ }; do
     these=$steps
     if [ "$loss" != "${losses%%,*}" ]; then
       # A step's FLOPs change as answers become right: those of the first steps and of steps behind the first loss's last one.
+      trials=()
       for from in sft "rl-${losses%%,*}"; do
         learn "$dir/trial-$loss-of-$from" "$dir/$from" "$loss" 12
+        trials+=("$dir/trial-$loss-of-$from/run.json")
       done
       these=$(jq -s --argjson flops "$(jq --arg loss "${losses%%,*}" '.rl[$loss].flops' <<<"$row")" \
-        '$flops / ([.[] | .flops / .steps] | add / length) | floor | if . < 1 then 1 else . end' "$dir/trial-$loss-of-"*/run.json)
+        '$flops / ([.[] | .flops / .steps] | add / length) | floor | if . < 1 then 1 else . end' "${trials[@]}")
     fi
     learn "$dir/rl-$loss" "$dir/sft" "$loss" "$these"
     answers "$dir/rl-$loss" "$dir/rl-$loss"

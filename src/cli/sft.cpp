@@ -83,7 +83,7 @@ int run(const Options& o) {
     return kExitOk;
   }
   NURI_CHECK(!o.files.train.empty(), "--chats is missing: name JSONL files of chats");
-  NURI_CHECK(!o.training.out.empty(), "--out is missing: name the directory of the run");
+  NURI_CHECK(!o.training.out.empty() || o.training.predict, "--out is missing: name the directory of the run");
   ProgressPrinter progress;
   const double begin = seconds_now();
   const std::unique_ptr<TrainSource> source =
@@ -111,6 +111,7 @@ Action add_sft(Arguments args) {
       .one_value_each();
   args.option("--tokenizer", o->tokenizer, "tokenizer with a chat template (default: the model's own)");
   o->training.add(args);
+  o->training.add_predict(args);
   args.footer(fmt::format(
       "A row is {{\"messages\": [{{\"role\": \"user\", \"content\": ...}}, {{\"role\": \"assistant\", ...}}]}} or\n"
       "{{\"prompt\": ..., \"completion\": ...}}. Ctrl-C finishes the step, saves and says how to continue (exit code "

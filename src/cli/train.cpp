@@ -20,7 +20,7 @@ int run(const Options& o) {
     return kExitOk;
   }
   NURI_CHECK(!o.data.empty(), "--data is missing: name a directory made by `nuri data build`");
-  NURI_CHECK(!o.training.out.empty(), "--out is missing: name the directory of the run");
+  NURI_CHECK(!o.training.out.empty() || o.training.predict, "--out is missing: name the directory of the run");
   return run_training(o.training, recipe, *open_shards(o.data, recipe));
 }
 
@@ -31,6 +31,7 @@ Action add_train(Arguments args) {
   args.option("RECIPE", o->recipe, "recipe (TOML)").required();
   args.option("--data", o->data, "directory of shards");
   o->training.add(args);
+  o->training.add_predict(args);
   args.footer(
       "Ctrl-C finishes the step, saves and says how to continue (exit code 130); twice: at once.\n"
       "SIGUSR1 saves, writes the report and goes on.\n\n" +

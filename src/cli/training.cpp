@@ -118,6 +118,11 @@ void TrainingOptions::add(Arguments& args) {
   args.flag("--quiet", quiet, "no progress");
 }
 
+void TrainingOptions::add_predict(Arguments& args) {
+  args.flag("--predict", predict,
+            "measure this machine for some seconds, say what memory and time the run will take, and stop");
+}
+
 std::vector<std::string> TrainingOptions::all_settings() const {
   std::vector<std::string> all = settings;
   // Absolute: the key is relative to the recipe, the option to where it is typed.
@@ -152,6 +157,7 @@ int exit_code(const RunSummary& s, const TrainingOptions& o) {
 }
 
 int run_training(const TrainingOptions& o, const ResolvedRecipe& recipe, TrainSource& source) {
+  if (o.predict) return predict_training(o, recipe, source);
   const TrainSummary s = train(run_options(o, recipe), source);
   print_summary(s, o);
   return exit_code(s, o);

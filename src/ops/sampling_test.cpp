@@ -126,6 +126,78 @@ TEST(Sampling, TheDrawIsTheWrittenOne) {
   }
 }
 
+/// What sampling.h writes down, step by step: ids left by the truncations, then the draw.
+Sampled written_out(const std::vector<float>& logits, const SamplerOptions& o, uint64_t position,
+                    const std::vector<uint8_t>& allowed) {
+  const float inverse = 1.0f / o.temperature;
+  const auto z = [&](int32_t id) { return logits[static_cast<size_t>(id)] * inverse; };
+  std::vector<int32_t> ids;
+  for (size_t i = 0; i < logits.size(); ++i)
+    if (allowed[i]) ids.push_back(static_cast<int32_t>(i));
+  std::vector<int32_t> order = ids;  // the likeliest first
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return z(a) > z(b); });
+  const float largest = z(order[0]);
+  const auto weight = [&](int32_t id) { return x1::exp(z(id) - largest); };
+  const auto chain = [&](const std::vector<int32_t>& some) {
+    float sum = 0;
+    for (const int32_t id : some) sum = sum + weight(id);
+    return sum;
+  };
+  if (o.top_k > 0) order.resize(std::min(order.size(), static_cast<size_t>(o.top_k)));
+  ids = order, std::sort(ids.begin(), ids.end());
+  if (o.top_p < 1) {
+    const float wanted = o.top_p * chain(ids);
+    float sum = 0;
+    size_t kept = 0;
+    while (kept < order.size() && (kept == 0 || sum < wanted)) sum = sum + weight(order[kept++]);
+    order.resize(kept);
+    ids = order, std::sort(ids.begin(), ids.end());
+  }
+  if (o.min_p > 0) std::erase_if(ids, [&](int32_t id) { return weight(id) < o.min_p; });
+  const float total = chain(ids);
+  const float wanted = Philox(o.seed, Purpose::sampling, 4).uniform(position) * total;
+  float sum = 0;
+  for (const int32_t id : ids)
+    if ((sum = sum + weight(id)) > wanted) return {id, 0, z(id) - largest - x1::log(total)};
+  return {-1, 0, 0};
+}
+
+TEST(Sampling, TruncationsTogetherAndUnderAMask) {
+  std::vector<float> z = random_floats(2500, 1, 4);
+  z[40] = z[41] = z[900] = 9.5f;  // ties at the top
+  std::vector<uint8_t> allowed(z.size(), 1);
+  for (size_t i = 0; i < z.size(); i += 3) allowed[i] = 0;
+  for (const auto& [top_k, top_p, min_p, temperature] : {std::tuple<int64_t, float, float, float>{2, 1, 0, 1},
+                                                         {50, 0.9f, 0, 0.7f},
+                                                         {0, 0.5f, 0, 1.5f},
+                                                         {0, 1, 0.02f, 1},
+                                                         {100, 0.95f, 0.01f, 1.2f},
+                                                         {0, 0.999f, 0.3f, 1},
+                                                         {3000, 1, 0, 1}})
+    for (uint64_t position = 0; position < 60; ++position) {
+      const SamplerOptions o{temperature, top_k, top_p, min_p, 3};
+      const Sampled want = written_out(z, o, position, allowed), got = nuri::sample(z, o, 4, position, allowed);
+      EXPECT_EQ(got.id, want.id) << top_k << " " << top_p << " " << min_p;
+      EXPECT_EQ(got.truncated, want.truncated) << top_k << " " << top_p << " " << min_p;
+    }
+}
+
+TEST(Sampling, NotANumberIsFoundWhereverItLies) {
+  for (const size_t at : {size_t{0}, size_t{17}, size_t{1023}, size_t{1024}, size_t{2499}}) {
+    std::vector<float> z = random_floats(2500, 1, 4);
+    std::vector<uint8_t> allowed(z.size(), 1);
+    z[5] = -std::numeric_limits<float>::infinity();
+    z[at] = std::nanf("");
+    allowed[at] = 0;
+    const std::string message = fmt::format("the logit of id {} is not a number", at);
+    for (const float temperature : {0.0f, 1.0f}) {
+      SamplerOptions o;
+      o.temperature = temperature;
+      EXPECT_NE(error_of([&] { nuri::sample(z, o, 0, 0, allowed); }).find(message), std::string::npos) << at;
+    }
+  }
+}
+
 TEST(Sampling, InfiniteLogitsAreTheLikeliest) {
   std::vector<float> z = kLogits;
   z[2] = -std::numeric_limits<float>::infinity();

@@ -1,5 +1,7 @@
 #include "rl/prompts.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -38,7 +40,7 @@ Prompts::Prompts(const std::filesystem::path& tokenizer_dir, const ResolvedRecip
       for (tasks::Problem& problem : apart.distinct(p.eval_problems / n + (i < p.eval_problems % n)))
         held_out_.push_back(std::move(problem));
     }
-    hash_ = p.tasks + "\n" + p.language;
+    hash_ = fmt::format("{}\n{}\nfrom {}", p.tasks, p.language, kFirstDrawn);
     name_ = "tasks = " + p.tasks;
   } else {
     const std::filesystem::path file = recipe_dir / p.problems;

@@ -46,10 +46,7 @@ StepResult policy_gradients(DeepseekV3& model, TrainStep& step, const Recipe& re
 /// What a run does with memory: two steps (the second finds the packed weights of the first, and goes on beside the
 /// copy of a checkpoint), validation in whole and in left-over micro-batches, and the cache of the samples.
 void rehearse(const DeepseekV3Config& config, const Recipe& recipe, StepKind kind) {
-  DeepseekV3::Options options;
-  options.dtype = recipe.precision_kind() == Precision::bf16 ? DType::bf16 : DType::f32;
-  options.trainable = true;
-  options.form = recipe.form();
+  const DeepseekV3::Options options = recipe.model_options();
   DeepseekV3 model(config, options);
   Optimizer optimizer = make_optimizer(model, recipe.optimizer_options());
   TrainStep step(model, optimizer, recipe.step_options());

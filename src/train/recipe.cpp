@@ -139,6 +139,10 @@ std::string comment_text(const std::string& origin) {
 
 }  // namespace
 
+DeepseekV3::Options Recipe::model_options() const {
+  return {.dtype = precision_kind() == Precision::bf16 ? DType::bf16 : DType::f32, .trainable = true, .form = form()};
+}
+
 StepOptions Recipe::step_options() const {
   return {.length = length,
           .micro_rows = rows_at_once(),

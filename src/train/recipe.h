@@ -176,6 +176,7 @@ struct Recipe {
   int64_t ramp_unit() const { return batch_ramp_unit > 0 ? batch_ramp_unit : batch_rows_start; }
   /// Rows of each step.
   BatchRamp batch_ramp() const { return {batch_rows, batch_rows_start, ramp_unit(), batch_ramp_tokens / length}; }
+  DeepseekV3::Options model_options() const;  ///< of the model that trains
   StepOptions step_options() const;
   OptimizerOptions optimizer_options() const;
   Schedule make_schedule(int64_t total_steps) const;

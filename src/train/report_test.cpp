@@ -85,7 +85,7 @@ TEST(Report, CountsAreWholeNumbersOfTheirRange) {
   const test::TempDir dir;
   const std::string good = log_of(dir.path(), {row(1, {{5, 3}, {4, 4}})});
   ASSERT_EQ(parse_log(good).steps.size(), 1u);
-  for (const char* count : {"2.5e116", "-1e19", "1.5", "18446744073709551615", "\"7\""}) {
+  for (const char* count : {"2.5e116", "-1e19", "-1", "1.5", "18446744073709551615", "9007199254740993", "\"7\""}) {
     for (const char* key : {"\"tokens\":", "\"dead_experts\":", "\"expert_counts\":[["}) {
       std::string log = good;
       const size_t begin = log.find(key) + std::string_view(key).size(), end = log.find_first_of(",]", begin);

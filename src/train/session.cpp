@@ -21,13 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kInitialWeights = "initial_weights";
 
-DeepseekV3::Options model_options(const Recipe& r) {
-  return {.dtype = r.precision_kind() == Precision::bf16 ? DType::bf16 : DType::f32,
-          .trainable = true,
-          .with_mtp = true,
-          .form = r.form()};
-}
-
 }  // namespace
 
 Session::Session(const TrainOptions& options, const RunData& data, RunSummary& summary)
@@ -60,7 +53,7 @@ const MemoryPlan& Session::prepare(const BesideRecipe& extra) {
   fs::create_directories(options_.out);
   lock_.emplace(options_.out);
   clean_leftovers(checkpoints());
-  model_ = std::make_unique<DeepseekV3>(options_.recipe.model, model_options(recipe_));
+  model_ = std::make_unique<DeepseekV3>(options_.recipe.model, recipe_.model_options());
   optimizer_ = std::make_unique<Optimizer>(make_optimizer(*model_, recipe_.optimizer_options()));
   StepOptions step = recipe_.step_options();
   step.recompute = plan_.recompute;

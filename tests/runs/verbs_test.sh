@@ -47,6 +47,10 @@ json 0 "$(numbers steps total_steps tokens flops seconds tokens_per_s memory_pla
   train "$work/recipe.toml" --data "$work/data" --out "$work/run" --set steps=4 --quiet --json
 json 0 'length > 0 and all(has("row") and has("begin") and has("end") and has("source") and has("file") and has("line") and
   has("language") and has("offset") and has("text"))' data show --run "$work/run" --step 2 --json
+json 0 "$(numbers steps tokens flops step_seconds_predicted seconds_predicted tokens_per_s_predicted memory_planned_bytes measuring_seconds) and .steps == 4" \
+  train "$work/recipe.toml" --data "$work/data" --set steps=4 --predict --json
+code 0 train "$work/recipe.toml" --data "$work/data" --set steps=4 --predict
+grep -q '^4 steps, .* tokens, .* FLOP: .* without validation' "$work/out" || fail "--predict: $(cat "$work/out")"
 code 0 train "$work/recipe.toml" --print-config
 grep -q '^batch_rows = 4 *# rows; .*\[.*recipe.toml\]' "$work/out" || fail "--print-config: $(cat "$work/out")"
 code 0 report "$work/run"

@@ -58,6 +58,12 @@ NURI_INLINE U words_of_row(const void* row, int64_t at, int64_t n) {
 
 constexpr uint32_t kMinusZeroLow = 0x8000u;  // as the missing half of a pair of B
 
+constexpr int64_t kLine = 64;  // bytes
+
+/// Of a word's elements in memory.
+template <Word kWord, bool kFromBf16>
+constexpr int64_t kBytesOfWord = (kWord == Word::pair ? 2 : 1) * (kFromBf16 ? 2 : 4);
+
 template <Word kWord>
 constexpr int64_t depth_of(int64_t k) {
   return kWord == Word::pair ? (k + 1) / 2 : k;
@@ -65,16 +71,19 @@ constexpr int64_t depth_of(int64_t k) {
 
 template <Word kWord, bool kFromBf16>
 void rows_of(const PackMatrix& m, uint32_t* out, int64_t stride) {
-  constexpr int64_t kBytes = kWord == Word::pair ? (kFromBf16 ? 4 : 8) : (kFromBf16 ? 2 : 4);  // of a word's elements
+  constexpr int64_t kBytes = kBytesOfWord<kWord, kFromBf16>;
   const int64_t rows = m.rows, columns = m.columns, row_bytes = m.stride * (kFromBf16 ? 2 : 4);
   const char* from = static_cast<const char*>(m.data);
   // A decoded token's keys stream through here, from memory: a block comes to L2 as another is met, then to L1.
   constexpr int64_t kNear = 4096;
-  const char* ahead = static_cast<const char*>(m.ahead ? m.ahead : m.data);
-  for (int64_t r = 0; r < rows; ++r, from += row_bytes, ahead += row_bytes, out += stride)
+  const char* ahead = static_cast<const char*>(m.ahead);
+  for (int64_t r = 0; r < rows; ++r, from += row_bytes, out += stride)
     for (int64_t at = 0; at < depth_of<kWord>(columns); at += kWidth) {
-      prefetch_near(from + at * kBytes + kNear);
-      prefetch_far(ahead + at * kBytes);
+#pragma GCC unroll 2
+      for (int64_t line = 0; line < kWidth * kBytes; line += kLine) {
+        prefetch_near(from + at * kBytes + line + kNear);
+        if (ahead) prefetch_far(ahead + r * row_bytes + at * kBytes + line);
+      }
       store_u32(out + at, words_of_row<kWord, kFromBf16>(from, at, columns));
     }
 }
@@ -87,10 +96,12 @@ void turned_of(const PackMatrix& m, uint32_t* out, int64_t) {
       const int64_t first = panel + part, rows = m.rows - first;
       for (int64_t at = 0; at < depth; at += kWidth) {
         U v[kWidth];
-        if (m.ahead)
-          for (int i = 0; i < kWidth; ++i)
-            prefetch_far(static_cast<const char*>(m.ahead) + (first + i) * m.stride * (kFromBf16 ? 2 : 4) +
-                         at * (kWord == Word::pair ? 4 : 2));
+        if (m.ahead) {
+          constexpr int64_t kBytes = kBytesOfWord<kWord, kFromBf16>;
+          const char* row = static_cast<const char*>(m.ahead) + first * m.stride * (kFromBf16 ? 2 : 4) + at * kBytes;
+          for (int i = 0; i < kWidth; ++i, row += m.stride * (kFromBf16 ? 2 : 4))
+            for (int64_t line = 0; line < kWidth * kBytes; line += kLine) prefetch_far(row + line);
+        }
 #pragma GCC unroll 16
         for (int i = 0; i < kWidth; ++i)  // a row that is not there has no columns
           v[i] = words_of_row<kWord, kFromBf16>(row_of(m, i < rows ? first + i : 0), at, i < rows ? m.columns : 0);
