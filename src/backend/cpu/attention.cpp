@@ -270,8 +270,8 @@ class Forward {
     if (!task.partial) finish(task, task.end_segment > 1 ? room.all : state, room);
   }
 
-  /// The block that this thread will probably meet after the one at `key`: of the task, or of the task it will claim. How
-  /// many keys it holds is not asked: a page is there in whole.
+  /// The block that this thread will probably meet after the one at `key`: of the task, or of the task it will claim.
+  /// How many keys it holds is not asked: a page is there in whole.
   const KeyBlock* block_behind(const Task& task, int64_t key) const {
     const int64_t next = key + kKeyBlock;
     if (next < std::min(task.n_keys(), task.end_segment * kSegmentKeys))
