@@ -89,6 +89,7 @@ PolicyBench bench_policy(const BenchOptions& o) {
   recipe.batch_rows = recipe.micro_rows = b.prompts * b.samples;
   recipe.weight_decay = recipe.balance_alpha = recipe.bias_update_speed = 0;
   PolicyRecipe policy;
+  policy.loss = "grpo";
   policy.kl = 0.01;
   policy.answer_tokens = b.new_tokens;
   Trained absorbed(o, recipe, policy, MlaForm::absorbed), expanded(o, recipe, policy, MlaForm::expanded);

@@ -13,7 +13,7 @@ namespace nuri {
 struct Recipe;
 
 struct PolicyRecipe {
-  std::string loss = "grpo";
+  std::string loss = "dr_grpo";
   std::string tasks;
   std::string problems;
   std::string held_out;

@@ -23,7 +23,7 @@ exact() {
     fail "$1: sampler and trainer differ: $(grep '"policy"' "$1/log.jsonl" | jq -c '[.step, .sampler_difference, .other_experts]')"
 }
 
-long=(--set steps=40 --set kl=0.02 --set reference_every=4 --set updates=2)
+long=(--set loss=grpo --set steps=40 --set kl=0.02 --set reference_every=4 --set updates=2)
 start=$(date +%s%N)
 rl "$work/whole" "${long[@]}" >"$work/summary" 2>"$work/err" || fail "rl: $(cat "$work/err")"
 took=$(($(date +%s%N) - start))
@@ -116,8 +116,8 @@ refused 'takes none of' rl "$work/bad" --set patience=2 --set eval_rows=0
 refused 'samples is a key of reinforcement learning' train "$work/bad" --set samples=4
 refused 'has [0-9]* tokens, length and answer_tokens leave' rl "$work/bad" --set answer_tokens=159
 refused 'is finished' rl "$work/whole" --resume "${long[@]}"
-rl "$work/other" --set steps=2 --set reference_every=1 >/dev/null || fail "a reference that the loss asks for"
-refused 'is finished\|changed' rl "$work/other" --resume --set steps=3
+rl "$work/other" --set loss=grpo --set steps=2 --set reference_every=1 >/dev/null || fail "a reference that the loss asks for"
+refused 'is finished\|changed' rl "$work/other" --set loss=grpo --resume --set steps=3
 
 # Another template would be other prompts.
 "$nuri" rl "${common[@]}" --out "$work/stopped" --set steps=4000 >/dev/null 2>&1 &
