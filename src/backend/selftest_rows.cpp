@@ -211,6 +211,15 @@ bool cross_entropy(BitHash& hash) {
   return true;
 }
 
+bool sampler_weights(BitHash& hash) {
+  if (!kernels().softmax_weights) return false;
+  const auto z = numbers(2055, 663, 12);
+  auto weights = room(2055);
+  kernels().softmax_weights({.n = 2055, .z = z.data(), .largest = 12, .weights = weights.data()});
+  hash.add(weights);
+  return true;
+}
+
 bool elements(BitHash& hash) {
   if (!kernels().add || !kernels().round) return false;
   constexpr int64_t kN = 10'007;
@@ -280,11 +289,17 @@ bool muon(BitHash& hash) {
 }
 
 constexpr Entry kEntries[] = {
-    {"kernel/rmsnorm", rmsnorm},     {"kernel/rope", rope},
-    {"kernel/embedding", embedding}, {"kernel/swiglu", swiglu},
-    {"kernel/router", router},       {"kernel/moe", moe},
-    {"kernel/elements", elements},   {"kernel/cross_entropy", cross_entropy},
-    {"kernel/optimizer", optimizer}, {"kernel/muon", muon},
+    {"kernel/rmsnorm", rmsnorm},
+    {"kernel/rope", rope},
+    {"kernel/embedding", embedding},
+    {"kernel/swiglu", swiglu},
+    {"kernel/router", router},
+    {"kernel/moe", moe},
+    {"kernel/elements", elements},
+    {"kernel/cross_entropy", cross_entropy},
+    {"kernel/softmax_weights", sampler_weights},
+    {"kernel/optimizer", optimizer},
+    {"kernel/muon", muon},
 };
 
 }  // namespace
