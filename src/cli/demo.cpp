@@ -42,7 +42,25 @@ namespace {
 constexpr const char* kTask = "letters:2";  // where neither option nor recipe says
 constexpr int kDifficulty = 3;              // of a task without its own, as in `nuri rl` and `nuri eval`
 
-int talk(const DemoOptions& o, const fs::path& run_dir) {
+/// To ask a model without anybody at the terminal: held-out problems of what it was taught, or facts like those of the
+/// text it read.
+std::vector<std::string> questions_for(const DemoOptions& o, bool tuned) {
+  std::vector<std::string> questions;
+  const std::vector<tasks::TaskSpec> taught = tasks::parse_tasks(o.task, kDifficulty, "--task");
+  for (uint64_t i = 0; i < 4; ++i) {
+    if (!tuned) {
+      questions.push_back(data::make_fact(1, 20 * i + i % 2).question);
+      continue;
+    }
+    const tasks::TaskSpec& spec = taught[i % taught.size()];
+    const tasks::ProblemSource source(*spec.kind, tasks::parse_language(o.language, "language"), spec.difficulty, 1,
+                                      tasks::Side::held_out);
+    questions.push_back(source.at(i).prompt);
+  }
+  return questions;
+}
+
+int talk(const DemoOptions& o, const fs::path& run_dir, bool tuned) {
   demo_stage(9, "chat", "대화");
   LoadOptions load;
   load.dtype = DType::bf16;
@@ -53,11 +71,10 @@ int talk(const DemoOptions& o, const fs::path& run_dir) {
   sampler.temperature = 0;
   Conversation conversation(*loaded.model, tokenizer, sampler, 96);
   if (!o.no_chat && !o.json && isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1) return chat_loop(conversation);
-  for (uint64_t i = 0; i < 4; ++i) {
-    const data::Fact fact = data::make_fact(1, 20 * i + i % 2);
+  for (const std::string& question : questions_for(o, tuned)) {
     conversation.clear();
-    fmt::print("  > {}\n", fact.question);
-    std::string answer = conversation.ask(fact.question);
+    fmt::print("  > {}\n", question);
+    std::string answer = conversation.ask(question);
     for (size_t at = 0; (at = answer.find('\n', at)) != std::string::npos; at += 5) answer.replace(at, 1, "\n    ");
     fmt::print("    {}\n", answer);
   }
@@ -101,7 +118,7 @@ int run_stages(const DemoOptions& o, OrderedJson& result) {
   }
   fmt::print("  all stages so far: {}\n", duration_text(seconds_now() - begin));
   result["model"] = models.back().dir.string();
-  return o.skips("chat") ? kExitOk : talk(o, models.back().dir);
+  return o.skips("chat") ? kExitOk : talk(o, models.back().dir, models.size() > 1);
 }
 
 /// What the recipe of reinforcement learning says of problems and answers; --task comes before it.
