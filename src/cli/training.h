@@ -26,7 +26,7 @@ struct TrainingOptions {
 std::string recipe_keys_help();
 std::string policy_keys_help();
 
-/// A run as these options say. Error: --out is missing (with --predict nothing is written).
+/// A run as these options say. Error: --out is missing.
 TrainOptions run_options(const TrainingOptions& o, const ResolvedRecipe& recipe);
 /// What every run says at its end: as JSON, as lines, and as the last line.
 OrderedJson run_json(const RunSummary& s);
@@ -37,7 +37,8 @@ std::string shell_text(const std::vector<std::string>& words);
 /// 0, or how to continue a run that was stopped and 130.
 int exit_code(const RunSummary& s, const TrainingOptions& o);
 
-/// --predict: what the run would take in memory and time, from steps of shorter models. Returns the exit code.
+/// --predict: what the run would take in memory and time, from steps of shorter models; writes nothing. Returns the
+/// exit code.
 int predict_training(const TrainingOptions& o, const ResolvedRecipe& recipe, TrainSource& source);
 /// Runs, prints the summary and how to continue a run that was stopped; or predicts. Returns the exit code.
 int run_training(const TrainingOptions& o, const ResolvedRecipe& recipe, TrainSource& source);

@@ -36,6 +36,12 @@ printf 'init_from = "float"\n' >"$work/float.toml"
 "$nuri" sft "$work/float.toml" --print-config >"$work/printed" || fail "sft --print-config, FP32"
 grep -q '^precision = "f32"' "$work/printed" || fail "the precision of an FP32 model"
 
+# What the run would take, before it; nothing is written.
+"$nuri" sft --init-from "$work/base" --chats "$work/chats.jsonl" --set length=128 --set batch_rows=4 --predict --json >"$work/printed" ||
+  fail "sft --predict"
+jq -e '.steps > 0 and .tokens > 0 and .step_seconds_predicted > 0 and .seconds_predicted > 0 and .memory_planned_bytes > 0' "$work/printed" >/dev/null ||
+  fail "sft --predict: $(cat "$work/printed")"
+
 # Killed once and again at other numbers of threads.
 kills=0
 for delay in 0.15 0.3 0.45 0.6; do
