@@ -1,12 +1,16 @@
-// Parameters, bytes and floating point operations of a DeepSeek-V3 model: the one place they are counted.
+// Parameters, bytes and floating point operations of a model: the one place they are counted.
 #pragma once
 
 #include <cstdint>
 #include <span>
 
 #include "arch/deepseek_v3.h"
+#include "arch/shape.h"
 
 namespace nuri {
+
+/// The shape of a model that is built here.
+ModelShape shape_of(const DeepseekV3Config& config);
 
 /// Numbers of values, router biases included.
 struct ParameterCounts {
@@ -21,20 +25,24 @@ struct ParameterCounts {
   int64_t expert = 0;       ///< one routed expert's
   int64_t total() const { return main + mtp; }
 };
+ParameterCounts count_parameters(const ModelShape& shape);
 ParameterCounts count_parameters(const DeepseekV3Config& config);
 
 /// Values of the matrices that one token is multiplied with: projections, router, the experts it takes, head; norms and
 /// the embedding look-up are not products. With MTP, its block and its own use of the head count too.
+int64_t active_matrix_parameters(const ModelShape& shape, bool with_mtp);
 int64_t active_matrix_parameters(const DeepseekV3Config& config, bool with_mtp);
 
 /// Operations (a multiplication and an addition are two) of one forward pass over sequences of these lengths:
 ///   2 x active matrix parameters x tokens + per layer n_heads (qk_head_dim + v_head_dim) length^2
-/// the second being two products over half the square, since a token sees those before it only. Both MLA forms are
-/// counted like the expanded one, the cheaper for whole sequences. A sequence is a document where attention stays
-/// inside documents, else a row.
+/// the second being two products over half the square, since a token sees those before it only (the layers of a window
+/// of w tokens: 2 w length - w^2 in place of length^2). Both MLA forms are counted like the expanded one, the cheaper
+/// for whole sequences. A sequence is a document where attention stays inside documents, else a row.
+double forward_flops(const ModelShape& shape, std::span<const int64_t> lengths, bool with_mtp);
 double forward_flops(const DeepseekV3Config& config, std::span<const int64_t> lengths, bool with_mtp);
 
 /// One training step: forward with MTP, and backward at twice the forward; recomputation is not counted.
+double training_flops(const ModelShape& shape, std::span<const int64_t> lengths);
 double training_flops(const DeepseekV3Config& config, std::span<const int64_t> lengths);
 
 /// Bytes of the stored weights with `value_bytes` a value (2: BF16); router biases take 4 each.

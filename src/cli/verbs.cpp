@@ -32,6 +32,7 @@ constexpr Verb kVerbs[] = {
     {"inspect", "configuration, tensors, parameters, bytes, tokenizer and provenance of a model", add_inspect},
     {"bench", "measure kernels, steps, decoding and text on this machine", add_bench},
     {"profile", "run a verb and record where the time of its steps goes: table and trace", add_profile},
+    {"plan", "time, memory, energy and money of a training run, before it begins", add_plan},
     {"demo", "the whole road: text, tokenizer, pre-training, fine-tuning, rewards, evaluation, chat", add_demo},
 };
 

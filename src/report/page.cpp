@@ -69,6 +69,10 @@ void Page::add_line_chart(const LineChart& chart) { add(Kind::chart, render(char
 
 void Page::add_heat_map(const HeatMap& map) { add(Kind::chart, render(map)); }
 
+void Page::add_gantt(const Gantt& gantt) { add(Kind::chart, render(gantt)); }
+
+void Page::add_calculator(const Calculator& calculator) { add(Kind::block, render(calculator)); }
+
 void Page::add_samples(const std::vector<Sample>& samples) {
   std::string out = "<div class=\"samples\">";
   for (const Sample& s : samples) {

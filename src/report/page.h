@@ -5,7 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "report/calculator.h"
 #include "report/charts.h"
+#include "report/gantt.h"
 #include "report/label.h"
 
 namespace nuri::report {
@@ -34,6 +36,8 @@ class Page {
   void add_key_values(const std::vector<std::pair<Label, std::string>>& values);
   void add_line_chart(const LineChart& chart);
   void add_heat_map(const HeatMap& map);
+  void add_gantt(const Gantt& gantt);
+  void add_calculator(const Calculator& calculator);
   void add_samples(const std::vector<Sample>& samples);
 
   std::string html() const;

@@ -50,6 +50,9 @@ dt{color:var(--soft);font-size:12.5px}dd{margin:0;font-size:16px;font-variant-nu
 .samples{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:14px;margin:12px 0}
 .sample{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:10px 14px;break-inside:avoid}
 .sample h3{margin:0 0 6px;font-size:12.5px;font-weight:600;color:var(--soft)}
+.calculator{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:14px 16px 4px;margin:12px 0}
+.sliders{display:grid;gap:10px}.sliders label{display:grid;grid-template-columns:minmax(150px,260px) 1fr 90px;gap:14px;align-items:center;font-size:14px}
+.sliders output{text-align:right;font-variant-numeric:tabular-nums}.sliders input{width:100%;accent-color:var(--accent)}
 pre.code{margin:8px 0 14px;overflow-x:auto;font:13px/1.5 ui-monospace,monospace}
 .sample pre{margin:0;white-space:pre-wrap;font:14px/1.6 inherit;font-family:inherit}
 .sample b{font-weight:600;color:var(--accent)}

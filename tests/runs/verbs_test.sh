@@ -56,6 +56,24 @@ grep -q '^batch_rows = 4 *# rows; .*\[.*recipe.toml\]' "$work/out" || fail "--pr
 code 0 report "$work/run"
 [ -s "$(cat "$work/out")" ] || fail "report: $(cat "$work/out")"
 
+# Plans.
+v3=(plan train recipes/v3 --tokens 14.8T --batch 62.9M --hardware H800 --devices 2048 --precision fp8)
+json 0 "$(numbers devices device_hours days flops goodput energy_mwh rent_usd_hour won_per_usd) and (.stages | length) == 1 and (.stages[0].runners_up | length) == 10 and
+  .stages[0].layouts_evaluated >= 20000 and .predicted and .memory_bytes_per_device.total > 0 and .usd.rent > 0" "${v3[@]}" --json
+cp "$work/out" "$work/plan.json"
+code 0 "${v3[@]}" --layout "pp=16 ep=64 schedule=dualpipe recompute=selective" --html "$work/plan.html" --compare "$work/plan.json" --staff 100000 --failed-runs 0.3 --buy 50000
+grep -q 'failed and trial runs' "$work/out" || fail "plan train: $(cat "$work/out")"
+[ -s "$work/plan.html" ] || fail "plan train wrote no page"
+code 0 plan hardware
+code 0 plan hardware --csv
+cp "$work/out" "$work/hardware.csv"
+code 0 plan train recipes/v3 --tokens 1T --hardware-file "$work/hardware.csv" --hardware H800-SXM-80GB --devices 2048
+printf 'id,model,architecture,seq_len,tokens,precision,gpu,n_gpus,parallelism,global_batch_tokens,tokens_per_s_per_gpu,mbs,confidence,row_kind,source_group\n' >"$work/runs.csv"
+printf 'a,m,type=dense;L=32;d=4096;h=32;kv=8;ff=14336;vocab=128256,8192,,bf16,H100-SXM-80GB,8,dp=8,1048576,10000,1,high,throughput-benchmark,a\n' >>"$work/runs.csv"
+json 0 '.left_out.rows == 1 and (.constants | length) == 25 and (.predicted_rows | length) == 1' plan published "$work/runs.csv" --json
+json 0 '.left_out.rows == 1' plan published "$work/runs.csv" --fixed --json
+code 0 plan published "$work/runs.csv" --rows --constants
+
 # Problems and rewards.
 json 0 '(.generators | length) > 0 and (.scorers | length) > 0 and all(.generators[]; has("name") and has("means") and has("reward"))' \
   tasks list --json
@@ -195,6 +213,21 @@ bad generate "$work/run" --prompt a --max-tokens 0
 bad generate "$work/run" --prompt a --temperature -1
 bad generate "$work/run" --prompt a --top-p 2
 bad generate "$work/run" --file "$work/text.jsonl" --max-tokens 1
+bad plan
+bad plan train
+bad plan train recipes/v3 --hardware H800 --devices 8 # no tokens
+bad plan train recipes/v3 --tokens 1T --hardware H100 --devices 8 # several are meant
+bad plan train recipes/v3 --tokens 1T --hardware H9000 --devices 8
+bad plan train recipes/v3 --tokens 1T --hardware H800 --devices 8 # does not fit
+bad plan train recipes/v3 --tokens 1T --hardware H800 --devices 2048 --layout tp=3
+bad plan train recipes/v3 --tokens 1T --hardware H800 --devices 0
+bad plan train recipes/v3 --tokens 1X --hardware H800 --devices 2048
+bad plan train recipes/v3 --tokens 1T --seq 0 --hardware H800 --devices 2048
+bad plan train "$work/absent" --tokens 1T --hardware H800 --devices 2048
+bad plan train recipes/v3 --tokens 1T --hardware H800 --devices 2048 --precision fp7
+bad plan train recipes/v3 --tokens 1T --batch 1M --hardware H800 --devices 2048 --compare "$work/recipe.toml"
+bad plan published "$work/absent.csv"
+bad plan published "$work/recipe.toml"
 bad check "$work/absent"
 bad check "$work/run" # holds nothing to compare
 bad bench --preset huge
@@ -222,7 +255,7 @@ help() {
   return 0
 }
 for verb in "${verbs[@]}"; do help "$verb"; done
-for part in "tokenizer train" "tokenizer encode" "tokenizer decode" "data build" "data show"; do
+for part in "tokenizer train" "tokenizer encode" "tokenizer decode" "data build" "data show" "plan train" "plan published" "plan hardware"; do
   # shellcheck disable=SC2086
   help $part
 done

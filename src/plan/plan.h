@@ -1,0 +1,103 @@
+// A training plan: stages of one model on one kind of device, with time, memory, energy and money. Every number is
+// predicted or, where said, assumed.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "plan/constants.h"
+#include "plan/layout.h"
+#include "plan/memory.h"
+#include "plan/schedule.h"
+#include "plan/search.h"
+#include "plan/step_time.h"
+#include "report/page.h"
+
+namespace nuri {
+
+/// A part of the run with its own lengths and batch.
+struct PlanStage {
+  std::string name = "training";
+  double tokens = 0;
+  int64_t seq_len = 4096;
+  double batch_tokens = 0;
+};
+/// "NAME=TOKENS:SEQ:BATCH", numbers as "14.8T", "62.9M". Errors: anything else, with an example.
+PlanStage parse_stage(const std::string& text);
+/// "1.5", "62.9M", "14.8T" (k, M, B or G, T: powers of a thousand). Errors: no number, not above 0.
+double parse_quantity(const std::string& text, const std::string& where);
+/// "14.8 T"
+std::string quantity_text(double value);
+
+struct Prices {
+  double rent_usd = 0;          ///< a device and hour; 0: middle of the listings of hardware.cpp
+  double won_per_usd = 1450;    ///< published figures imply 1,435 to 1,450
+  double buy_usd = 0;           ///< a device with its share of server and network; 0: no purchase line
+  double years = 5, use = 0.7;  ///< purchase is written off over these years of this use
+  double usd_per_kwh = 0.12;
+  double staff_usd_month = 0;  ///< all people together
+  double failed_share = 0;     ///< of the run's device-hours, for failed and trial runs
+};
+
+/// What is assumed of machines and failures, none of it fitted.
+struct PlanAssumptions {
+  double hours_between_failures = 50'000;  ///< of one device: Llama 3.1, 419 interruptions of 16,384 devices in 54 days
+  double restart_minutes = 15;
+  double checkpoint_seconds = 30;  ///< that training stands still for a checkpoint
+  double power_share = 0.85;       ///< of the design power, while training
+  double host_share = 0.25;        ///< power of hosts and network beside the devices'
+  double pue = 1.3;                ///< power of the building over that of the machines
+};
+
+struct PlanRequest {
+  std::string model;
+  Job job;  ///< of the first stage: shape, device, number, precision, layout
+  bool auto_layout = true;
+  std::vector<PlanStage> stages;
+  Prices prices;
+  PlanAssumptions assumed;
+  double memory_share = 0.95;
+  size_t runners_up = 10;
+};
+
+struct StageResult {
+  PlanStage stage;
+  Job job;
+  StepCost cost;
+  double steps = 0, step_seconds = 0, tokens_per_s_device = 0;
+  double mfu = 0;           ///< model FLOPs over the 16-bit peak, as published runs mostly state it
+  double device_hours = 0;  ///< with what failures and the rest of a run take
+  double days = 0;
+  double flops = 0;
+  std::vector<Candidate> runners_up;
+  int64_t evaluated = 0;
+};
+
+struct Money {
+  double rent = 0, purchase = 0, power = 0, staff = 0, failed = 0;  ///< US dollars
+};
+
+struct Plan {
+  PlanRequest request;
+  std::vector<StageResult> stages;
+  DeviceMemory memory;  ///< of the first stage
+  double goodput = 0, failures = 0, checkpoint_minutes = 0;
+  double device_hours = 0, days = 0, flops = 0, energy_mwh = 0;
+  double rent_usd = 0;  ///< the price used
+  Money money;
+  std::vector<std::string> warnings;
+};
+
+/// Errors: an impossible layout (with the nearest that works), a device without a peak for the precision, no layout
+/// that fits into memory (with what is needed).
+Plan make_plan(const PlanRequest& request);
+
+OrderedJson plan_json(const Plan& plan);
+std::string plan_text(const Plan& plan);
+/// Plans side by side; `others` are what plan_json wrote.
+std::string compare_text(const std::vector<OrderedJson>& plans);
+std::string plan_page(const Plan& plan, const std::vector<OrderedJson>& others);
+
+}  // namespace nuri

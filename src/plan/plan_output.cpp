@@ -1,0 +1,190 @@
+// What a plan looks like: JSON, text, and plans side by side.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "plan/plan.h"
+
+namespace nuri {
+namespace {
+
+struct Part {
+  const char* name;
+  double StepCost::*value;
+};
+constexpr Part kParts[] = {
+    {"products", &StepCost::products},         {"attention", &StepCost::attention},
+    {"elementwise", &StepCost::elementwise},   {"kernel gaps", &StepCost::gaps},
+    {"recomputation", &StepCost::recompute},   {"tensor exchange", &StepCost::tensor},
+    {"experts' exchange", &StepCost::experts}, {"data exchange", &StepCost::data},
+    {"pipeline bubble", &StepCost::bubble},    {"optimizer", &StepCost::optimizer},
+    {"offload", &StepCost::offload},           {"waiting for the slowest", &StepCost::straggle},
+};
+
+OrderedJson layout_json(const Layout& l) {
+  return {{"tp", l.tp},
+          {"cp", l.cp},
+          {"pp", l.pp},
+          {"vp", l.vp},
+          {"ep", l.ep},
+          {"etp", l.etp},
+          {"zero", l.zero},
+          {"shard", l.shard},
+          {"micro_batch", l.micro_batch},
+          {"recompute", recompute_name(l.recompute)},
+          {"schedule", schedule_name(l.schedule)},
+          {"overlap_experts", l.overlap_experts}};
+}
+
+std::string money_text(double usd, double won) { return fmt::format("{:>14.0f} USD  {:>18.0f} KRW", usd, usd * won); }
+
+}  // namespace
+
+OrderedJson plan_json(const Plan& plan) {
+  const PlanRequest& r = plan.request;
+  OrderedJson out{{"model", r.model},
+                  {"hardware", r.job.device.name},
+                  {"devices", r.job.n_devices},
+                  {"precision", precision_name(r.job.precision)}};
+  OrderedJson stages = OrderedJson::array();
+  for (const StageResult& s : plan.stages) {
+    OrderedJson parts;
+    for (const Part& part : kParts) parts[part.name] = s.cost.*part.value;
+    OrderedJson stage{{"name", s.stage.name},
+                      {"tokens", s.stage.tokens},
+                      {"sequence", s.stage.seq_len},
+                      {"batch_tokens", s.stage.batch_tokens},
+                      {"layout", layout_json(s.job.layout)},
+                      {"data_parallel", s.job.data_parallel()},
+                      {"micro_batches", s.job.micro_batches()},
+                      {"steps", s.steps},
+                      {"step_seconds", s.step_seconds},
+                      {"step_parts_seconds", parts},
+                      {"tokens_per_s_device", s.tokens_per_s_device},
+                      {"mfu", s.mfu},
+                      {"flops", s.flops},
+                      {"device_hours", s.device_hours},
+                      {"days", s.days}};
+    if (s.evaluated > 0) {
+      stage["layouts_evaluated"] = s.evaluated;
+      OrderedJson others = OrderedJson::array();
+      for (const Candidate& c : s.runners_up)
+        others.push_back({{"layout", layout_json(c.layout)},
+                          {"step_seconds", c.step_seconds},
+                          {"loses", c.step_seconds / s.step_seconds - 1},
+                          {"memory_bytes", c.memory}});
+      stage["runners_up"] = others;
+    }
+    stages.push_back(stage);
+  }
+  out["stages"] = stages;
+  out["device_hours"] = plan.device_hours;
+  out["days"] = plan.days;
+  out["flops"] = plan.flops;
+  out["goodput"] = plan.goodput;
+  out["interruptions"] = plan.failures;
+  out["checkpoint_minutes"] = plan.checkpoint_minutes;
+  const DeviceMemory& m = plan.memory;
+  out["memory_bytes_per_device"] = {
+      {"weights", m.weights}, {"gradients", m.gradients}, {"optimizer", m.optimizer}, {"activations", m.activations},
+      {"logits", m.logits},   {"workspace", m.workspace}, {"total", m.total()}};
+  out["energy_mwh"] = plan.energy_mwh;
+  out["rent_usd_hour"] = plan.rent_usd;
+  out["won_per_usd"] = r.prices.won_per_usd;
+  out["usd"] = {{"rent", plan.money.rent},
+                {"purchase", plan.money.purchase},
+                {"power", plan.money.power},
+                {"staff", plan.money.staff},
+                {"failed_and_trial_runs", plan.money.failed}};
+  out["warnings"] = plan.warnings;
+  out["predicted"] = true;
+  return out;
+}
+
+std::string plan_text(const Plan& plan) {
+  const PlanRequest& r = plan.request;
+  std::string out = fmt::format("{} on {} x {}, {} (all figures predicted)\n", r.model, r.job.n_devices,
+                                r.job.device.name, precision_name(r.job.precision));
+  for (const StageResult& s : plan.stages) {
+    out += fmt::format("\n{}: {} tokens, sequences of {}, {} tokens a step\n", s.stage.name,
+                       quantity_text(s.stage.tokens), s.stage.seq_len, quantity_text(s.stage.batch_tokens));
+    out += fmt::format("  layout        {}; {:.0f} replicas, {:.4g} micro-batches\n", layout_text(s.job.layout),
+                       s.job.data_parallel(), s.job.micro_batches());
+    out += fmt::format(
+        "  step          {:.4g} s; {:.0f} steps; {:.0f} tokens/s a device; MFU {:.1f} % of the 16-bit peak\n",
+        s.step_seconds, s.steps, s.tokens_per_s_device, 100 * s.mfu);
+    out += "  of a step    ";
+    for (const Part& part : kParts)
+      if (s.cost.*part.value > 0.0005 * s.step_seconds)
+        out += fmt::format(" {} {:.1f} %,", part.name, 100 * (s.cost.*part.value) / s.step_seconds);
+    out.back() = '\n';
+    out += fmt::format("  takes         {} device-hours, {:.1f} days\n", quantity_text(s.device_hours), s.days);
+    if (s.evaluated > 0) {
+      out += fmt::format("  of {} layouts, the next best and what they lose:\n", s.evaluated);
+      for (const Candidate& c : s.runners_up)
+        out += fmt::format("    +{:<5.1f} % {:6.1f} GB  {}\n", 100 * (c.step_seconds / s.step_seconds - 1),
+                           c.memory * 1e-9, layout_text(c.layout));
+    }
+  }
+  const DeviceMemory& m = plan.memory;
+  out += fmt::format(
+      "\nmemory of a device: {:.1f} of {:.0f} GB: weights {:.1f}, gradients {:.1f}, optimizer {:.1f}, activations "
+      "{:.1f}, logits {:.1f}, other {:.1f}\n",
+      m.total() * 1e-9, r.job.device.memory_gb, m.weights * 1e-9, m.gradients * 1e-9, m.optimizer * 1e-9,
+      m.activations * 1e-9, m.logits * 1e-9, m.workspace * 1e-9);
+  out += fmt::format(
+      "in all: {} device-hours, {:.1f} days, {:.3g} FLOP; goodput {:.1f} %, {:.1f} interruptions, a checkpoint every "
+      "{:.0f} min\n",
+      quantity_text(plan.device_hours), plan.days, plan.flops, 100 * plan.goodput, plan.failures,
+      plan.checkpoint_minutes);
+  if (plan.energy_mwh > 0) out += fmt::format("energy: {:.4g} MWh (cooling and hosts within)\n", plan.energy_mwh);
+  const Money& money = plan.money;
+  const double won = r.prices.won_per_usd;
+  out += fmt::format("money, at {:.0f} won to the dollar:\n  rent at {:.2f} USD/h     {}\n", won, plan.rent_usd,
+                     money_text(money.rent, won));
+  const auto line = [&](const char* name, double usd) {
+    if (usd > 0) out += fmt::format("  {:<22} {}\n", name, money_text(usd, won));
+  };
+  line("or bought, this share", money.purchase);
+  line("power where bought", money.power);
+  line("staff", money.staff);
+  line("failed and trial runs", money.failed);
+  for (const std::string& w : plan.warnings) out += "warning: " + w + "\n";
+  return out;
+}
+
+std::string compare_text(const std::vector<OrderedJson>& plans) {
+  struct Row {
+    const char* name;
+    std::string (*value)(const OrderedJson&);
+  };
+  static const Row kRows[] = {
+      {"model", [](const OrderedJson& p) { return p.at("model").get<std::string>().substr(0, 22); }},
+      {"hardware", [](const OrderedJson& p) { return p.at("hardware").get<std::string>(); }},
+      {"devices", [](const OrderedJson& p) { return fmt::format("{}", p.at("devices").get<int64_t>()); }},
+      {"precision", [](const OrderedJson& p) { return p.at("precision").get<std::string>(); }},
+      {"step, s",
+       [](const OrderedJson& p) {
+         return fmt::format("{:.4g}", p.at("stages").at(0).at("step_seconds").get<double>());
+       }},
+      {"MFU, %",
+       [](const OrderedJson& p) { return fmt::format("{:.1f}", 100 * p.at("stages").at(0).at("mfu").get<double>()); }},
+      {"device-hours", [](const OrderedJson& p) { return quantity_text(p.at("device_hours").get<double>()); }},
+      {"days", [](const OrderedJson& p) { return fmt::format("{:.1f}", p.at("days").get<double>()); }},
+      {"memory, GB",
+       [](const OrderedJson& p) {
+         return fmt::format("{:.1f}", 1e-9 * p.at("memory_bytes_per_device").at("total").get<double>());
+       }},
+      {"energy, MWh", [](const OrderedJson& p) { return fmt::format("{:.4g}", p.at("energy_mwh").get<double>()); }},
+      {"rent, USD", [](const OrderedJson& p) { return fmt::format("{:.0f}", p.at("usd").at("rent").get<double>()); }},
+  };
+  std::string out;
+  for (const Row& row : kRows) {
+    out += fmt::format("{:<13}", row.name);
+    for (const OrderedJson& plan : plans) out += fmt::format(" {:>22}", row.value(plan));
+    out += "\n";
+  }
+  return out;
+}
+
+}  // namespace nuri

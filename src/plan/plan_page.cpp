@@ -1,0 +1,152 @@
+// A plan as one self-contained page, with sliders that recompute time and money in the page.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "plan/plan.h"
+
+namespace nuri {
+namespace {
+
+using report::Label;
+
+/// Hours at another utilisation and another number of devices: work stays, time follows both.
+report::Calculator calculator(const Plan& plan) {
+  const StageResult& s = plan.stages.front();
+  const auto devices = static_cast<double>(plan.request.job.n_devices);
+  const double mfu = 100 * s.mfu, price = plan.rent_usd > 0 ? plan.rent_usd : 2, won = plan.request.prices.won_per_usd;
+  // device-hours = FLOPs / (peak x MFU x goodput); all stages scale alike.
+  const std::string hours = fmt::format("({}*{}/mfu)", plan.device_hours, mfu);
+  const double watts = plan.device_hours > 0 ? plan.energy_mwh / plan.device_hours : 0;
+  report::Calculator c;
+  c.sliders = {{"price", {"rent of a device, USD an hour", "장치 임대료, 시간당 달러"}, 0.2, 15, price, true},
+               {"devices", {"devices", "장치 수"}, std::max(1.0, devices / 32), devices * 32, devices, true},
+               {"mfu", {"MFU, % of the 16-bit peak", "MFU, 16비트 최대의 %"}, 2, 80, std::clamp(mfu, 2.0, 80.0), false},
+               {"won", {"won to the dollar", "달러당 원"}, 1000, 2000, std::clamp(won, 1000.0, 2000.0), false}};
+  c.results = {
+      {{"device-hours", "장치·시간"}, hours, quantity_text(plan.device_hours)},
+      {{"days", "일"}, hours + "/devices/24", fmt::format("{:.1f}", plan.days)},
+      {{"rent, USD", "임대료, 달러"}, hours + "*price", fmt::format("{:.0f}", plan.money.rent)},
+      {{"rent, 100 M won", "임대료, 억 원"},
+       hours + "*price*won/1e8",
+       fmt::format("{:.4g}", plan.money.rent * won * 1e-8)},
+      {{"energy, MWh", "전력량, MWh"}, fmt::format("{}*{}", hours, watts), fmt::format("{:.4g}", plan.energy_mwh)}};
+  return c;
+}
+
+constexpr int64_t kDrawnMicros = 24;
+
+void add_pipeline(report::Page& page, const StageResult& s) {
+  const Layout& l = s.job.layout;
+  if (l.pp <= 1) return;
+  page.add_heading({"Pipeline", "파이프라인"});
+  if (l.schedule == Schedule::dualpipe) {
+    page.add_text({"DualPipe's wait is taken from its formula, (pp/2 - 1)(F + B + B - 3W); it is not simulated.",
+                   "DualPipe의 대기는 공식 (pp/2 - 1)(F + B + B - 3W)에서 얻으며, 모의 실행하지 않는다."});
+    return;
+  }
+  auto micros = static_cast<int64_t>(s.job.micro_batches());
+  micros = std::min(micros, std::clamp<int64_t>(2 * l.pp, kDrawnMicros, 64));
+  if (l.vp > 1) micros = std::max<int64_t>(1, micros / l.pp) * l.pp;
+  const bool cut = static_cast<double>(micros) < s.job.micro_batches();
+  const auto chunks = static_cast<double>(l.vp);
+  const PipelineRun run =
+      simulate(l.schedule, l.pp, l.vp, micros,
+               {s.cost.micro_forward / chunks, s.cost.micro_backward / chunks, s.cost.micro_backward / chunks / 2});
+  report::Gantt g;
+  g.title = {fmt::format("{}, {} stages, {} micro-batches{}: each stage waits {:.3g} s", schedule_name(l.schedule),
+                         l.pp, micros, cut ? fmt::format(" of {:.0f}", s.job.micro_batches()) : "", run.idle),
+             fmt::format("{}, {}단계, 마이크로배치 {}개{}: 단계마다 {:.3g}초를 기다림", schedule_name(l.schedule), l.pp,
+                         micros, cut ? fmt::format("(전체 {:.0f}개)", s.job.micro_batches()) : "", run.idle)};
+  g.row_title = {"stage", "단계"};
+  g.x_title = {"seconds", "초"};
+  g.n_rows = l.pp;
+  g.kinds = {{"forward", "순전파"}, {"backward", "역전파"}, {"weight gradients", "가중치 기울기"}};
+  for (const PipelineSlot& slot : run.slots)
+    g.bars.push_back({slot.stage, slot.start, slot.end, static_cast<int64_t>(slot.op), std::to_string(slot.micro)});
+  page.add_gantt(g);
+}
+
+}  // namespace
+
+std::string plan_page(const Plan& plan, const std::vector<OrderedJson>& others) {
+  const PlanRequest& r = plan.request;
+  report::Page page(Label("Training plan: " + r.model, "학습 계획: " + r.model),
+                    Label(fmt::format("{} x {}, {}; every figure is predicted", r.job.n_devices, r.job.device.name,
+                                      precision_name(r.job.precision)),
+                          fmt::format("{} x {}, {}; 모든 수치는 예측값", r.job.n_devices, r.job.device.name,
+                                      precision_name(r.job.precision))));
+  page.add_heading({"In short", "요약"});
+  const double won = r.prices.won_per_usd;
+  std::vector<std::pair<Label, std::string>> facts{
+      {{"days", "일"}, fmt::format("{:.1f}", plan.days)},
+      {{"device-hours", "장치·시간"}, quantity_text(plan.device_hours)},
+      {{"FLOP", "연산량, FLOP"}, fmt::format("{:.3g}", plan.flops)},
+      {{"MFU, % of the 16-bit peak", "MFU, 16비트 최대의 %"}, fmt::format("{:.1f}", 100 * plan.stages.front().mfu)},
+      {{"memory of a device, GB", "장치당 메모리, GB"},
+       fmt::format("{:.1f} / {:.0f}", plan.memory.total() * 1e-9, r.job.device.memory_gb)},
+      {{"goodput, %", "유효 시간, %"}, fmt::format("{:.1f}", 100 * plan.goodput)},
+      {{"rent, USD", "임대료, 달러"}, fmt::format("{:.0f}", plan.money.rent)},
+      {{"rent, 100 M won", "임대료, 억 원"}, fmt::format("{:.4g}", plan.money.rent * won * 1e-8)},
+      {{"energy, MWh", "전력량, MWh"}, fmt::format("{:.4g}", plan.energy_mwh)}};
+  page.add_key_values(facts);
+  for (const std::string& w : plan.warnings) page.add_text({"Warning: " + w, "주의: " + w});
+  page.add_heading({"What if", "바꾸어 보면"});
+  page.add_calculator(calculator(plan));
+  page.add_heading({"Stages", "단계별"});
+  std::vector<std::vector<std::string>> rows;
+  for (const StageResult& s : plan.stages)
+    rows.push_back({s.stage.name, quantity_text(s.stage.tokens), std::to_string(s.stage.seq_len),
+                    quantity_text(s.stage.batch_tokens), layout_text(s.job.layout),
+                    fmt::format("{:.4g}", s.step_seconds), fmt::format("{:.0f}", s.tokens_per_s_device),
+                    fmt::format("{:.1f}", 100 * s.mfu), quantity_text(s.device_hours), fmt::format("{:.1f}", s.days)});
+  page.add_table({{"stage", "단계"},
+                  {"tokens", "토큰"},
+                  {"sequence", "길이"},
+                  {"batch", "배치"},
+                  {"layout", "배치 방식"},
+                  {"step, s", "스텝, 초"},
+                  {"tokens/s a device", "장치당 토큰/초"},
+                  {"MFU, %", "MFU, %"},
+                  {"device-hours", "장치·시간"},
+                  {"days", "일"}},
+                 rows);
+  page.add_heading({"A step", "한 스텝"});
+  rows.clear();
+  const OrderedJson json = plan_json(plan);
+  for (const auto& [name, seconds] : json.at("stages").at(0).at("step_parts_seconds").items())
+    if (seconds.get<double>() > 0)
+      rows.push_back({name, fmt::format("{:.4g}", seconds.get<double>()),
+                      fmt::format("{:.1f}", 100 * seconds.get<double>() / plan.stages.front().step_seconds)});
+  page.add_table({{"part", "부분"}, {"seconds", "초"}, {"%", "%"}}, rows);
+  rows.clear();
+  for (const auto& [owner, bytes] : json.at("memory_bytes_per_device").items())
+    rows.push_back({owner, fmt::format("{:.2f}", 1e-9 * bytes.get<double>())});
+  page.add_table({{"memory of a device", "장치당 메모리"}, {"GB", "GB"}}, rows);
+  add_pipeline(page, plan.stages.front());
+  if (!plan.stages.front().runners_up.empty()) {
+    page.add_heading({"The next best layouts", "다음으로 좋은 배치"});
+    rows.clear();
+    for (const Candidate& c : plan.stages.front().runners_up)
+      rows.push_back({fmt::format("+{:.1f}", 100 * (c.step_seconds / plan.stages.front().step_seconds - 1)),
+                      fmt::format("{:.1f}", c.memory * 1e-9), layout_text(c.layout)});
+    page.add_table({{"slower, %", "느림, %"}, {"memory, GB", "메모리, GB"}, {"layout", "배치 방식"}}, rows);
+  }
+  page.add_heading({"Money", "비용"});
+  rows.clear();
+  for (const auto& [line, usd] : json.at("usd").items())
+    if (usd.get<double>() > 0)
+      rows.push_back(
+          {line, fmt::format("{:.0f}", usd.get<double>()), fmt::format("{:.4g}", usd.get<double>() * won * 1e-8)});
+  page.add_table({{"line", "항목"}, {"USD", "달러"}, {"100 M won", "억 원"}}, rows);
+  if (!others.empty()) {
+    page.add_heading({"Side by side", "나란히"});
+    std::vector<OrderedJson> all{json};
+    all.insert(all.end(), others.begin(), others.end());
+    page.add_code(compare_text(all));
+  }
+  return page.html();
+}
+
+}  // namespace nuri

@@ -1,0 +1,45 @@
+// Pipeline schedules, simulated operation by operation: which stage works on which micro-batch when, and how long it
+// waits.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "plan/layout.h"
+
+namespace nuri {
+
+enum class PipelineOp : uint8_t { forward, backward, weight };  ///< weight: gradients of weights, where split off
+
+struct PipelineSlot {
+  int64_t stage = 0, micro = 0, chunk = 0;
+  PipelineOp op = PipelineOp::forward;
+  double start = 0, end = 0;
+};
+
+/// Seconds of one micro-batch on one chunk of a stage. `backward` includes `weight`.
+struct ChunkTime {
+  double forward = 0, backward = 0, weight = 0;
+};
+
+struct PipelineRun {
+  std::vector<PipelineSlot> slots;  ///< in the order of their starts
+  double seconds = 0;               ///< until the last ends
+  double idle = 0;                  ///< seconds that the stages wait, on average
+  int64_t in_flight = 0;            ///< most micro-batches (of one chunk) that a stage holds at once
+};
+
+/// 1F1B, interleaved 1F1B (chunks > 1; micro-batches in groups of `stages`) and zero-bubble (ZB-H1: gradients of
+/// weights fill the waits, no more in flight than 1F1B). Errors: dualpipe, whose stages hold both ends and which is
+/// known by formula here; interleaving with micro-batches that are no multiple of the stages.
+PipelineRun simulate(Schedule schedule, int64_t stages, int64_t chunks, int64_t micro_batches, const ChunkTime& time);
+
+/// The wait by formula: (p - 1)(F + B), zero-bubble (p - 1)(F + B - 2 W), DualPipe (p / 2 - 1)(F + B + B - 3 W), where
+/// a forward and a backward beside each other take F + B.
+double idle_by_formula(Schedule schedule, int64_t stages, const ChunkTime& time);
+
+/// One line for each stage, `width` columns: F forward, B backward, W gradients of weights, . waiting.
+std::string draw(const PipelineRun& run, int64_t stages, int64_t width);
+
+}  // namespace nuri
