@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
+#include "arch/counts.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -16,7 +18,9 @@
 #include "cli/eval_compare.h"
 #include "cli/eval_overlap.h"
 #include "cli/eval_report.h"
+#include "cli/machine.h"
 #include "cli/verbs.h"
+#include "ledger/noted_run.h"
 #include "tasks/generator.h"
 #include "tasks/problem_row.h"
 #include "train/metrics.h"
@@ -115,6 +119,7 @@ int run(const EvalOptions& o) {
   const Contamination contamination(o.contamination, texts);
   const std::unique_ptr<DeepseekV3> model = o.model.load();
   const Tokenizer tokenizer = Tokenizer::load(o.model.directory);
+  NotedRun noted("eval", command_line(), o.model.directory, active_level_text());
   const double begin = seconds_now();
   SolveOptions solving{
       .samples = o.samples, .sampler = o.sampling.sampler(), .max_tokens = o.max_tokens, .sequences = o.batch};
@@ -145,6 +150,15 @@ int run(const EvalOptions& o) {
       j[kind][name] = solved_json(s);
       if (!o.json && groups->size() > 1) print_solved(name, s);
     }
+  // What was read and written, every sequence once.
+  std::vector<int64_t> lengths;
+  for (size_t i = 0; i < q.problems.size(); ++i)
+    for (const Answer& a : answers[i])
+      lengths.push_back(static_cast<int64_t>(tokenizer.encode(q.problems[i].prompt).size()) + a.tokens);
+  noted.record().tokens = std::accumulate(lengths.begin(), lengths.end(), int64_t(0)) * o.seeds;
+  noted.record().flops = forward_flops(model->config(), lengths, false) * static_cast<double>(o.seeds);
+  noted.record().family = "deepseek_v3";
+  noted.record().results["pass_1"] = total.pass_1;
   j["seconds"] = seconds;
   j["tokens_per_s"] = tokens / seconds;
   if (!o.json) fmt::print("{:.0f} tokens in {}, {:.0f} tokens/s\n", tokens, duration_text(seconds), tokens / seconds);
@@ -161,6 +175,7 @@ int run(const EvalOptions& o) {
   comparison.show(now, o.json, j);
   contamination.show(now, o.json, j);
   if (!o.report.empty()) write_file_atomic(o.report, eval_page(o.model.directory, j, samples_of(q.problems, answers)));
+  noted.finish();
   if (o.json) fmt::print("{}", json_text(j));
   return kExitOk;
 }

@@ -4,13 +4,18 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
 
+#include "arch/counts.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "cli/machine.h"
 #include "cli/model_options.h"
 #include "cli/prompts.h"
 #include "cli/verbs.h"
+#include "ledger/noted_run.h"
 
 namespace nuri {
 namespace {
@@ -44,6 +49,8 @@ int run(const Options& o) {
   }
   Generator generator(*model, tokenizer, {.batch = o.batch, .cache_tokens = o.cache_tokens});
   const bool stream = prompts.size() == 1 && !o.json && o.file.empty();
+  std::optional<NotedRun> noted;  // in bulk: what a file asks
+  if (!o.file.empty()) noted.emplace("generate", command_line(), o.model.directory, active_level_text());
   const double begin = seconds_now();
   const std::vector<Reply> replies = generator.run(requests, [&](size_t, std::string_view text) {
     if (stream) {
@@ -53,6 +60,15 @@ int run(const Options& o) {
     return true;
   });
   const double seconds = seconds_now() - begin;
+  if (noted) {
+    std::vector<int64_t> lengths;
+    for (size_t i = 0; i < replies.size(); ++i)
+      lengths.push_back(static_cast<int64_t>(requests[i].prompt.size() + replies[i].ids.size()));
+    noted->record().family = "deepseek_v3";
+    noted->record().tokens = std::accumulate(lengths.begin(), lengths.end(), int64_t(0));
+    noted->record().flops = forward_flops(model->config(), lengths, false);
+    noted->finish();
+  }
   size_t tokens = 0;
   for (size_t i = 0; i < replies.size(); ++i) {
     tokens += replies[i].ids.size();

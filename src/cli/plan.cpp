@@ -17,6 +17,8 @@
 namespace nuri {
 namespace {
 
+using namespace plan;
+
 struct TrainOptions {
   std::string model, tokens, batch, hardware, hardware_file, layout = "auto", precision = "bf16", html;
   std::vector<std::string> stages, compare;

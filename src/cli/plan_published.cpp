@@ -15,6 +15,8 @@
 namespace nuri {
 namespace {
 
+using namespace plan;
+
 struct Options {
   std::string file;
   bool json = false, rows = false, constants = false, fixed = false;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "ledger/ledger.h"
 #include "nuri_commit.h"
 
 namespace nuri {
@@ -33,6 +34,7 @@ constexpr Verb kVerbs[] = {
     {"bench", "measure kernels, steps, decoding and text on this machine", add_bench},
     {"profile", "run a verb and record where the time of its steps goes: table and trace", add_profile},
     {"plan", "time, memory, energy and money of a training run, before it begins", add_plan},
+    {"ledger", "what was run and what it took: every run, failed ones too; where a model comes from", add_ledger},
     {"demo", "the whole road: text, tokenizer, pre-training, fine-tuning, rewards, evaluation, chat", add_demo},
 };
 
@@ -47,6 +49,7 @@ int run_program(int argc, char** argv) {
   const FlushSubnormals flush;
   std::setlocale(LC_ALL, "C");
   g_command_line.assign(argv, argv + argc);
+  use_ledger(default_ledger_path());
   return run_line(argc, argv);
 }
 

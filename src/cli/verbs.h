@@ -45,6 +45,7 @@ Action add_diff(Arguments args);
 Action add_bench(Arguments args);
 Action add_profile(Arguments args);
 Action add_plan(Arguments args);
+Action add_ledger(Arguments args);
 Action add_demo(Arguments args);
 
 /// Parses the command line, runs the verb, turns exceptions into messages and exit codes.

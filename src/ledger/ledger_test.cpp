@@ -1,3 +1,5 @@
+#include "ledger/ledger.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -79,6 +81,95 @@ TEST(RunRecord, FileTellsTheStateOfTheRun) {
   EXPECT_GE(record.seconds, killed.seconds);
   EXPECT_GT(record.memory_peak_bytes, 0);
   EXPECT_EQ(record.commit, build_commit());
+}
+
+RunRecord run_named(const std::string& id, const std::string& outcome) {
+  RunRecord r = example();
+  r.id = id;
+  r.kind = "train";
+  r.project = "p";
+  r.host = "elsewhere";
+  r.started = "2026-03-01T00:00:00Z";
+  r.outcome = outcome;
+  r.seconds = 100;
+  r.machine.threads = 4;
+  return r;
+}
+
+TEST(Ledger, HoldsWhatWasPutAndBringsItUpToDate) {
+  const test::TempDir dir;
+  Ledger ledger(dir.path() / "deep" / "l.sqlite");
+  ledger.put(run_named("aaaaaa1", "running"), dir.path() / "run");
+  ledger.put(run_named("bbbbbb2", "failed"), dir.path() / "other");
+  ledger.put(run_named("aaaaaa1", "finished"), dir.path() / "run");
+  const std::vector<LedgerRun> runs = ledger.runs();
+  ASSERT_EQ(runs.size(), 2u);
+  EXPECT_EQ(runs[0].record, run_named("aaaaaa1", "finished"));
+  EXPECT_EQ(runs[0].device_seconds, 400);
+  EXPECT_NEAR(runs[0].energy_wh, 400.0 / 3600 * kWattsOfThread, 1e-12);
+  EXPECT_EQ(ledger.find((dir.path() / "run").string())->record.id, "aaaaaa1");
+  EXPECT_EQ(ledger.find("bbbbbb")->record.outcome, "failed");
+  EXPECT_FALSE(ledger.find("nothing here"));
+  EXPECT_EQ(ledger.check(), "ok");
+  // A second program sees the same.
+  EXPECT_EQ(Ledger(dir.path() / "deep" / "l.sqlite", Database::Open::read).runs().size(), 2u);
+}
+
+TEST(Ledger, ARunOfThisMachineWithoutItsProcessWasKilled) {
+  const test::TempDir dir;
+  Ledger ledger(dir.path() / "l.sqlite");
+  RunRecord r = example();
+  name_process(r);
+  r.outcome = "running";
+  ledger.put(r, dir.path());
+  EXPECT_EQ(ledger.runs()[0].record.outcome, "running");  // this process lives
+  Database(dir.path() / "l.sqlite", Database::Open::write).run("UPDATE runs SET pid_started = '1'");
+  EXPECT_EQ(ledger.runs()[0].record.outcome, "killed");
+}
+
+TEST(Ledger, RatesHoldFromTheirDayOn) {
+  const test::TempDir dir;
+  Ledger ledger(dir.path() / "l.sqlite");
+  EXPECT_EQ(ledger.won_per_usd("2026-01-01T00:00:00Z"), 1450);
+  ledger.set_rate({"2026-02-01", 1400});
+  ledger.set_rate({"2026-03-01", 1500});
+  ledger.set_rate({"2026-03-01", 1510});
+  EXPECT_EQ(ledger.won_per_usd("2026-01-31T23:59:59Z"), 1450);
+  EXPECT_EQ(ledger.won_per_usd("2026-02-28T00:00:00Z"), 1400);
+  EXPECT_EQ(ledger.won_per_usd("2026-03-01T00:00:00Z"), 1510);
+  EXPECT_EQ(ledger.price(), 0);
+  ledger.set_price(0.04);
+  EXPECT_EQ(ledger.price(), 0.04);
+}
+
+TEST(Ledger, DamageIsAnErrorThatLeavesTheFile) {
+  const test::TempDir dir;
+  const auto file = dir.path() / "l.sqlite";
+  write_file_atomic(file, std::string(5000, 'x'));
+  EXPECT_NE(error_of([&] { Ledger ledger(file); }).find("left as it is"), std::string::npos);
+  EXPECT_EQ(read_file(file), std::string(5000, 'x'));
+  EXPECT_NE(error_of([&] { Ledger(dir.path() / "none", Database::Open::read); }).find("cannot be opened"),
+            std::string::npos);
+  Database(dir.path() / "empty", Database::Open::write).run("CREATE TABLE t(x)");
+  EXPECT_NE(error_of([&] { Ledger(dir.path() / "empty", Database::Open::read); }).find("no ledger"), std::string::npos);
+  { Ledger ledger(dir.path() / "newer"); }
+  Database(dir.path() / "newer", Database::Open::write).run("UPDATE meta SET value = '2' WHERE key = 'version'");
+  EXPECT_NE(error_of([&] { Ledger ledger(dir.path() / "newer"); }).find("version 2"), std::string::npos);
+}
+
+TEST(Ledger, AStatementOutsideItsTransactionIsUndone) {
+  const test::TempDir dir;
+  Database database(dir.path() / "d", Database::Open::write);
+  database.run("CREATE TABLE t(x)");
+  try {
+    Transaction all(database);
+    database.run("INSERT INTO t VALUES(1)");
+    fail("something in between");
+  } catch (const Error&) {
+  }
+  Statement s = database.prepare("SELECT count(*) FROM t");
+  ASSERT_TRUE(s.step());
+  EXPECT_EQ(s.integer(0), 0);
 }
 
 }  // namespace

@@ -1,7 +1,12 @@
 #include "ledger/run_record.h"
 
+#include <pwd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -9,6 +14,7 @@
 #include "base/json.h"
 #include "base/machine.h"
 #include "base/threads.h"
+#include "ledger/ledger.h"
 #include "ledger/provenance.h"
 
 namespace nuri {
@@ -65,13 +71,42 @@ RunRecord read_run_record(const std::filesystem::path& path) {
   return parse_run_record(read_file(path, kLimits.max_bytes), path.string());
 }
 
+std::string new_run_id() {
+  unsigned char bytes[16];
+  NURI_CHECK(::getrandom(bytes, sizeof bytes, 0) == sizeof bytes, "the system gives no random numbers (getrandom)");
+  std::string out;
+  for (const unsigned char byte : bytes) out += fmt::format("{:02x}", byte);
+  return out;
+}
+
+void set_parent(RunRecord& record, const std::filesystem::path& model) {
+  if (model.empty()) return;
+  std::error_code unknown;
+  record.parent_model = fs::absolute(model, unknown).lexically_normal().string();
+  try {  // a model from elsewhere has no record, or one that is none of ours
+    if (fs::exists(model / "run.json")) record.parent = read_run_record(model / "run.json").id;
+  } catch (const Error&) {
+  }
+}
+
+void name_process(RunRecord& record) {
+  record.id = new_run_id();
+  if (const passwd* user = ::getpwuid(::geteuid())) record.who = user->pw_name;
+  char host[256] = {};
+  if (::gethostname(host, sizeof host - 1) == 0) record.host = host;
+  if (const char* project = std::getenv("NURI_PROJECT")) record.project = project;
+  record.commit = build_commit();
+  record.started = utc_now();
+}
+
 RunFile::RunFile(std::filesystem::path path, RunRecord record, bool resumed)
     : path_(std::move(path)), record_(std::move(record)), started_at_(now()) {
-  record_.commit = build_commit();
-  record_.started = utc_now();
+  name_process(record_);
   if (resumed && fs::exists(path_)) {
     const RunRecord earlier = read_run_record(path_);
     record_.started = earlier.started;
+    if (!earlier.id.empty()) record_.id = earlier.id;
+    record_.project = earlier.project;
     record_.sessions = earlier.sessions + 1;
     earlier_seconds_ = earlier.seconds;
   }
@@ -86,6 +121,7 @@ void RunFile::update() {
   record_.seconds = earlier_seconds_ + (now() - started_at_);
   record_.memory_peak_bytes = std::max(record_.memory_peak_bytes, peak_resident_bytes());
   write_file_atomic(path_, run_record_json(record_));
+  note_in_ledger(record_, path_.parent_path());
 }
 
 void RunFile::finish(std::string outcome, std::string reason) {

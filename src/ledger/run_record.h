@@ -24,6 +24,14 @@ struct MachineRecord {
 MachineRecord this_machine(std::string level);
 
 struct RunRecord {
+  std::string id;                    ///< 32 hexadecimal digits, drawn once; resuming keeps it
+  std::string kind;                  ///< train, sft, rl, eval, generate
+  std::string project;               ///< $NURI_PROJECT when it started
+  std::string who, host;             ///< user and machine
+  std::string family;                ///< model_type
+  std::string config_hash;           ///< SHA-256 of the model's config.json
+  std::string parent;                ///< id of the run whose model this one began as or asked; empty: none known
+  std::string parent_model;          ///< that model's directory
   std::vector<std::string> command;  ///< arguments, the program first
   std::string recipe;                ///< resolved, as TOML; can be run again
   std::string commit;                ///< of the program
@@ -33,7 +41,7 @@ struct RunRecord {
   std::string started, ended;                 ///< UTC; ended is empty while running
   int64_t sessions = 1;                       ///< processes that worked on the run: 1 + resumptions
   int64_t steps = 0;                          ///< optimizer steps done
-  int64_t tokens = 0;                         ///< seen in training
+  int64_t tokens = 0;                         ///< seen in training, or written and read in answering
   double flops = 0;                           ///< by arch/counts.h
   double seconds = 0;                         ///< of all sessions
   int64_t memory_planned_bytes = 0;           ///< anonymous memory
@@ -48,6 +56,15 @@ struct RunRecord {
   /// The one list of fields; reading and writing walk it.
   template <class Self, class Field>
   static void visit(Self& self, Field&& field) {
+    field("run_id", self.id);
+    field("kind", self.kind);
+    field("project", self.project);
+    field("who", self.who);
+    field("host", self.host);
+    field("family", self.family);
+    field("config_sha256", self.config_hash);
+    field("parent_run", self.parent);
+    field("parent_model", self.parent_model);
     field("command", self.command);
     field("recipe", self.recipe);
     field("commit", self.commit);
@@ -80,11 +97,21 @@ std::string run_record_json(const RunRecord& record);
 RunRecord parse_run_record(std::string_view json, std::string_view file);
 RunRecord read_run_record(const std::filesystem::path& path);
 
-/// run.json of a run that is going on.
+/// A fresh id for a run.
+std::string new_run_id();
+
+/// Notes of which model a run begins as: its directory and, where a run.json lies in it, the id of the run that made
+/// it.
+void set_parent(RunRecord& record, const std::filesystem::path& model);
+
+/// Sets id, who, host, project, commit and start.
+void name_process(RunRecord& record);
+
+/// run.json of a run that is going on; the ledger in use (ledger.h) follows it.
 class RunFile {
  public:
-  /// Sets commit and start, and writes the file. With `resumed`, what the file says of earlier sessions (start,
-  /// seconds, sessions) is carried on.
+  /// Sets id, who, host, project, commit and start, and writes the file. With `resumed`, what the file says of earlier
+  /// sessions (start, seconds, sessions, id) is carried on.
   RunFile(std::filesystem::path path, RunRecord record, bool resumed = false);
   RunRecord& record() { return record_; }
   /// Rewrites the file with the record, the time so far and the peak memory.

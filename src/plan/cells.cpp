@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cmath>
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 std::string trim(std::string_view text) {
@@ -117,4 +117,4 @@ std::optional<ModelShape> shape_of_cell(const std::string& cell, std::string& mi
   return s;
 }
 
-}  // namespace nuri
+}  // namespace nuri::plan

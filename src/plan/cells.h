@@ -10,7 +10,7 @@
 
 #include "arch/shape.h"
 
-namespace nuri {
+namespace nuri::plan {
 
 using Pairs = std::map<std::string, std::string, std::less<>>;
 
@@ -25,4 +25,4 @@ int64_t number(const Pairs& pairs, std::string_view key, int64_t fallback);
 std::optional<ModelShape> shape_of_cell(const std::string& cell, std::string& missing,
                                         std::vector<std::string>& assumed);
 
-}  // namespace nuri
+}  // namespace nuri::plan

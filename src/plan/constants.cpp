@@ -1,6 +1,6 @@
 #include "plan/constants.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 constexpr ConstantInfo kInfos[kConstants] = {
@@ -95,4 +95,4 @@ const Constants& fitted_constants() {
   return kFitted;
 }
 
-}  // namespace nuri
+}  // namespace nuri::plan

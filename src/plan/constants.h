@@ -6,7 +6,7 @@
 #include <span>
 #include <string_view>
 
-namespace nuri {
+namespace nuri::plan {
 
 enum class Constant : uint8_t {
   product_16,
@@ -58,4 +58,4 @@ struct Constants {
 const Constants& fitted_constants();
 Constants prior_constants();
 
-}  // namespace nuri
+}  // namespace nuri::plan

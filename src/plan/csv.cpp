@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/nearest.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 constexpr size_t kMaxRows = 1 << 20;
@@ -100,4 +100,4 @@ double CsvTable::number(size_t row, std::string_view column) const {
 
 std::string CsvTable::where(size_t row) const { return fmt::format("{}:{}", file_, lines_.at(row)); }
 
-}  // namespace nuri
+}  // namespace nuri::plan

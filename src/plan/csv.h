@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace nuri {
+namespace nuri::plan {
 
 class CsvTable {
  public:
@@ -31,4 +31,4 @@ class CsvTable {
   std::vector<int64_t> lines_;
 };
 
-}  // namespace nuri
+}  // namespace nuri::plan

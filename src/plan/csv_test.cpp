@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 TEST(Csv, ReadsQuotesLineEndsAndNumbers) {
@@ -27,4 +27,4 @@ TEST(Csv, RefusesWhatIsNoTable) {
 }
 
 }  // namespace
-}  // namespace nuri
+}  // namespace nuri::plan

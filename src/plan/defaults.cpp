@@ -8,7 +8,7 @@
 #include "plan/memory.h"
 #include "plan/search.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 bool fits(const Job& job) { return device_memory(job).total() <= 0.95e9 * job.device.memory_gb; }
@@ -100,4 +100,4 @@ bool fill_defaults(Job& job, const OpenInputs& open, std::vector<std::string>& a
   return chosen;
 }
 
-}  // namespace nuri
+}  // namespace nuri::plan

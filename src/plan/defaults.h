@@ -7,7 +7,7 @@
 
 #include "plan/layout.h"
 
-namespace nuri {
+namespace nuri::plan {
 
 struct OpenInputs {
   bool layout = false;        ///< pp and ep are not given
@@ -20,4 +20,4 @@ struct OpenInputs {
 /// open too. `assumed` gets a line for each.
 bool fill_defaults(Job& job, const OpenInputs& open, std::vector<std::string>& assumed);
 
-}  // namespace nuri
+}  // namespace nuri::plan

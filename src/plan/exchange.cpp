@@ -5,7 +5,7 @@
 
 #include "plan/memory.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 double as_double(int64_t n) { return static_cast<double>(n); }
@@ -104,4 +104,4 @@ double data_exchange(const Job& job, const LayerClock& clock, const Constants& c
   return out;
 }
 
-}  // namespace nuri
+}  // namespace nuri::plan

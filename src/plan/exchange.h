@@ -3,7 +3,7 @@
 
 #include "plan/layer_time.h"
 
-namespace nuri {
+namespace nuri::plan {
 
 /// Of one layer and micro-batch, all of it, hidden or not.
 struct Exchange {
@@ -24,4 +24,4 @@ struct Sharers {
 };
 Sharers sharers_of(const Job& job);
 
-}  // namespace nuri
+}  // namespace nuri::plan

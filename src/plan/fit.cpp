@@ -7,7 +7,7 @@
 
 #include "plan/step_time.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 constexpr double kHuber = 0.5;  // of ln: errors beyond it count in proportion, not squared
@@ -218,4 +218,4 @@ ErrorSummary summarise(const std::vector<double>& errors) {
   return s;
 }
 
-}  // namespace nuri
+}  // namespace nuri::plan

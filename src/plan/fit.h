@@ -8,7 +8,7 @@
 #include "plan/constants.h"
 #include "plan/published.h"
 
-namespace nuri {
+namespace nuri::plan {
 
 /// Predicted tokens per second and device, goodput of whole runs included.
 double predict(const PublishedRun& run, const Constants& constants);
@@ -37,4 +37,4 @@ struct ErrorSummary {
 };
 ErrorSummary summarise(const std::vector<double>& errors);
 
-}  // namespace nuri
+}  // namespace nuri::plan

@@ -7,7 +7,7 @@
 #include "base/nearest.h"
 #include "plan/csv.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 // Host links: PCIe 4 x16 about 25, PCIe 5 x16 about 50 GB/s reached, 300 where a chip-to-chip link joins both (half of
@@ -142,4 +142,4 @@ std::vector<Device> read_devices(const std::filesystem::path& path) {
   return out;
 }
 
-}  // namespace nuri
+}  // namespace nuri::plan

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace nuri {
+namespace nuri::plan {
 
 enum class Precision : uint8_t { fp32, bf16, fp8, fp4 };  ///< of the matrix products; 16-bit floats alike
 std::string_view precision_name(Precision precision);
@@ -37,4 +37,4 @@ const Device& find_device(std::string_view name);
 /// Devices of a CSV file with the columns of `nuri plan hardware --csv`.
 std::vector<Device> read_devices(const std::filesystem::path& path);
 
-}  // namespace nuri
+}  // namespace nuri::plan

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 double as_double(int64_t n) { return static_cast<double>(n); }
@@ -130,4 +130,4 @@ double LayerClock::head() const {
   return t.forward;
 }
 
-}  // namespace nuri
+}  // namespace nuri::plan

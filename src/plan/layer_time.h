@@ -4,7 +4,7 @@
 #include "plan/constants.h"
 #include "plan/layout.h"
 
-namespace nuri {
+namespace nuri::plan {
 
 /// Rates that this job reaches, in FLOP/s and bytes/s.
 struct Rates {
@@ -38,4 +38,4 @@ class LayerClock {
   const double tokens_;
 };
 
-}  // namespace nuri
+}  // namespace nuri::plan

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/nearest.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 constexpr std::string_view kRecompute[] = {"none", "selective", "ffn", "full"};
@@ -161,4 +161,4 @@ std::string layout_text(const Layout& l) {
   return out;
 }
 
-}  // namespace nuri
+}  // namespace nuri::plan

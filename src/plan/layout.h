@@ -9,7 +9,7 @@
 #include "arch/shape.h"
 #include "plan/hardware.h"
 
-namespace nuri {
+namespace nuri::plan {
 
 enum class Recompute : uint8_t { none, selective, ffn, full };
 enum class Schedule : uint8_t { one_f_one_b, interleaved, zero_bubble, dualpipe };
@@ -56,4 +56,4 @@ Layout parse_layout(const std::string& text);
 /// "tp 4 pp 8 vp 2 ..."
 std::string layout_text(const Layout& layout);
 
-}  // namespace nuri
+}  // namespace nuri::plan

@@ -5,7 +5,7 @@
 
 #include "arch/counts.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 double as_double(int64_t n) { return static_cast<double>(n); }
@@ -86,4 +86,4 @@ DeviceMemory device_memory(const Job& job) {
   return m;
 }
 
-}  // namespace nuri
+}  // namespace nuri::plan

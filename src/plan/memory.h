@@ -3,7 +3,7 @@
 
 #include "plan/layout.h"
 
-namespace nuri {
+namespace nuri::plan {
 
 struct DeviceMemory {
   double weights = 0, gradients = 0, optimizer = 0;
@@ -22,4 +22,4 @@ struct HeldValues {
 };
 HeldValues held_values(const Job& job);
 
-}  // namespace nuri
+}  // namespace nuri::plan

@@ -7,7 +7,7 @@
 #include "arch/counts.h"
 #include "base/error.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 /// Of the time of a run, what failures take: half an interval between checkpoints, the restart, the checkpoints.
@@ -167,4 +167,4 @@ Plan make_plan(const PlanRequest& request) {
   return plan;
 }
 
-}  // namespace nuri
+}  // namespace nuri::plan

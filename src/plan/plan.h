@@ -15,7 +15,7 @@
 #include "plan/step_time.h"
 #include "report/page.h"
 
-namespace nuri {
+namespace nuri::plan {
 
 /// A part of the run with its own lengths and batch.
 struct PlanStage {
@@ -100,4 +100,4 @@ std::string plan_text(const Plan& plan);
 std::string compare_text(const std::vector<OrderedJson>& plans);
 std::string plan_page(const Plan& plan, const std::vector<OrderedJson>& others);
 
-}  // namespace nuri
+}  // namespace nuri::plan

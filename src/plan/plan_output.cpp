@@ -5,7 +5,7 @@
 
 #include "plan/plan.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 struct Part {
@@ -187,4 +187,4 @@ std::string compare_text(const std::vector<OrderedJson>& plans) {
   return out;
 }
 
-}  // namespace nuri
+}  // namespace nuri::plan

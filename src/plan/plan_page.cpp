@@ -6,7 +6,7 @@
 
 #include "plan/plan.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 using report::Label;
@@ -149,4 +149,4 @@ std::string plan_page(const Plan& plan, const std::vector<OrderedJson>& others) 
   return page.html();
 }
 
-}  // namespace nuri
+}  // namespace nuri::plan

@@ -11,7 +11,7 @@
 #include "base/test_support.h"
 #include "plan/csv.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 PlanRequest v3(int64_t devices) {
@@ -189,4 +189,4 @@ TEST(Memory, ShardingDividesTheState) {
 }
 
 }  // namespace
-}  // namespace nuri
+}  // namespace nuri::plan

@@ -12,7 +12,7 @@
 #include "plan/defaults.h"
 #include "plan/step_time.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
@@ -207,4 +207,4 @@ std::vector<PublishedRun> read_published(const std::filesystem::path& path) {
   return parse_published(read_file(path, 256 << 20), path.string());
 }
 
-}  // namespace nuri
+}  // namespace nuri::plan

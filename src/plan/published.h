@@ -10,7 +10,7 @@
 
 #include "plan/layout.h"
 
-namespace nuri {
+namespace nuri::plan {
 
 enum class RunTarget : uint8_t { tokens_per_s, step_time, utilisation, device_hours };
 std::string_view target_name(RunTarget target);
@@ -34,4 +34,4 @@ struct PublishedRun {
 std::vector<PublishedRun> read_published(const std::filesystem::path& path);
 std::vector<PublishedRun> parse_published(std::string_view csv, std::string file);
 
-}  // namespace nuri
+}  // namespace nuri::plan

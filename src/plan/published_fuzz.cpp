@@ -10,8 +10,9 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size > 1 << 14) return 0;
   try {
-    for (const nuri::PublishedRun& run : nuri::parse_published({reinterpret_cast<const char*>(data), size}, "runs.csv"))
-      if (run.job) nuri::predict(run, nuri::prior_constants());
+    for (const nuri::plan::PublishedRun& run :
+         nuri::plan::parse_published({reinterpret_cast<const char*>(data), size}, "runs.csv"))
+      if (run.job) nuri::plan::predict(run, nuri::plan::prior_constants());
   } catch (const nuri::Error&) {
   }
   return 0;

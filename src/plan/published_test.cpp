@@ -8,7 +8,7 @@
 #include "plan/fit.h"
 #include "plan/step_time.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 constexpr const char* kHeader =
@@ -146,4 +146,4 @@ TEST(Fit, SummaryOfErrors) {
 }
 
 }  // namespace
-}  // namespace nuri
+}  // namespace nuri::plan

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 struct Op {
@@ -177,4 +177,4 @@ std::string draw(const PipelineRun& run, int64_t stages, int64_t width) {
   return out;
 }
 
-}  // namespace nuri
+}  // namespace nuri::plan

@@ -8,7 +8,7 @@
 
 #include "plan/layout.h"
 
-namespace nuri {
+namespace nuri::plan {
 
 enum class PipelineOp : uint8_t { forward, backward, weight };  ///< weight: gradients of weights, where split off
 
@@ -42,4 +42,4 @@ double idle_by_formula(Schedule schedule, int64_t stages, const ChunkTime& time)
 /// One line for each stage, `width` columns: F forward, B backward, W gradients of weights, . waiting.
 std::string draw(const PipelineRun& run, int64_t stages, int64_t width);
 
-}  // namespace nuri
+}  // namespace nuri::plan

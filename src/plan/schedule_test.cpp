@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 constexpr ChunkTime kEven{1, 2, 1};
@@ -65,4 +65,4 @@ TEST(Schedule, IsDrawnStageByStage) {
 }
 
 }  // namespace
-}  // namespace nuri
+}  // namespace nuri::plan

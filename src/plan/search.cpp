@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 std::vector<int64_t> doubling(int64_t limit) {
@@ -106,4 +106,4 @@ SearchResult search(const Job& job, const SearchSpace& space, const Constants& c
   return result;
 }
 
-}  // namespace nuri
+}  // namespace nuri::plan

@@ -8,7 +8,7 @@
 #include "plan/memory.h"
 #include "plan/step_time.h"
 
-namespace nuri {
+namespace nuri::plan {
 
 /// What may vary; an empty list leaves the job's own value.
 struct SearchSpace {
@@ -42,4 +42,4 @@ SearchResult search(const Job& job, const SearchSpace& space, const Constants& c
 /// Whether the degrees divide what they split; no message.
 bool is_possible(const Job& job);
 
-}  // namespace nuri
+}  // namespace nuri::plan

@@ -9,7 +9,7 @@
 #include "plan/memory.h"
 #include "plan/schedule.h"
 
-namespace nuri {
+namespace nuri::plan {
 namespace {
 
 /// Passes over memory of elementwise operations one by one, beside fused ones.
@@ -124,4 +124,4 @@ double tokens_per_s_per_device(const Job& job, const StepCost& cost) {
   return tokens / cost.total() / static_cast<double>(job.n_devices);
 }
 
-}  // namespace nuri
+}  // namespace nuri::plan

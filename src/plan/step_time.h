@@ -6,7 +6,7 @@
 #include "plan/constants.h"
 #include "plan/layout.h"
 
-namespace nuri {
+namespace nuri::plan {
 
 /// Seconds of a step on one device, by part.
 struct StepCost {
@@ -35,4 +35,4 @@ double tokens_per_s_per_device(const Job& job, const StepCost& cost);
 /// Model FLOPs of one token in training (arch/counts.h), causal.
 double flops_per_token(const Job& job);
 
-}  // namespace nuri
+}  // namespace nuri::plan

@@ -38,6 +38,7 @@ class Prompts : public RunData {
 
   std::string hash() const override { return hash_; }
   std::string name() const override { return name_; }
+  std::string kind() const override { return "rl"; }
 
  private:
   ChatTemplate template_;

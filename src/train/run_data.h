@@ -16,6 +16,8 @@ class RunData {
 
   /// Of all that decides what is seen, but for the recipe: resuming demands the same.
   virtual std::string hash() const = 0;
+  /// How the ledger calls a run that learns from it.
+  virtual std::string kind() const { return "train"; }
   /// How errors name it.
   virtual std::string name() const = 0;
 

@@ -18,6 +18,7 @@ void Saver::save(const TrainState& state, bool background) {
   const auto write = [this] {
     const double start = seconds_now();
     saved_ = write_snapshot(checkpoints(), *snapshot_);
+    facts_ = checkpoint_facts(saved_);
     row_.write_seconds = seconds_now() - start;
   };
   if (background)
@@ -36,6 +37,7 @@ void Saver::finish() {
   const Recipe& recipe = run_.recipe.recipe;
   if ((recipe.keep_best || recipe.publish == "best") && snapshot_->state.best_step > 0)
     keep.best = snapshot_->state.best_step;
+  run_.chain.add(snapshot_->state.step, std::move(facts_));
   snapshot_.reset();
   prune_checkpoints(checkpoints(), keep);
   publish_run(saved_, run_.out);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "train/background_save.h"
+#include "train/chain.h"
 #include "train/metrics.h"
 #include "train/state.h"
 
@@ -20,6 +21,7 @@ class Saver {
     std::filesystem::path out;  ///< its checkpoints go to out/checkpoints
     std::filesystem::path tokenizer_dir;
     LogWriter& log;
+    Chain& chain;
     std::vector<NamedTensor> kept = {};  ///< beside the trainer's tensors (take_snapshot)
   };
   explicit Saver(Run run) : run_(std::move(run)) {}
@@ -42,6 +44,7 @@ class Saver {
   Run run_;
   std::optional<Snapshot> snapshot_;  ///< of the checkpoint under way; outlives the writer
   std::filesystem::path saved_;
+  std::map<std::string, std::string> facts_;  ///< of the checkpoint saved, for the chain
   SaveRow row_;
   int64_t saves_ = 0;
   double longest_stall_ = 0;

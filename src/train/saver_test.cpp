@@ -62,7 +62,8 @@ TEST(Saver, OneCheckpointAtATimeAndOlderOnesGoWhenItIsWhole) {
   t.recipe.recipe.keep_last = 1;
   const test::TempDir dir;
   LogWriter log(dir.path() / "log.jsonl", 0);
-  Saver saver({t.model, t.optimizer, t.recipe, dir.path(), {}, log});
+  Chain chain(dir.path(), 0, {{"seed", "0"}});
+  Saver saver({t.model, t.optimizer, t.recipe, dir.path(), {}, log, chain});
   TrainState state;
   state.profile = "x1";
   for (state.step = 1; state.step <= 3; ++state.step) saver.save(state, state.step < 3);
@@ -72,6 +73,12 @@ TEST(Saver, OneCheckpointAtATimeAndOlderOnesGoWhenItIsWhole) {
   ASSERT_EQ(left.size(), 1u);
   EXPECT_EQ(left[0].step, 3);
   EXPECT_TRUE(fs::exists(dir.path() / "model.safetensors"));
+  // The chain has a row for each checkpoint, also of those that are gone.
+  const std::vector<ChainRow> links = read_chain(dir.path());
+  ASSERT_EQ(links.size(), 4u);
+  EXPECT_EQ(links[3].facts, checkpoint_facts(left[0].directory));
+  for (size_t i = 0; i < links.size(); ++i)
+    EXPECT_EQ(links[i].link, chain_link(i == 0 ? "" : links[i - 1].link, links[i]));
   const RunLog rows = read_log(dir.path() / "log.jsonl");
   ASSERT_EQ(rows.saves.size(), 3u);
   for (size_t i = 0; i < 3; ++i) {
@@ -86,7 +93,8 @@ TEST(Saver, AnErrorOfTheDiskComesOutAtTheNextLook) {
   Trained t(DType::f32, 0);
   const test::TempDir dir;
   LogWriter log(dir.path() / "log.jsonl", 0);
-  Saver saver({t.model, t.optimizer, t.recipe, dir.path(), {}, log});
+  Chain chain(dir.path(), 0, {{"seed", "0"}});
+  Saver saver({t.model, t.optimizer, t.recipe, dir.path(), {}, log, chain});
   write_file_atomic(dir.path() / "checkpoints", "a file where the directory should be");
   TrainState state;
   state.step = 1, state.profile = "x1";

@@ -9,6 +9,7 @@
 #include "base/median.h"
 #include "base/x1.h"
 #include "io/checkpoint.h"
+#include "ledger/provenance.h"
 #include "models/init.h"
 #include "models/load.h"
 #include "text/same_tokens.h"
@@ -79,7 +80,20 @@ void Session::begin(const Started& started, const std::function<int64_t(int64_t)
   }
   require_free_bytes(options_.out, (checkpoint_bytes(*model_, *optimizer_) + safetensors_bytes(kept_)) * 2,
                      "two checkpoints");
+  begin_chain(newest ? newest->directory : fs::path());
   begin_record();
+}
+
+void Session::begin_chain(const fs::path& resumed_from) {
+  std::map<std::string, std::string> facts{{"seed", std::to_string(recipe_.seed)},
+                                           {"config_sha256", sha256(write_config(options_.recipe.model))},
+                                           {"recipe_sha256", recipe_sha256(recipe_text(options_.recipe))},
+                                           {"data", data_.hash()},
+                                           {"profile", x1::kProfile}};
+  if (resumed_from.empty()) facts["initial_weights_sha256"] = weights_sha256(*model_);
+  chain_ = std::make_unique<Chain>(options_.out, state.step, std::move(facts));
+  // A kill between a checkpoint and its row.
+  if (chain_->step() < state.step) chain_->add(state.step, checkpoint_facts(resumed_from));
 }
 
 void Session::resume(const fs::path& checkpoint, const std::function<int64_t(int64_t)>& rows_after) {
@@ -135,6 +149,10 @@ void Session::check_same_recipe(const fs::path& checkpoint) {
 
 void Session::begin_record() {
   RunRecord r;
+  r.kind = data_.kind();
+  r.family = "deepseek_v3";
+  r.config_hash = sha256(write_config(options_.recipe.model));
+  set_parent(r, options_.recipe.init_from);
   r.command = options_.command;
   r.recipe = recipe_text(options_.recipe);
   r.data_manifest = data_.hash();
@@ -150,7 +168,7 @@ void Session::begin_record() {
   write_file_atomic(options_.out / "recipe.toml", recipe_text(options_.recipe));
   log_ = std::make_unique<LogWriter>(options_.out / "log.jsonl", state.step);
   saver_ = std::make_unique<Saver>(
-      Saver::Run{*model_, *optimizer_, options_.recipe, options_.out, data_.tokenizer_dir(), *log_, kept_});
+      Saver::Run{*model_, *optimizer_, options_.recipe, options_.out, data_.tokenizer_dir(), *log_, *chain_, kept_});
   if (state.step > 0)  // what is usual for each layer, so that a resumed run warns as the whole one would
     for (const StepRow& row : read_log(options_.out / "log.jsonl").steps) {
       (void)outliers_.see(row.step, row.layer_grad_norm, row.layer_update);
@@ -200,6 +218,7 @@ void Session::finish() {
   r.results["tokens_per_s"] = summary_.tokens_per_s;
   if (summary_.mfu > 0) r.results["mfu"] = summary_.mfu;
   r.hashes["weights"] = summary_.weights_hash;
+  r.hashes["chain"] = chain_->link();
   if (optimizer_->ema()) {
     const AverageScope average(*model_, *optimizer_);
     r.hashes["ema"] = weights_hash(*model_);
@@ -216,6 +235,32 @@ void Session::watch(const std::function<void()>& steps) {
     record_->finish("failed", e.what());
     throw;
   }
+}
+
+std::string weights_sha256(DeepseekV3& model) {
+  std::vector<NamedTensor> tensors = model_tensors(model);
+  std::sort(tensors.begin(), tensors.end(), [](const NamedTensor& a, const NamedTensor& b) { return a.name < b.name; });
+  Sha256 hash;
+  for (const NamedTensor& t : tensors) {
+    hash.add(t.name);
+    hash.add(t.tensor.raw(), t.tensor.bytes());
+  }
+  return hash.hex();
+}
+
+std::string recipe_sha256(const std::string& text) {
+  Sha256 hash;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    std::string_view line = std::string_view(text).substr(at, end - at);
+    at = end + 1;
+    line = line.substr(0, line.rfind(" # ") == line.npos ? line.size() : line.rfind(" # "));
+    while (!line.empty() && line.back() == ' ') line.remove_suffix(1);
+    if (line.starts_with("config =") || line.starts_with("init_from =")) continue;
+    hash.add(line);
+    hash.add("\n");
+  }
+  return hash.hex();
 }
 
 std::string weights_hash(DeepseekV3& model) {

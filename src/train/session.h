@@ -16,6 +16,7 @@
 
 #include "io/run_lock.h"
 #include "ledger/run_record.h"
+#include "train/chain.h"
 #include "train/memory_plan.h"
 #include "train/metrics.h"
 #include "train/recipe.h"
@@ -33,6 +34,7 @@ struct TrainOptions {
   std::string level;                    ///< of the kernels, for the record
   std::vector<std::string> command;
   bool quiet = false;
+  int64_t stop_after = 0;  ///< steps of this process, after which it stops as by a signal; 0: never
 };
 
 /// What any run says at its end.
@@ -101,6 +103,7 @@ class Session {
   void initialise();
   void check_same_recipe(const std::filesystem::path& checkpoint);
   void begin_record();
+  void begin_chain(const std::filesystem::path& resumed_from);
   int64_t n_groups() const { return model_->n_blocks() + 2; }
 
   const TrainOptions& options_;
@@ -116,11 +119,17 @@ class Session {
   double last_loss_ = 0;
   std::unique_ptr<RunFile> record_;
   std::unique_ptr<LogWriter> log_;
-  std::unique_ptr<Saver> saver_;
+  std::unique_ptr<Chain> chain_;
+  std::unique_ptr<Saver> saver_;  // after the chain: a checkpoint under way ends before it
   OutlierWatch outliers_;
   std::string initial_hash_;                  // of a run that begins as another model
   std::vector<double> per_token_, per_flop_;  // seconds of each step
 };
+
+/// SHA-256 over names and bytes of all tensors a model directory holds, in name order.
+std::string weights_sha256(DeepseekV3& model);
+/// SHA-256 of a recipe's keys and values: without comments, where they come from, and places on this machine.
+std::string recipe_sha256(const std::string& recipe_text);
 
 /// 64-bit FNV-1a over names and bytes of all tensors a model directory holds, in name order: equal on every machine.
 std::string weights_hash(DeepseekV3& model);

@@ -37,6 +37,7 @@ class ChatSource : public TrainSource {
   }
   std::string hash() const override { return data::hex(chats_.train.hash()) + data::hex(chats_.held_out.hash()); }
   std::string name() const override { return name_; }
+  std::string kind() const override { return "sft"; }
 
   std::string text() const override {
     std::string text;

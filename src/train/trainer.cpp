@@ -61,6 +61,7 @@ class Run {
     LiveLine live(summary_.total_steps, total_tokens_, options_.peak_gflops, options_.quiet);
     const double begin = seconds_now();
     TrainState& state = session_.state;
+    begun_ = state.step;
     while (state.step < summary_.total_steps) {
       const double start = seconds_now();
       profile::step("training step");
@@ -82,7 +83,8 @@ class Run {
       const bool better =
           session_.every(recipe_.eval_every) && !last && validate(static_cast<uint64_t>(recipe_.eval_rows));
       last = last || out_of_patience();
-      const bool stop = SignalScope::stop_asked() && !last;
+      const bool enough = options_.stop_after > 0 && state.step - begun_ >= options_.stop_after;
+      const bool stop = (SignalScope::stop_asked() || enough) && !last;
       if (!last && session_.every(recipe_.sample_every)) observer_->write_samples(state.step);
       const bool asked = SignalScope::take_save_asked();
       if (last || stop || asked || session_.every(recipe_.save_every) || (better && publishes_best()))
@@ -173,6 +175,7 @@ class Run {
   Schedule schedule_;
   BatchRamp batch_ramp_;
   int64_t total_tokens_ = 0;
+  int64_t begun_ = 0;            // step at which this process began
   int64_t validated_step_ = -1;  // of the last validation of all rows
 };
 

@@ -8,6 +8,8 @@ nuri=$1
 work=$(mktemp -d "${TMPDIR:-/tmp}/nuri_runs.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 export NURI_THREADS=${NURI_THREADS:-2}
+# No test writes into the ledger of whoever runs it; those of the ledger name their own.
+export NURI_LEDGER=none
 
 fail() {
   printf 'FAILED: %s\n' "$*" >&2

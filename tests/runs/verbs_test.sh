@@ -255,7 +255,7 @@ help() {
   return 0
 }
 for verb in "${verbs[@]}"; do help "$verb"; done
-for part in "tokenizer train" "tokenizer encode" "tokenizer decode" "data build" "data show" "plan train" "plan published" "plan hardware"; do
+for part in "tokenizer train" "tokenizer encode" "tokenizer decode" "data build" "data show" "plan train" "plan published" "plan hardware" "ledger list" "ledger lineage" "ledger import" "ledger verify" "ledger set" "ledger check"; do
   # shellcheck disable=SC2086
   help $part
 done

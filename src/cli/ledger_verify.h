@@ -1,0 +1,21 @@
+// nuri ledger verify: a run's chain computed again, and some of its steps made again.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace nuri {
+
+struct VerifyOptions {
+  std::filesystem::path run;
+  int64_t replay = 0;   ///< steps to make again; 0: none
+  std::string data;     ///< shards of the run, where they are now; empty: as its command said
+  std::string ledger;   ///< chain of the run as the ledger has it; empty: not known there
+  uint64_t choice = 0;  ///< which checkpoint is replayed, modulo their number
+};
+
+/// Prints what was checked. Returns whether all of it holds. Errors: no chain, no checkpoint to replay, other data.
+bool verify_run(const VerifyOptions& options);
+
+}  // namespace nuri

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# The ledger: runs that finish, are stopped, killed, resumed and fail stand in it with what they took; several write at once;
+# a run's chain is verified, with steps made again, and a changed byte is found; a damaged ledger is reported and left.
+# shellcheck source=tests/runs/common.sh
+source "$(dirname "$0")/common.sh"
+command -v jq >/dev/null || { echo "SKIPPED: jq is not installed"; exit 77; }
+prepare
+export NURI_LEDGER=$work/ledger/l.sqlite NURI_PROJECT=trial
+ledger() { "$nuri" ledger "$@"; }
+# holds FILTER: of the ledger as JSON.
+holds() { ledger list --json | jq -e "$1" >/dev/null || fail "the ledger: not ($1): $(ledger list)"; }
+
+refused 'no ledger yet' ledger list
+train "$work/base" --set steps=12 --set save_every=4 --set keep_every=4 >/dev/null
+holds '.runs | length == 1 and (.[0] | .kind == "train" and .project == "trial" and .outcome == "finished" and .steps == 12 and .tokens > 0 and .flops > 0 and
+  .device_seconds > 0 and .energy == "predicted" and (.run_id | test("^[0-9a-f]{32}$")) and (.hashes.chain | length) == 64 and .who != "" and .host != "")'
+
+# From that model: a run with a parent. A failed one, one stopped by a signal and resumed, two at once, one killed.
+train "$work/next" --init-from "$work/base" --set steps=2 >/dev/null
+train "$work/fails" --set steps=60 --set lr=100 --set weight_decay=100 --set warmup_steps=0 >/dev/null 2>&1 && fail "a rate of 100 did not fail"
+holds '[.runs[] | select(.outcome == "failed")] | length == 1 and (.[0].reason | length) > 0'
+exec_train "$work/killed" --set steps=100000 --set save_every=5 >/dev/null 2>&1 &
+pid=$!
+train "$work/beside" --set steps=6 --set save_every=1 >/dev/null
+for _ in $(seq 1 200); do
+  [ -d "$work/killed/checkpoints/step-000005" ] && break
+  sleep 0.05
+done
+holds '[.runs[] | select(.outcome == "running")] | length == 1'
+kill -KILL $pid
+wait $pid 2>/dev/null || true
+holds '[.runs[] | select(.outcome == "killed")] | length == 1'
+holds '.runs | length == 5'
+exec_train "$work/killed" --set steps=100000 --set save_every=5 --resume >/dev/null 2>&1 &
+pid=$!
+sleep 1
+kill -TERM $pid
+wait $pid 2>/dev/null || true
+holds '[.runs[] | select(.outcome == "stopped")] | length == 1 and .[0].sessions == 2'
+holds '.runs | length == 5'
+holds '(.sums.outcome | map(.runs) | add) == 5 and ([.sums.project[] | select(.name == "trial")] | length) == 1 and .sums.family[0].share_of_1e26_flops > 0'
+
+# Generation in bulk and evaluation.
+printf '{"prompt": "더하기"}\n{"prompt": "The sum"}\n' >"$work/prompts.jsonl"
+"$nuri" generate "$work/base" --file "$work/prompts.jsonl" --max-tokens 4 >/dev/null 2>&1
+holds '[.runs[] | select(.kind == "generate")] | length == 1 and .[0].tokens > 8 and .[0].flops > 0 and .[0].outcome == "finished"'
+
+# Lineage, money, exports.
+ledger lineage "$work/next" >"$work/out"
+grep -q "from $work/base" "$work/out" || fail "lineage: $(cat "$work/out")"
+[ "$(grep -c '^train ' "$work/out")" -eq 2 ] || fail "lineage shows other than two runs: $(cat "$work/out")"
+ledger set --price 0.05 --won 1400 --date 2020-01-01 >/dev/null
+ledger set --won 1500 --date 2020-06-01 >/dev/null
+holds '.runs[0].usd > 0 and ((.runs[0].krw / .runs[0].usd) - 1500 | fabs) < 1e-6'
+refused 'a day is needed' ledger set --won 1400 --date 2020-13-01
+ledger list --csv "$work/l.csv" --html "$work/l.html" --last 3 >/dev/null
+[ "$(wc -l <"$work/l.csv")" -eq 4 ] || fail "CSV: $(cat "$work/l.csv")"
+[ -s "$work/l.html" ] || fail "no page"
+ledger check >/dev/null
+
+# The chain, and steps made again.
+ledger verify "$work/base" >"$work/out" || fail "verify: $(cat "$work/out")"
+ledger verify "$work/base" --replay 5 >"$work/out" || fail "replay: $(cat "$work/out")"
+grep -q 'steps made again' "$work/out" || fail "replay: $(cat "$work/out")"
+ledger verify "$work/killed" --replay 3 >"$work/out" || fail "a killed and resumed run: $(cat "$work/out")"
+ledger verify "$work/next" >"$work/out" || fail "a run from a model: $(cat "$work/out")"
+holds '[.runs[] | select(.kind == "train")] | length == 5' # steps made again are no run
+cp -r "$work/base" "$work/changed"
+# Another seed in the record of the beginning; then a changed weight, with its size as before.
+sed -i 's/"seed":"0"/"seed":"1"/' "$work/changed/chain.jsonl"
+ledger verify "$work/changed" >"$work/out" && fail "a changed seed was not found"
+cp "$work/base/chain.jsonl" "$work/changed/chain.jsonl"
+printf '\x01' | dd of="$work/changed/checkpoints/step-000004/model.safetensors" bs=1 seek=4000 conv=notrunc 2>/dev/null
+ledger verify "$work/changed" >"$work/out" && fail "a changed weight was not found"
+grep -q 'NOT .*step 4' "$work/out" || fail "verify: $(cat "$work/out")"
+
+# Runs are imported once, however often; a ledger that is none is reported and left as it is, and runs go on.
+ledger import "$work" >/dev/null
+before=$(ledger list --json | jq '.runs | length')
+ledger import "$work" >/dev/null
+[ "$(ledger list --json | jq '.runs | length')" -eq "$before" ] || fail "imported twice"
+head -c 5000 /dev/urandom >"$work/bad.sqlite"
+cp "$work/bad.sqlite" "$work/bad.copy"
+refused 'damaged.*left as it is' "$nuri" ledger list --ledger "$work/bad.sqlite"
+NURI_LEDGER=$work/bad.sqlite train "$work/anyway" --set steps=2 >/dev/null 2>"$work/err" || fail "a damaged ledger ended a run: $(cat "$work/err")"
+[ "$(grep -c 'not noted in the ledger' "$work/err")" -eq 1 ] || fail "no warning, or many: $(cat "$work/err")"
+cmp -s "$work/bad.sqlite" "$work/bad.copy" || fail "a damaged ledger was changed"
+ledger import --ledger "$work/new.sqlite" "$work/base" >/dev/null
+[ "$(ledger list --ledger "$work/new.sqlite" --json | jq '.runs | length')" -eq 1 ] || fail "no new ledger"
+
+# Seven writers at once, one killed: the ledger is whole and has all that ended.
+for i in $(seq 1 6); do
+  exec_train "$work/many-$i" --set steps=2 >/dev/null 2>&1 &
+  pids[i]=$!
+done
+exec_train "$work/many-7" --set steps=5000 --set save_every=1 >/dev/null 2>&1 &
+pid=$!
+for i in $(seq 1 6); do wait "${pids[i]}" || fail "a run beside others failed"; done
+kill -KILL $pid
+wait $pid 2>/dev/null || true
+[ "$(ledger check | tail -c 3)" = ok ] || fail "the ledger is not whole: $(ledger check)"
+[ "$(ledger list --json | jq '[.runs[] | select(.directory | test("many-[1-6]$")) | select(.outcome == "finished")] | length')" -eq 6 ] || fail "runs are missing: $(ledger list)"
+NURI_LEDGER=none train "$work/silent" --set steps=2 >/dev/null
+ledger list --json | jq -e '[.runs[] | select(.directory | endswith("silent"))] | length == 0' >/dev/null || fail "noted though switched off"
+echo "$before runs noted, verified, imported; killed writers left the ledger whole"
