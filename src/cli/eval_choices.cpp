@@ -4,7 +4,9 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
+#include "arch/counts.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -12,9 +14,11 @@
 #include "cli/eval_compare.h"
 #include "cli/eval_overlap.h"
 #include "cli/eval_report.h"
+#include "cli/machine.h"
 #include "cli/verbs.h"
 #include "eval/choices.h"
 #include "eval/statistics.h"
+#include "ledger/noted_run.h"
 #include "train/metrics.h"
 
 namespace nuri {
@@ -60,6 +64,7 @@ int eval_choices(const ModelOptions& model_options, const ChoiceOptions& o) {
   const Contamination contamination(o.contamination, texts);
   const std::unique_ptr<DeepseekV3> model = model_options.load();
   const Tokenizer tokenizer = Tokenizer::load(model_options.directory);
+  NotedRun noted("eval", command_line(), model_options.directory, active_level_text());
   ProgressPrinter progress;
   const double begin = seconds_now(), all_questions = static_cast<double>(questions.size());
   const std::vector<Chosen> chosen = choose(*model, tokenizer, questions, [&](int64_t done) {
@@ -69,6 +74,15 @@ int eval_choices(const ModelOptions& model_options, const ChoiceOptions& o) {
   });
   progress.end();
   const double seconds = seconds_now() - begin;
+  // Every ending behind its context, each read by itself.
+  std::vector<int64_t> lengths;
+  for (const ChoiceQuestion& q : questions)
+    for (size_t e = 0; e < q.endings.size(); ++e)
+      lengths.push_back(
+          static_cast<int64_t>(tokenizer.encode(q.contexts[q.contexts.size() > 1 ? e : 0] + q.endings[e]).size()));
+  noted.record().family = "deepseek_v3";
+  noted.record().tokens = std::accumulate(lengths.begin(), lengths.end(), int64_t(0));
+  noted.record().flops = forward_flops(model->config(), lengths, false);
   Sums total;
   std::map<std::string, Sums> by_category;
   std::vector<double> now;
@@ -108,6 +122,8 @@ int eval_choices(const ModelOptions& model_options, const ChoiceOptions& o) {
   comparison.show(now, o.json, j);
   contamination.show(now, o.json, j);
   if (!o.report.empty()) write_file_atomic(o.report, eval_page(model_options.directory, j, {}));
+  noted.record().results["accuracy"] = static_cast<double>(total.right) / static_cast<double>(total.n);
+  noted.finish();
   if (o.json) fmt::print("{}", json_text(j));
   return kExitOk;
 }

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/documents.h"
+#include "cli/plan_own.h"
 #include "cli/plan_published.h"
 #include "cli/verbs.h"
 
@@ -21,7 +22,7 @@ using namespace plan;
 
 struct TrainOptions {
   std::string model, tokens, batch, hardware, hardware_file, layout = "auto", precision = "bf16", html;
-  std::vector<std::string> stages, compare;
+  std::vector<std::string> stages, compare, settings;
   int64_t seq = 4096, devices = 0;
   Prices prices;
   PlanAssumptions assumed;
@@ -72,8 +73,23 @@ PlanRequest request_of(const TrainOptions& o) {
   return r;
 }
 
+/// A recipe on this machine, or a model on devices of the table.
+Plan plan_of(const TrainOptions& o) {
+  if (o.hardware != "this") {
+    NURI_CHECK(o.settings.empty(), "--set changes a recipe, and goes with --hardware this");
+    NURI_CHECK(o.devices > 0, "--devices is missing: how many of {}", o.hardware);
+    return make_plan(request_of(o));
+  }
+  NURI_CHECK(o.model.ends_with(".toml"), "--hardware this plans a recipe (TOML), which says what a step is; found {}",
+             o.model);
+  NURI_CHECK(o.stages.empty() && o.batch.empty() && o.layout == "auto" && o.devices <= 1,
+             "--hardware this takes sequence, batch and layout from the recipe; leave out --stage, --batch, --layout "
+             "and --devices");
+  return own_plan(o.model, o.settings, o.tokens.empty() ? 0 : parse_quantity(o.tokens, "--tokens"), o.prices);
+}
+
 int plan_train(const TrainOptions& o) {
-  const Plan plan = make_plan(request_of(o));
+  const Plan plan = plan_of(o);
   std::vector<OrderedJson> others;
   for (const std::string& file : o.compare) {
     try {
@@ -131,7 +147,8 @@ Action add_plan(Arguments args) {
   train.pass_upwards();
   train
       .option("MODEL", o->model,
-              "config.json or model directory (DeepSeek-V2/V3, Llama, Qwen, EXAONE, Mixtral, GPT types)")
+              "config.json or model directory (DeepSeek-V2/V3, Llama, Qwen, EXAONE, Mixtral, GPT types); with "
+              "--hardware this a recipe")
       .required();
   train.option("--tokens", o->tokens, "tokens of the run, for example 14.8T");
   train.option("--seq", o->seq, "tokens of a sequence (default 4096)").between(1, 100000000);
@@ -142,11 +159,14 @@ Action add_plan(Arguments args) {
           "--stage", o->stages,
           "NAME=TOKENS:SEQUENCE:BATCH in place of --tokens, --seq and --batch; repeated for a run of several stages")
       .one_value_each();
-  train.option("--hardware", o->hardware, "device (`nuri plan hardware`; a beginning that only one has is enough)")
+  train
+      .option("--hardware", o->hardware,
+              "device (`nuri plan hardware`; a beginning that only one has is enough), or this: this machine, measured")
       .required();
   train.option("--hardware-file", o->hardware_file,
                "CSV with devices of your own, columns as `nuri plan hardware --csv`");
-  train.option("--devices", o->devices, "number of devices").required().between(1, 10000000);
+  train.option("--devices", o->devices, "number of devices (default: none; needed but for --hardware this)")
+      .between(1, 10000000);
   train.option("--precision", o->precision, "of the products: bf16 (default), fp8, mxfp8, nvfp4, fp32");
   train.option(
       "--layout", o->layout,
@@ -171,12 +191,14 @@ Action add_plan(Arguments args) {
       .between(1.0, 1e9);
   train.option("--pue", o->assumed.pue, "power of the building over that of its machines (default 1.3)")
       .between(1.0, 10.0);
+  train.option("--set", o->settings, "key=value over the recipe's, with --hardware this (repeated)").one_value_each();
   train.option("--html", o->html, "also write one page with sliders");
   train.option("--compare", o->compare, "JSON of another plan, set beside this one (repeated)").one_value_each();
   train.flag("--json", o->json, "print JSON");
   train.then([action, o] { *action = [o] { return plan_train(*o); }; });
 
   add_plan_published(args, action);
+  add_plan_profile(args, action);
 
   auto csv = std::make_shared<bool>(false);
   Arguments hardware = args.verb("hardware", "the devices that plans know");

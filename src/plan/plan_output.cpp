@@ -36,7 +36,25 @@ OrderedJson layout_json(const Layout& l) {
           {"overlap_experts", l.overlap_experts}};
 }
 
-std::string money_text(double usd, double won) { return fmt::format("{:>14.0f} USD  {:>18.0f} KRW", usd, usd * won); }
+std::string money_text(double usd, double won) {
+  return fmt::format("{:>14} USD  {:>18} KRW", usd < 1000 ? fmt::format("{:.2f}", usd) : fmt::format("{:.0f}", usd),
+                     fmt::format("{:.0f}", usd * won));
+}
+
+std::string time_text(double days) {
+  if (days >= 2) return fmt::format("{:.1f} days", days);
+  const double minutes = days * 24 * 60;
+  return minutes >= 120 ? fmt::format("{:.1f} hours", minutes / 60) : fmt::format("{:.1f} min", minutes);
+}
+
+std::string energy_text(double mwh) {
+  if (mwh >= 1) return fmt::format("{:.4g} MWh", mwh);
+  return mwh >= 1e-3 ? fmt::format("{:.4g} kWh", mwh * 1e3) : fmt::format("{:.3g} Wh", mwh * 1e6);
+}
+
+std::string bytes_of(double bytes) {
+  return bytes >= 1e9 ? fmt::format("{:.1f} GB", bytes * 1e-9) : fmt::format("{:.0f} MB", bytes * 1e-6);
+}
 
 }  // namespace
 
@@ -113,12 +131,13 @@ std::string plan_text(const Plan& plan) {
     out += fmt::format(
         "  step          {:.4g} s; {:.0f} steps; {:.0f} tokens/s a device; MFU {:.1f} % of the 16-bit peak\n",
         s.step_seconds, s.steps, s.tokens_per_s_device, 100 * s.mfu);
-    out += "  of a step    ";
+    std::string parts;
     for (const Part& part : kParts)
       if (s.cost.*part.value > 0.0005 * s.step_seconds)
-        out += fmt::format(" {} {:.1f} %,", part.name, 100 * (s.cost.*part.value) / s.step_seconds);
-    out.back() = '\n';
-    out += fmt::format("  takes         {} device-hours, {:.1f} days\n", quantity_text(s.device_hours), s.days);
+        parts += fmt::format("{} {} {:.1f} %", parts.empty() ? "" : ",", part.name,
+                             100 * (s.cost.*part.value) / s.step_seconds);
+    if (!parts.empty()) out += "  of a step    " + parts + "\n";
+    out += fmt::format("  takes         {} device-hours, {}\n", quantity_text(s.device_hours), time_text(s.days));
     if (s.evaluated > 0) {
       out += fmt::format("  of {} layouts, the next best and what they lose:\n", s.evaluated);
       for (const Candidate& c : s.runners_up)
@@ -127,17 +146,25 @@ std::string plan_text(const Plan& plan) {
     }
   }
   const DeviceMemory& m = plan.memory;
-  out += fmt::format(
-      "\nmemory of a device: {:.1f} of {:.0f} GB: weights {:.1f}, gradients {:.1f}, optimizer {:.1f}, activations "
-      "{:.1f}, logits {:.1f}, other {:.1f}\n",
-      m.total() * 1e-9, r.job.device.memory_gb, m.weights * 1e-9, m.gradients * 1e-9, m.optimizer * 1e-9,
-      m.activations * 1e-9, m.logits * 1e-9, m.workspace * 1e-9);
-  out += fmt::format(
-      "in all: {} device-hours, {:.1f} days, {:.3g} FLOP; goodput {:.1f} %, {:.1f} interruptions, a checkpoint every "
-      "{:.0f} min\n",
-      quantity_text(plan.device_hours), plan.days, plan.flops, 100 * plan.goodput, plan.failures,
-      plan.checkpoint_minutes);
-  if (plan.energy_mwh > 0) out += fmt::format("energy: {:.4g} MWh (cooling and hosts within)\n", plan.energy_mwh);
+  out += fmt::format("\nmemory of a device: {} of {:.0f} GB", bytes_of(m.total()), r.job.device.memory_gb);
+  const char* sign = ":";
+  for (const auto& [name, bytes] : {std::pair("weights", m.weights),
+                                    {"gradients", m.gradients},
+                                    {"optimizer", m.optimizer},
+                                    {"activations", m.activations},
+                                    {"logits", m.logits},
+                                    {"other", m.workspace}}) {
+    if (bytes <= 0) continue;
+    out += fmt::format("{} {} {}", sign, name, bytes_of(bytes));
+    sign = ",";
+  }
+  out += fmt::format("\nin all: {} device-hours, {}, {:.3g} FLOP", quantity_text(plan.device_hours),
+                     time_text(plan.days), plan.flops);
+  if (plan.goodput < 1)
+    out += fmt::format("; goodput {:.1f} %, {:.1f} interruptions, a checkpoint every {:.0f} min", 100 * plan.goodput,
+                       plan.failures, plan.checkpoint_minutes);
+  out += "\n";
+  if (plan.energy_mwh > 0) out += "energy: " + energy_text(plan.energy_mwh) + " (predicted)\n";
   const Money& money = plan.money;
   const double won = r.prices.won_per_usd;
   out += fmt::format("money, at {:.0f} won to the dollar:\n  rent at {:.2f} USD/h     {}\n", won, plan.rent_usd,

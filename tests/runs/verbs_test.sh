@@ -64,6 +64,10 @@ cp "$work/out" "$work/plan.json"
 code 0 "${v3[@]}" --layout "pp=16 ep=64 schedule=dualpipe recompute=selective" --html "$work/plan.html" --compare "$work/plan.json" --staff 100000 --failed-runs 0.3 --buy 50000
 grep -q 'failed and trial runs' "$work/out" || fail "plan train: $(cat "$work/out")"
 [ -s "$work/plan.html" ] || fail "plan train wrote no page"
+json 0 "$(numbers read_gbs copy_gbs disk_gbs fp32_gflops seconds) and (.products | length) == 18 and all(.products[]; .gflops > 0 and .of_peak > 0)" plan profile --disk "$work" --out "$work/profile.json" --json
+json 0 '.stages[0].step_seconds > 0 and .stages[0].steps == 8 and .memory_bytes_per_device.total > 0 and .predicted' \
+  plan train "$work/recipe.toml" --hardware this --tokens 1700 --json
+code 0 plan train "$work/recipe.toml" --hardware this --set steps=7 --price 0.1
 code 0 plan hardware
 code 0 plan hardware --csv
 cp "$work/out" "$work/hardware.csv"
@@ -216,6 +220,11 @@ bad generate "$work/run" --file "$work/text.jsonl" --max-tokens 1
 bad plan
 bad plan train
 bad plan train recipes/v3 --hardware H800 --devices 8 # no tokens
+bad plan train recipes/v3 --tokens 1T --hardware H800 # no devices
+bad plan train recipes/v3 --tokens 1T --hardware this # no recipe
+bad plan train "$work/recipe.toml" --hardware this --batch 1M
+bad plan train recipes/v3 --tokens 1T --hardware H800 --devices 8 --set lr=1
+bad plan profile --disk "$work/absent"
 bad plan train recipes/v3 --tokens 1T --hardware H100 --devices 8 # several are meant
 bad plan train recipes/v3 --tokens 1T --hardware H9000 --devices 8
 bad plan train recipes/v3 --tokens 1T --hardware H800 --devices 8 # does not fit
@@ -255,7 +264,7 @@ help() {
   return 0
 }
 for verb in "${verbs[@]}"; do help "$verb"; done
-for part in "tokenizer train" "tokenizer encode" "tokenizer decode" "data build" "data show" "plan train" "plan published" "plan hardware" "ledger list" "ledger lineage" "ledger import" "ledger verify" "ledger set" "ledger check"; do
+for part in "tokenizer train" "tokenizer encode" "tokenizer decode" "data build" "data show" "plan train" "plan published" "plan hardware" "plan profile" "ledger list" "ledger lineage" "ledger import" "ledger verify" "ledger set" "ledger check"; do
   # shellcheck disable=SC2086
   help $part
 done
