@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "arch/counts.h"
 #include "base/error.h"
@@ -88,12 +89,17 @@ ModelShape exaone(const JsonObject& c) {
 /// The layers with experts: those whose number + 1 is a multiple of decoder_sparse_step, but not those listed as MLPs.
 void sparse_layers(const JsonObject& c, ModelShape& s) {
   const int64_t step = count_or(c, "decoder_sparse_step", 1);
-  s.n_moe_layers = step == 0 ? 0 : s.n_layers / step;
-  if (!c.given("mlp_only_layers")) return;
-  const Json& list = c.at("mlp_only_layers");
-  NURI_CHECK(list.is_array() && list.size() <= static_cast<size_t>(s.n_layers),
-             "{}: mlp_only_layers: found {}; a list of layer numbers is needed", c.where(), json_kind(list));
-  s.n_moe_layers = std::max<int64_t>(0, s.n_moe_layers - static_cast<int64_t>(list.size()));
+  std::set<int64_t> dense;
+  if (c.given("mlp_only_layers")) {
+    const Json& list = c.at("mlp_only_layers");
+    NURI_CHECK(list.is_array() && list.size() <= static_cast<size_t>(s.n_layers),
+               "{}: mlp_only_layers: found {}; a list of layer numbers is needed", c.where(), json_kind(list));
+    for (const Json& layer : list) {
+      const Json one{{"mlp_only_layers", layer}};  // each is read by the rules of a single number
+      dense.insert(JsonObject(one, c.where()).integer("mlp_only_layers", 0, s.n_layers - 1));
+    }
+  }
+  for (int64_t i = 0; i < s.n_layers; ++i) s.n_moe_layers += step > 0 && (i + 1) % step == 0 && !dense.contains(i);
 }
 
 ModelShape qwen2_moe(const JsonObject& c) {
@@ -235,8 +241,11 @@ void validate(const ModelShape& s, std::string_view where) {
   const double ffn = 3 * d *
                      std::max(static_cast<double>(s.mlp.width), static_cast<double>(s.experts.n_routed + 1) *
                                                                     static_cast<double>(s.experts.expert.width));
+  const double shared = 3 * d * static_cast<double>(s.experts.shared.width);
+  const double mtp = s.n_mtp_layers > 0 ? 2 * d * d : 0;
   const double heads = static_cast<double>(a.n_heads) * static_cast<double>(a.key_dim() + a.value_dim());
-  const double per_layer = ffn + 4 * d * heads + static_cast<double>(a.q_lora_rank + a.kv_lora_rank) * (heads + d);
+  const double per_layer =
+      ffn + shared + mtp + 4 * d * heads + static_cast<double>(a.q_lora_rank + a.kv_lora_rank) * (heads + d);
   const double total = static_cast<double>(s.n_layers + s.n_mtp_layers + 1) * per_layer +
                        2 * static_cast<double>(s.vocab_size + s.learned_positions) * d;
   NURI_CHECK(total < kMaxParameters, "{}: about {:.2g} parameters; at most {:.0g} can be planned", where, total,

@@ -53,6 +53,9 @@ Argument& Argument::between(int low, int high) {
 
 Argument& Argument::between(double low, double high) {
   option_->check(CLI::Range(low, high));
+  option_->check([](const std::string& text) {  // NaN passes a range
+    return text.find_first_of("nN") == std::string::npos ? std::string() : "a number is needed, found " + text;
+  });
   return *this;
 }
 

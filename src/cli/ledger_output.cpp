@@ -145,7 +145,9 @@ std::string ledger_table(const std::vector<LedgerRun>& runs, Ledger& ledger) {
           "failed runs included)\n",
           s.name, s.flops, 100 * s.flops / kActFlops);
   return out +
-         fmt::format("*: predicted, {} W a thread; failed, killed and stopped runs are in all sums\n", kWattsOfThread);
+         fmt::format(
+             "*: predicted, {} W a thread, where no meter is read; failed, killed and stopped runs are in all sums\n",
+             kWattsOfThread);
 }
 
 std::string ledger_page(const std::vector<LedgerRun>& runs, Ledger& ledger) {
@@ -216,6 +218,7 @@ std::string lineage_text(const LedgerRun& run, const std::vector<LedgerRun>& all
       out +=
           fmt::format("  ended as weights {} after {} steps, {} tokens\n", r.hashes.at("weights"), r.steps, r.tokens);
     // The planned beside the actual.
+    if (r.tokens_planned > 0) out += fmt::format("  tokens planned {}, seen {}\n", r.tokens_planned, r.tokens);
     if (r.memory_planned_bytes > 0)
       out += fmt::format("  memory planned {:.1f} MB, taken {:.1f} MB\n",
                          1e-6 * static_cast<double>(r.memory_planned_bytes),

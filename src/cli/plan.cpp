@@ -173,11 +173,14 @@ Action add_plan(Arguments args) {
       "\"tp=1 pp=16 ep=64 zero=1 mbs=1 recompute=selective schedule=dualpipe\", or auto: the fastest of all (default)");
   train.flag("--offload", o->offload, "optimizer states and weights that do not fit may lie in the host's memory");
   train.option("--rank", o->rank, "runners-up to print with what they lose (default 10)").between(0, 1000);
-  train.option("--price", o->prices.rent_usd, "rent of a device, US dollars an hour (default: middle of the listings)");
+  train.option("--price", o->prices.rent_usd, "rent of a device, US dollars an hour (default: middle of the listings)")
+      .between(0.0, 1e9);
   train.option("--won", o->prices.won_per_usd, "won to the dollar (default 1450)").between(1.0, 1e6);
-  train.option("--buy", o->prices.buy_usd,
-               "price of a device with its share of server and network, US dollars: adds the purchase line (default: "
-               "none, or the list price)");
+  train
+      .option("--buy", o->prices.buy_usd,
+              "price of a device with its share of server and network, US dollars: adds the purchase line (default: "
+              "none, or the list price)")
+      .between(0.0, 1e9);
   train.option("--years", o->prices.years, "over which a purchase is written off (default 5)").between(0.1, 50.0);
   train.option("--use", o->prices.use, "share of that time in use (default 0.7)").between(0.01, 1.0);
   train.option("--kwh", o->prices.usd_per_kwh, "US dollars a kWh (default 0.12)").between(0.0, 100.0);

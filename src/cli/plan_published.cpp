@@ -52,10 +52,11 @@ OrderedJson summary_json(const std::vector<double>& errors) {
   return {{"rows", s.n}, {"median", s.median}, {"p90", s.p90}, {"bias", std::expm1(s.mean_log)}};
 }
 
-OrderedJson result_json(const std::vector<PublishedRun>& runs, const FitResult& result) {
+OrderedJson result_json(const std::vector<PublishedRun>& runs, const FitResult& result, bool fixed) {
   const Table t = table_of(result);
   OrderedJson out{{"rows", runs.size()},
-                  {"left_out", summary_json(t.left_out)},
+                  {"constants_fixed", fixed},
+                  {fixed ? "errors" : "left_out", summary_json(t.left_out)},
                   {"in_sample", summary_json(t.in_sample)},
                   {"low_confidence", summary_json(t.low)},
                   {"derived_targets", summary_json(t.derived)}};
@@ -92,8 +93,9 @@ OrderedJson result_json(const std::vector<PublishedRun>& runs, const FitResult& 
 
 void print_table(const std::vector<PublishedRun>& runs, const FitResult& result, const Options& o) {
   const Table t = table_of(result);
-  fmt::print("{:<30} {:>5} {:>22} {:>22}\n{:<30} {:>5} {:>22} {:>22}\n", "", "", "group left out, %", "in the fit, %",
-             "group", "rows", "median   p90    bias", "median   p90    bias");
+  fmt::print("{:<30} {:>5} {:>22} {:>22}\n{:<30} {:>5} {:>22} {:>22}\n", "", "",
+             o.fixed ? "these constants, %" : "group left out, %", o.fixed ? "the same, %" : "in the fit, %", "group",
+             "rows", "median   p90    bias", "median   p90    bias");
   const auto line = [](const std::string& name, const std::vector<double>& left_out,
                        const std::vector<double>& in_sample) {
     const ErrorSummary a = summarise(left_out), b = summarise(in_sample);
@@ -147,7 +149,7 @@ int run(const Options& o) {
     progress.end();
   }
   if (o.json)
-    fmt::print("{}", json_text(result_json(runs, result)));
+    fmt::print("{}", json_text(result_json(runs, result, o.fixed)));
   else
     print_table(runs, result, o);
   return kExitOk;

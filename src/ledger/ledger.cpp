@@ -70,6 +70,7 @@ void Ledger::put(const RunRecord& r, const std::filesystem::path& directory) {
       directory.empty() ? "" : std::filesystem::absolute(directory, unknown).lexically_normal().string();
   const double device_seconds = r.seconds * static_cast<double>(std::max<int64_t>(1, r.machine.threads));
   const bool here = r.host == host_name() && r.outcome == "running";
+  const bool measured = r.energy_joules > 0;
   const int64_t pid = here ? static_cast<int64_t>(::getpid()) : 0;
   Transaction all(database_);
   database_
@@ -97,8 +98,8 @@ void Ledger::put(const RunRecord& r, const std::filesystem::path& directory) {
       .bind(device_seconds)
       .bind(r.tokens)
       .bind(r.flops)
-      .bind(device_seconds / 3600 * kWattsOfThread)
-      .bind(0)
+      .bind(measured ? r.energy_joules / 3600 : device_seconds / 3600 * kWattsOfThread)
+      .bind(measured ? 1 : 0)
       .bind(pid)
       .bind(here ? process_start(pid) : "")
       .bind(run_record_json(r))

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/test_support.h"
+#include "ledger/energy.h"
 #include "ledger/provenance.h"
 #include "ledger/run_record.h"
 
@@ -125,6 +126,37 @@ TEST(Ledger, ARunOfThisMachineWithoutItsProcessWasKilled) {
   EXPECT_EQ(ledger.runs()[0].record.outcome, "running");  // this process lives
   Database(dir.path() / "l.sqlite", Database::Open::write).run("UPDATE runs SET pid_started = '1'");
   EXPECT_EQ(ledger.runs()[0].record.outcome, "killed");
+}
+
+TEST(EnergyMeter, AddsPackagesAndFollowsCountersThatWrap) {
+  const test::TempDir dir;
+  EXPECT_FALSE(EnergyMeter(dir.path()).joules());           // no counter
+  EXPECT_FALSE(EnergyMeter(dir.path() / "none").joules());  // not even the directory
+  const auto set = [&](const std::string& zone, const std::string& microjoules) {
+    std::filesystem::create_directories(dir.path() / zone);
+    write_file_atomic(dir.path() / zone / "energy_uj", microjoules + "\n");
+    write_file_atomic(dir.path() / zone / "max_energy_range_uj", "10000000\n");
+  };
+  set("intel-rapl:0", "9000000");
+  set("intel-rapl:1", "1000000");
+  set("intel-rapl:0:0", "5");  // a part of package 0
+  EnergyMeter meter(dir.path());
+  EXPECT_EQ(meter.joules(), 0);
+  set("intel-rapl:0", "1000000");  // wrapped: 2 J
+  set("intel-rapl:1", "1500000");
+  set("intel-rapl:0:0", "9000000");
+  EXPECT_NEAR(*meter.joules(), 2.5, 1e-9);
+  EXPECT_NEAR(*meter.joules(), 2.5, 1e-9);
+}
+
+TEST(Ledger, MeasuredEnergyGoesBeforeThePredicted) {
+  const test::TempDir dir;
+  Ledger ledger(dir.path() / "l.sqlite");
+  RunRecord r = run_named("aaaaaa1", "finished");
+  r.energy_joules = 7200;
+  ledger.put(r, dir.path());
+  EXPECT_TRUE(ledger.runs()[0].energy_measured);
+  EXPECT_EQ(ledger.runs()[0].energy_wh, 2);
 }
 
 TEST(Ledger, RatesHoldFromTheirDayOn) {

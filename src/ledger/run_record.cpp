@@ -109,6 +109,7 @@ RunFile::RunFile(std::filesystem::path path, RunRecord record, bool resumed)
     record_.project = earlier.project;
     record_.sessions = earlier.sessions + 1;
     earlier_seconds_ = earlier.seconds;
+    earlier_joules_ = earlier.energy_joules;
   }
   update();
 }
@@ -119,6 +120,7 @@ double RunFile::now() const {
 
 void RunFile::update() {
   record_.seconds = earlier_seconds_ + (now() - started_at_);
+  if (const auto joules = meter_.joules()) record_.energy_joules = earlier_joules_ + *joules;
   record_.memory_peak_bytes = std::max(record_.memory_peak_bytes, peak_resident_bytes());
   write_file_atomic(path_, run_record_json(record_));
   note_in_ledger(record_, path_.parent_path());

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "ledger/energy.h"
+
 namespace nuri {
 
 struct MachineRecord {
@@ -38,19 +40,22 @@ struct RunRecord {
   std::string data_manifest;         ///< SHA-256 of the data's manifest
   std::string profile;               ///< of the arithmetic, with version: "x1"
   MachineRecord machine;
-  std::string started, ended;                 ///< UTC; ended is empty while running
-  int64_t sessions = 1;                       ///< processes that worked on the run: 1 + resumptions
-  int64_t steps = 0;                          ///< optimizer steps done
-  int64_t tokens = 0;                         ///< seen in training, or written and read in answering
-  double flops = 0;                           ///< by arch/counts.h
-  double seconds = 0;                         ///< of all sessions
-  int64_t memory_planned_bytes = 0;           ///< anonymous memory
-  int64_t memory_anonymous_bytes = 0;         ///< the same, measured
-  int64_t memory_peak_bytes = 0;              ///< resident, mapped files included, measured
-  std::string outcome = "running";            ///< running, finished, stopped (by a signal), failed
-  std::string reason;                         ///< of stopped and failed
-  std::map<std::string, double> results;      ///< loss, bits per byte, ...
-  std::map<std::string, std::string> hashes;  ///< of weights and the like
+  std::string started, ended;                      ///< UTC; ended is empty while running
+  int64_t sessions = 1;                            ///< processes that worked on the run: 1 + resumptions
+  int64_t steps = 0;                               ///< optimizer steps done
+  int64_t tokens = 0;                              ///< seen in training, or written and read in answering
+  double flops = 0;                                ///< by arch/counts.h
+  double seconds = 0;                              ///< of all sessions
+  double energy_joules = 0;                        ///< of the processor packages in that time, measured; 0: no meter
+  int64_t tokens_planned = 0;                      ///< of the whole run, as its recipe said; 0: not known before
+  int64_t memory_planned_bytes = 0;                ///< anonymous memory
+  int64_t memory_anonymous_bytes = 0;              ///< the same, measured
+  int64_t memory_peak_bytes = 0;                   ///< resident, mapped files included, measured
+  std::string outcome = "running";                 ///< running, finished, stopped (by a signal), failed
+  std::string reason;                              ///< of stopped and failed
+  std::map<std::string, double> results;           ///< loss, bits per byte, ...
+  std::map<std::string, std::string> hashes;       ///< of weights and the like
+  std::map<std::string, std::string> checkpoints;  ///< name -> its link of the chain, which stands for all before it
   bool operator==(const RunRecord&) const = default;
 
   /// The one list of fields; reading and writing walk it.
@@ -82,6 +87,8 @@ struct RunRecord {
     field("tokens", self.tokens);
     field("flops", self.flops);
     field("seconds", self.seconds);
+    field("energy_joules", self.energy_joules);
+    field("tokens_planned", self.tokens_planned);
     field("memory_planned_bytes", self.memory_planned_bytes);
     field("memory_anonymous_bytes", self.memory_anonymous_bytes);
     field("memory_peak_bytes", self.memory_peak_bytes);
@@ -89,6 +96,7 @@ struct RunRecord {
     field("reason", self.reason);
     field("results", self.results);
     field("hashes", self.hashes);
+    field("checkpoints", self.checkpoints);
   }
 };
 
@@ -123,7 +131,8 @@ class RunFile {
   double now() const;  // seconds of a steady clock
   std::filesystem::path path_;
   RunRecord record_;
-  double earlier_seconds_ = 0;
+  double earlier_seconds_ = 0, earlier_joules_ = 0;
+  EnergyMeter meter_;
   double started_at_ = 0;
 };
 

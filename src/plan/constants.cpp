@@ -53,31 +53,31 @@ constexpr ConstantInfo kInfos[kConstants] = {
 
 // As `nuri plan published RUNS --constants` fits them to all published runs; a test compares.
 constexpr std::array<double, kConstants> kFittedValues = {
-    0.8922602196521316,     // product_16
-    0.8631096459111489,     // product_8
-    0.6386952684297161,     // product_4
-    0.90635983756992,       // product_grouped
-    95.08076917581417,      // product_half
-    0.3695473496513509,     // attention
-    365.29977233096156,     // attention_half
-    0.8993840458159071,     // memory
-    37.77567331880612,      // elementwise
-    8.275072562737222,      // activation
-    2.7386272694994496,     // quantise
-    56.5053840254157,       // permute
-    0.0004475180673688786,  // layer_gap
-    0.005808765518692938,   // expert_gap
-    0.050610357240040385,   // step_gap
-    0.8007354189481354,     // link
-    0.7975454731144279,     // network
-    0.2565938106318556,     // hidden_tp
-    2.1585713379890263,     // hidden_ep
-    4.265597612809294,      // hidden_dp
-    0.23399221881791965,    // gathered
-    1.214769017007872,      // power
-    0.004159418345066805,   // straggler
-    0.9180029083170713,     // goodput
-    0.8349119240918289,     // unstated
+    0.885553442578002,     // product_16
+    0.8624921500985885,    // product_8
+    0.6373818264526012,    // product_4
+    0.9011499657807971,    // product_grouped
+    96.33840421581479,     // product_half
+    0.36856595607677456,   // attention
+    363.6061348308295,     // attention_half
+    0.8986232597487221,    // memory
+    37.460805992006755,    // elementwise
+    8.36215443184275,      // activation
+    2.7523328070218023,    // quantise
+    51.43977530628474,     // permute
+    0.000457446709710607,  // layer_gap
+    0.005904393941341474,  // expert_gap
+    0.0543796385554268,    // step_gap
+    0.7807883093061805,    // link
+    0.8062844156247065,    // network
+    0.29264305700077586,   // hidden_tp
+    2.068063393994659,     // hidden_ep
+    4.348201074691432,     // hidden_dp
+    0.24048782297013546,   // gathered
+    1.155520594726418,     // power
+    0.004157904419582627,  // straggler
+    0.9179245180216026,    // goodput
+    0.8785583992891102,    // unstated
 };
 
 }  // namespace

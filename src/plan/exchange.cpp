@@ -91,8 +91,10 @@ double data_exchange(const Job& job, const LayerClock& clock, const Constants& c
   const double p = c[Constant::hidden_dp];
   // Seconds to move `bytes` of every value held, once around the replicas.
   const auto around = [&](double bytes, double over) {
-    return bytes * (held.shared * share(over) / ring_rate(r, over, node, as_double(l.tp)) +
-                    held.experts * share(expert_dp) / ring_rate(r, expert_dp, node, as_double(l.ep * l.etp)));
+    const auto part = [&](double values, double members, double stride) {
+      return share(members) > 0 ? bytes * values * share(members) / ring_rate(r, members, node, stride) : 0;
+    };
+    return part(held.shared, over, as_double(l.tp)) + part(held.experts, expert_dp, as_double(l.ep * l.etp));
   };
   if (l.zero < 2) return beyond(computing, around(6, dp), p);  // gradients in 32 bits, weights in 16, once a step
   if (l.zero == 2) return m * beyond(computing, around(4, group), p) + beyond(computing, around(2, group), p);

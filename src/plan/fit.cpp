@@ -189,7 +189,7 @@ FitResult cross_validate(const std::vector<PublishedRun>& runs, const std::funct
     std::vector<const PublishedRun*> others;
     for (const PublishedRun* run : used)
       if (run->group != group) others.push_back(run);
-    without[group] = fit(others, result.all);
+    without[group] = fit(others, prior_constants());
     if (progress) progress(without.size(), groups.size());
   }
   for (const PublishedRun& run : runs)

@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <numeric>
+#include <set>
 #include <span>
 
 #include "base/error.h"
@@ -58,6 +60,7 @@ Layout parse_layout(const std::string& text) {
                                         "zero", "mbs", "recompute", "schedule", "shard", "overlap"};
   Layout l;
   bool etp_given = false;
+  std::set<std::string_view> seen;
   size_t at = 0;
   while ((at = text.find_first_not_of(" ,;", at)) != std::string::npos) {
     const size_t end = std::min(text.find_first_of(" ,;", at), text.size());
@@ -70,6 +73,7 @@ Layout parse_layout(const std::string& text) {
                "schedule, overlap (or `auto`)",
                part.substr(0, 40), did_you_mean(key, kKeys));
     const std::string_view value = part.substr(equal + 1);
+    NURI_CHECK(seen.insert(key).second, "layout: {} is given twice; leave one out", key);
     if (key == "recompute")
       l.recompute = static_cast<Recompute>(index_of(kRecompute, value, key));
     else if (key == "schedule")
@@ -108,6 +112,14 @@ void validate(const Job& job) {
   NURI_CHECK(job.device.memory_gbs > 0 && job.device.memory_gb > 0,
              "hardware {}: its memory or bandwidth is not known; give them in a file (--hardware-file)",
              job.device.name);
+  NURI_CHECK(
+      job.device.bf16 > 0,
+      "hardware {}: no 16-bit peak is known, which attention and the head run at; give it in a file (--hardware-file)",
+      job.device.name);
+  NURI_CHECK(
+      job.n_devices == 1 || job.device.link_gbs > 0 || job.device.network_gbs > 0,
+      "hardware {}: neither link nor network is known, and {} devices exchange; give them in a file (--hardware-file)",
+      job.device.name, job.n_devices);
   const int64_t copy = l.tp * l.cp * l.pp;
   NURI_CHECK(
       copy <= job.n_devices,
@@ -130,17 +142,47 @@ void validate(const Job& job) {
   NURI_CHECK(l.ep == 1 || s.experts.n_routed % l.ep == 0,
              "layout: ep {} does not divide {} experts; the nearest that does is {}", l.ep, s.experts.n_routed,
              nearest_divisor(s.experts.n_routed, l.ep));
+  NURI_CHECK(l.etp == 1 || s.n_moe_layers > 0 || l.etp == l.tp,
+             "layout: etp {}, but the model has no experts; leave it out", l.etp);
+  NURI_CHECK(l.etp <= l.tp, "layout: etp {} is above tp {}; an expert is split over devices that share tokens", l.etp,
+             l.tp);
+  NURI_CHECK(l.cp == 1 || job.seq_len / l.cp >= 64,
+             "layout: cp {} leaves {} tokens of a sequence to each device; at most {} is possible", l.cp,
+             job.seq_len / l.cp, std::max<int64_t>(1, job.seq_len / 64));
+  NURI_CHECK(l.shard == 0 || l.zero >= 1, "layout: shard {} with zero 0: nothing is sharded; leave one out", l.shard);
   NURI_CHECK((job.n_devices / l.pp) % (l.ep * l.etp) == 0,
              "layout: ep {} x etp {} does not divide the {} devices of a pipeline stage; the nearest ep is {}", l.ep,
-             l.etp, job.n_devices / l.pp, nearest_divisor(job.n_devices / l.pp, l.ep));
+             l.etp, job.n_devices / l.pp,
+             nearest_divisor(std::gcd(job.n_devices / l.pp / std::gcd(job.n_devices / l.pp, l.etp),
+                                      std::max<int64_t>(1, s.experts.n_routed)),
+                             l.ep));
   NURI_CHECK(l.zero < 3 || l.pp == 1,
              "layout: ZeRO 3 gathers weights for every micro-batch of a pipeline; take zero 1 with pp, or pp 1");
   const double rows = job.batch_tokens / static_cast<double>(job.seq_len) / job.data_parallel();
+  const double micros = job.micro_batches(), least = l.vp > 1 ? static_cast<double>(l.pp)
+                                                     : l.schedule == Schedule::one_f_one_b
+                                                         ? 1.0
+                                                         : 2.0 * static_cast<double>(l.pp);
+  NURI_CHECK(micros >= least * (1 - 1e-9),
+             "layout: {} with pp {} needs at least {:.0f} micro-batches a step, found {:.4g}; raise the batch, lower "
+             "pp, or take 1f1b",
+             schedule_name(l.schedule), l.pp, least, micros);
   NURI_CHECK(rows >= static_cast<double>(l.micro_batch) * (1 - 1e-9),
              "layout: a batch of {:.0f} tokens is {:.3g} sequences for each of {:.0f} replicas; micro-batches of {} "
              "need at least {:.0f} tokens a step, or fewer replicas",
              job.batch_tokens, rows, job.data_parallel(), l.micro_batch,
              static_cast<double>(l.micro_batch * job.seq_len) * job.data_parallel());
+}
+
+double Job::whole_micro_batches() const {
+  const double round = layout.vp > 1 ? static_cast<double>(layout.pp) : 1;
+  return std::ceil(micro_batches() / round - 1e-9) * round;
+}
+
+double Job::fullest_stage() const {
+  const int64_t layers = shape.n_layers + shape.n_mtp_layers;
+  const int64_t whole = (layers + layout.pp - 1) / layout.pp * layout.pp;
+  return static_cast<double>(whole) / static_cast<double>(layers);
 }
 
 std::string layout_text(const Layout& l) {
@@ -158,6 +200,7 @@ std::string layout_text(const Layout& l) {
   out += fmt::format(", ZeRO {}{}", l.zero, l.shard > 0 ? fmt::format(" over {}", l.shard) : "");
   out += fmt::format(", micro-batch {}, recompute {}", l.micro_batch, recompute_name(l.recompute));
   if (l.pp > 1) out += fmt::format(", {}", schedule_name(l.schedule));
+  if (l.overlap_experts && l.schedule != Schedule::dualpipe) out += ", experts' exchange overlapped";
   return out;
 }
 

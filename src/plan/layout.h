@@ -44,6 +44,10 @@ struct Job {
   double data_parallel() const;
   /// Micro-batches of a step that one pipeline works on, at least 1.
   double micro_batches() const;
+  /// Those that it has time for: whole ones, and whole rounds of the stages where chunks are interleaved.
+  double whole_micro_batches() const;
+  /// Layers of the fullest stage (chunks are whole layers) over those of a stage on average, at least 1.
+  double fullest_stage() const;
 };
 
 /// Throws where the degrees do not fit the devices, the model or each other, with the nearest that do.

@@ -63,23 +63,25 @@ DeviceMemory device_memory(const Job& job) {
                            : bytes * (held.shared + held.experts);
   };
   // DualPipe holds a stage of either end.
-  m.weights = shared_by(2, 3) * (l.schedule == Schedule::dualpipe ? 2 : 1);
+  m.weights = shared_by(job.precision == Precision::fp32 ? 4 : 2, 3) * (l.schedule == Schedule::dualpipe ? 2 : 1);
   if (!job.frozen) {
     m.gradients = shared_by(job.lean_states ? 2 : 4, 2);
-    m.optimizer = shared_by(job.lean_states ? 6 : 12, 1);
+    m.optimizer = shared_by(job.lean_states ? 6 : job.precision == Precision::fp32 ? 8 : 12, 1);
   }
   const double tokens = as_double(l.micro_batch) * as_double(job.seq_len) / as_double(l.cp);
   // Inputs of products are kept as they were multiplied.
   const double operand = job.precision == Precision::fp8 || job.precision == Precision::fp4 ? 0.5 : 1;
+  // Without 16 bits all is kept in 32, and there is no second copy of the weights.
+  const double wide = job.precision == Precision::fp32 ? 2 : 1;
   const double layers = as_double(s.n_layers + s.n_mtp_layers), moe = as_double(s.n_moe_layers + s.n_mtp_layers);
   const double kept =
       moe * kept_values(s, true, l.recompute, operand) + (layers - moe) * kept_values(s, false, l.recompute, operand);
   // The first stage holds the micro-batches of all stages before their backward begins; interleaving adds some.
   const double in_flight = std::min(job.micro_batches(), as_double(l.pp)) *
                            (l.vp > 1 ? 1 + as_double(l.pp - 1) / as_double(l.pp * l.vp) : 1);
-  m.activations = 2 * tokens * kept / as_double(l.tp) / as_double(l.pp) * in_flight;
+  m.activations = 2 * wide * tokens * kept * job.fullest_stage() / as_double(l.tp) / as_double(l.pp) * in_flight;
   if (l.recompute == Recompute::full)
-    m.activations += 2 * tokens * kept_values(s, s.n_moe_layers > 0, Recompute::none, operand) / as_double(l.tp);
+    m.activations += 2 * wide * tokens * kept_values(s, s.n_moe_layers > 0, Recompute::none, operand) / as_double(l.tp);
   m.logits = std::min(tokens, 8192.0) * as_double(s.vocab_size) * 4 / as_double(l.tp);
   if (l.zero >= 3) m.workspace += 2 * 2 * (held.shared + held.experts) / layers * as_double(l.pp);
   m.workspace += 3e9;

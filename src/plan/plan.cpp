@@ -23,7 +23,8 @@ Failures failures_of(const PlanAssumptions& a, double devices) {
   return f;
 }
 
-constexpr double kUsualDevices = 2048;  // of the runs that the constant `goodput` was fitted to
+constexpr double kUsualDevices =
+    2048;  // of the runs, with the usual failures, that the constant `goodput` was fitted to
 
 Job job_of(const PlanRequest& r, const PlanStage& stage) {
   Job job = r.job;
@@ -38,6 +39,10 @@ StageResult plan_stage(const PlanRequest& r, const PlanStage& stage, const Const
   out.stage = stage;
   out.job = job_of(r, stage);
   if (r.auto_layout) {
+    Job whole = out.job;  // what no layout mends is said before the search
+    whole.layout = Layout{};
+    whole.batch_tokens = std::max(whole.batch_tokens, static_cast<double>(whole.seq_len) * whole.data_parallel());
+    validate(whole);
     const SearchResult found = search(out.job, whole_space(out.job), c, r.runners_up + 1, r.memory_share);
     out.evaluated = found.evaluated;
     NURI_CHECK(!found.best.empty(),
@@ -45,7 +50,7 @@ StageResult plan_stage(const PlanRequest& r, const PlanStage& stage, const Const
                "devices with more "
                "memory, shorter sequences or a larger batch",
                stage.name, found.evaluated, out.job.n_devices, out.job.device.name,
-               quantity_text(1e9 * out.job.device.memory_gb) + "B", quantity_text(stage.batch_tokens));
+               fmt::format("{:.0f} GB", out.job.device.memory_gb), quantity_text(stage.batch_tokens));
     out.job.layout = found.best.front().layout;
     out.runners_up.assign(found.best.begin() + 1, found.best.end());
   }
@@ -63,27 +68,34 @@ StageResult plan_stage(const PlanRequest& r, const PlanStage& stage, const Const
 }
 
 void warn(Plan& plan) {
-  const StageResult& s = plan.stages.front();
-  const Layout& l = s.job.layout;
   const auto add = [&](std::string text) { plan.warnings.push_back(std::move(text)); };
-  const double limit = 1e9 * s.job.device.memory_gb;
-  if (plan.memory.total() > limit)
-    add(fmt::format("memory: {:.1f} GB a device, {:.0f} are there; raise pp, tp, ep or recomputation",
-                    plan.memory.total() * 1e-9, limit * 1e-9));
-  else if (plan.memory.total() > 0.9 * limit)
-    add("memory: more than 90 % of a device; fragmentation may end the run");
-  if (l.tp > s.job.device.node) add("tensor parallelism leaves the node: its exchange runs over the network");
-  if (s.cost.bubble > 0.15 * s.step_seconds)
-    add("the pipeline waits more than 15 % of a step: more micro-batches, vp, or another schedule");
-  if (s.cost.experts > 0.2 * s.step_seconds)
-    add("the experts' exchange takes more than 20 % of a step: overlap it (dualpipe, overlap=experts) or lower ep");
+  for (const StageResult& s : plan.stages) {
+    const std::string where = plan.stages.size() > 1 ? s.stage.name + ": " : "";
+    const double limit = 1e9 * s.job.device.memory_gb, memory = device_memory(s.job).total();
+    if (memory > limit && !s.job.offload)
+      add(fmt::format("{}memory: {:.1f} GB a device, {:.0f} are there; raise pp, tp, ep or recomputation", where,
+                      memory * 1e-9, limit * 1e-9));
+    else if (memory > limit)
+      add(fmt::format("{}memory: {:.1f} GB a device, {:.0f} are there; the rest lies in the host's memory", where,
+                      memory * 1e-9, limit * 1e-9));
+    if (s.job.layout.tp > s.job.device.node)
+      add(where + "tensor parallelism leaves the node: its exchange runs over the network");
+    if (s.cost.bubble > 0.15 * s.step_seconds)
+      add(where + "the pipeline waits more than 15 % of a step: more micro-batches, vp, or another schedule");
+    if (s.cost.experts > 0.2 * s.step_seconds)
+      add(where + (s.job.layout.overlap_experts
+                       ? "the experts' exchange takes more than 20 % of a step though it is overlapped: lower ep"
+                       : "the experts' exchange takes more than 20 % of a step: overlap it (dualpipe, overlap=experts) "
+                         "or lower ep"));
+  }
+  const Device& device = plan.request.job.device;
   if (plan.days > 365) add("the run takes over a year");
   if (plan.failures > 1)
     add(fmt::format("about {:.0f} interruptions are to be expected; a checkpoint every {:.0f} min", plan.failures,
                     plan.checkpoint_minutes));
-  if (s.job.device.watts <= 0)
+  if (device.watts <= 0)
     add("no design power is known: the energy is left out, and the clock taken as that of a chip on the trend");
-  if (plan.rent_usd <= 0) add("no price is known for this device: give --price");
+  if (plan.rent_usd <= 0) add("no price is known for this device: the rent is left out; give --price");
 }
 
 }  // namespace
@@ -124,7 +136,8 @@ PlanStage parse_stage(const std::string& text) {
   const std::string where = "--stage " + stage.name;
   stage.tokens = parse_quantity(text.substr(equal + 1, first - equal - 1), where + ": tokens");
   const double seq = parse_quantity(text.substr(first + 1, second - first - 1), where + ": sequence");
-  NURI_CHECK(seq <= 1e8, "{}: sequences of {:.3g} tokens; at most 100M", where, seq);
+  NURI_CHECK(seq >= 1 && seq <= 1e8 && seq == std::floor(seq),
+             "{}: sequences of {:.6g} tokens; a whole number from 1 to 100M is needed", where, seq);
   stage.seq_len = static_cast<int64_t>(seq);
   stage.batch_tokens = parse_quantity(text.substr(second + 1), where + ": batch");
   return stage;
@@ -136,7 +149,8 @@ Plan make_plan(const PlanRequest& request) {
   Plan plan;
   plan.request = request;
   const auto devices = static_cast<double>(request.job.n_devices);
-  const Failures failures = failures_of(request.assumed, devices), usual = failures_of(request.assumed, kUsualDevices);
+  const Failures failures = failures_of(request.assumed, devices),
+                 usual = failures_of(PlanAssumptions{}, kUsualDevices);
   plan.goodput = c[Constant::goodput] * (1 - failures.lost) / (1 - usual.lost);
   plan.goodput = std::min(plan.goodput, 1 - failures.lost);
   plan.checkpoint_minutes = failures.interval * 60;
@@ -149,20 +163,22 @@ Plan make_plan(const PlanRequest& request) {
     plan.flops += s.flops;
     plan.stages.push_back(std::move(s));
   }
-  plan.memory = device_memory(plan.stages.front().job);
+  for (const StageResult& s : plan.stages)
+    if (const DeviceMemory m = device_memory(s.job); m.total() > plan.memory.total()) plan.memory = m;
   plan.failures = plan.days * 24 / failures.between;
   const Device& d = request.job.device;
   const PlanAssumptions& a = request.assumed;
   const Prices& p = request.prices;
   plan.energy_mwh = plan.device_hours * d.watts * a.power_share * (1 + a.host_share) * a.pue * 1e-6;
-  plan.rent_usd = p.rent_usd > 0 ? p.rent_usd : d.rent_low > 0 ? std::sqrt(d.rent_low * d.rent_high) : 0;
+  const double low = d.rent_low > 0 ? d.rent_low : d.rent_high, high = d.rent_high > 0 ? d.rent_high : low;
+  plan.rent_usd = p.rent_usd > 0 ? p.rent_usd : std::sqrt(low * high);
   Money& m = plan.money;
   m.rent = plan.device_hours * plan.rent_usd;
   const double bought = p.buy_usd > 0 ? p.buy_usd : d.price_usd;
   m.purchase = bought / (p.years * 365.25 * 24 * p.use) * plan.device_hours;
   m.power = plan.energy_mwh * 1000 * p.usd_per_kwh;
   m.staff = p.staff_usd_month * plan.days / 30.44;
-  m.failed = p.failed_share * m.rent;
+  m.failed = p.failed_share * (m.rent > 0 ? m.rent : m.purchase);
   warn(plan);
   return plan;
 }

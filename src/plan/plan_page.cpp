@@ -20,10 +20,21 @@ report::Calculator calculator(const Plan& plan) {
   const std::string hours = fmt::format("({}*{}/mfu)", plan.device_hours, mfu);
   const double watts = plan.device_hours > 0 ? plan.energy_mwh / plan.device_hours : 0;
   report::Calculator c;
-  c.sliders = {{"price", {"rent of a device, USD an hour", "장치 임대료, 시간당 달러"}, 0.2, 15, price, true},
-               {"devices", {"devices", "장치 수"}, std::max(1.0, devices / 32), devices * 32, devices, true},
-               {"mfu", {"MFU, % of the 16-bit peak", "MFU, 16비트 최대의 %"}, 2, 80, std::clamp(mfu, 2.0, 80.0), false},
-               {"won", {"won to the dollar", "달러당 원"}, 1000, 2000, std::clamp(won, 1000.0, 2000.0), false}};
+  c.sliders = {
+      {"price",
+       {"rent of a device, USD an hour", "장치 임대료, 시간당 달러"},
+       std::min(0.2, price / 2),
+       std::max(15.0, price * 2),
+       price,
+       true},
+      {"devices", {"devices", "장치 수"}, std::max(1.0, devices / 32), devices * 32, devices, true},
+      {"mfu",
+       {"MFU, % of the 16-bit peak", "MFU, 16비트 최대의 %"},
+       std::min(2.0, mfu / 2),
+       std::max(80.0, mfu * 1.2),
+       mfu,
+       false},
+      {"won", {"won to the dollar", "달러당 원"}, std::min(1000.0, won / 2), std::max(2000.0, won * 1.5), won, false}};
   c.results = {
       {{"device-hours", "장치·시간"}, hours, quantity_text(plan.device_hours)},
       {{"days", "일"}, hours + "/devices/24", fmt::format("{:.1f}", plan.days)},
@@ -35,7 +46,7 @@ report::Calculator calculator(const Plan& plan) {
   return c;
 }
 
-constexpr int64_t kDrawnMicros = 24;
+constexpr int64_t kDrawnMicros = 24, kMostSlots = 20'000;
 
 void add_pipeline(report::Page& page, const StageResult& s) {
   const Layout& l = s.job.layout;
@@ -50,6 +61,10 @@ void add_pipeline(report::Page& page, const StageResult& s) {
   micros = std::min(micros, std::clamp<int64_t>(2 * l.pp, kDrawnMicros, 64));
   if (l.vp > 1) micros = std::max<int64_t>(1, micros / l.pp) * l.pp;
   const bool cut = static_cast<double>(micros) < s.job.micro_batches();
+  if (l.pp * l.vp * micros > kMostSlots) {
+    page.add_text({"The pipeline is too large to be drawn.", "파이프라인이 너무 커서 그리지 않는다."});
+    return;
+  }
   const auto chunks = static_cast<double>(l.vp);
   const PipelineRun run =
       simulate(l.schedule, l.pp, l.vp, micros,

@@ -63,6 +63,20 @@ TEST(Plan, V3AsPublished) {
   EXPECT_NEAR(parts, plan.stages[0].step_seconds, 1e-9 * parts);
 }
 
+TEST(Plan, V3StageByStage) {
+  // Published: 2,664,000 + 119,000 + 5,000 hours, at 2 dollars 5.576 M (arXiv:2412.19437, table 1).
+  PlanRequest pre = v3(2048);
+  pre.auto_layout = false;
+  pre.job.layout = parse_layout("pp=16 ep=64 schedule=dualpipe recompute=selective");
+  PlanRequest extension = v3(2048);
+  extension.stages = {parse_stage("32K=62914560000:32768:62914560"), parse_stage("128K=62914560000:131072:62914560")};
+  const double first = make_plan(pre).device_hours, second = make_plan(extension).device_hours;
+  EXPECT_NEAR(first / 2'664'000, 1, 0.08);
+  EXPECT_NEAR(second / 119'000, 1, 0.15);
+  EXPECT_NEAR((first + second + 5000) / 2'788'000, 1, 0.08);
+  EXPECT_NEAR((make_plan(pre).money.rent + make_plan(extension).money.rent + 10'000) / 5.576e6, 1, 0.08);
+}
+
 TEST(Plan, MoreOfAnythingCostsMore) {
   PlanRequest r = v3(2048);
   const Plan base = make_plan(r);

@@ -21,12 +21,15 @@ bool contains(const std::string& text, std::string_view part) { return text.find
 Layout layout_of_cell(const std::string& cell, int64_t n_devices, OpenInputs& open) {
   const Pairs p = pairs_of(cell);
   Layout l;
-  l.tp = std::max<int64_t>(1, number(p, "tp", 1));
-  l.cp = std::max<int64_t>(1, number(p, "cp", 1));
-  l.pp = std::max<int64_t>(1, number(p, "pp", 1));
-  l.vp = std::max<int64_t>(1, number(p, "vp", 1));
-  l.ep = std::max<int64_t>(1, number(p, "ep", 1));
-  l.etp = std::max<int64_t>(1, number(p, "etp", l.ep > 1 ? 1 : l.tp));
+  const auto degree = [&](const char* name, int64_t fallback) {
+    return std::clamp<int64_t>(number(p, name, fallback), 1, 1 << 16);
+  };
+  l.tp = degree("tp", 1);
+  l.cp = degree("cp", 1);
+  l.pp = degree("pp", 1);
+  l.vp = degree("vp", 1);
+  l.ep = degree("ep", 1);
+  l.etp = degree("etp", l.ep > 1 ? 1 : l.tp);
   l.zero = static_cast<int>(std::min<int64_t>(3, number(p, "zero", 1)));
   const int64_t fsdp = number(p, "fsdp", 0);
   if (fsdp > 0 || contains(cell, "fsdp")) {
@@ -157,6 +160,10 @@ struct RowReader {
       run.missing = std::string(precision_name(job.precision)) + " peak of " + name;
       return run;
     }
+    if (job.device.link_gbs <= 0 && job.device.network_gbs <= 0 && value("n_gpus") != 1) {
+      run.missing = "link or network of " + name;
+      return run;
+    }
     job.n_devices = static_cast<int64_t>(std::clamp(value("n_gpus"), 0.0, 1e7));
     job.seq_len = static_cast<int64_t>(std::clamp(value("seq_len"), 0.0, 1e8));
     job.batch_tokens = value("global_batch_tokens");
@@ -177,7 +184,7 @@ struct RowReader {
     open.recompute = recompute.empty();
     run.layout_unstated = fill_defaults(job, open, run.assumed);
     run.job = job;
-    if (!read_target(run)) {
+    if (!read_target(run) || !std::isfinite(run.measured)) {
       run.job.reset();
       run.missing = run.device_hours > 0 ? "tokens" : "a measured time";
     }

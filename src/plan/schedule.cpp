@@ -156,7 +156,8 @@ double idle_by_formula(Schedule schedule, int64_t stages, const ChunkTime& time)
   const auto p = static_cast<double>(stages);
   const double both = time.forward + time.backward;  // of a chunk
   if (stages <= 1) return 0;
-  if (schedule == Schedule::zero_bubble) return (p - 1) * std::max(0.0, both - 2 * time.weight);
+  if (schedule == Schedule::zero_bubble)
+    return (p - 1) * std::max(0.0, 2 * std::max(time.forward, time.backward - time.weight) - time.weight);
   if (schedule == Schedule::dualpipe) return (p / 2 - 1) * std::max(0.0, both + time.backward - 3 * time.weight);
   return (p - 1) * both;
 }

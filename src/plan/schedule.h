@@ -35,8 +35,9 @@ struct PipelineRun {
 /// known by formula here; interleaving with micro-batches that are no multiple of the stages.
 PipelineRun simulate(Schedule schedule, int64_t stages, int64_t chunks, int64_t micro_batches, const ChunkTime& time);
 
-/// The wait by formula: (p - 1)(F + B), zero-bubble (p - 1)(F + B - 2 W), DualPipe (p / 2 - 1)(F + B + B - 3 W), where
-/// a forward and a backward beside each other take F + B.
+/// The wait by formula, where there are enough micro-batches (a multiple of the stages with chunks, 2 p else): (p -
+/// 1)(F + B); zero-bubble (p - 1)(2 max(F, B - W) - W), which is the published (p - 1)(F + B - 2 W) where F = B - W;
+/// DualPipe (p / 2 - 1)(F + B + B - 3 W), where a forward and a backward beside each other take F + B.
 double idle_by_formula(Schedule schedule, int64_t stages, const ChunkTime& time);
 
 /// One line for each stage, `width` columns: F forward, B backward, W gradients of weights, . waiting.

@@ -37,6 +37,18 @@ TEST(Schedule, ZeroBubbleFillsTheWait) {
   }
 }
 
+TEST(Schedule, ZeroBubbleWaitsForTheSlowerPass) {
+  for (const int64_t stages : {4, 8, 16})
+    for (const double backward : {1.6, 2.6, 3.0}) {
+      const ChunkTime time{1, backward, backward / 2};
+      const double simulated = simulate(Schedule::zero_bubble, stages, 1, 4 * stages, time).idle;
+      const double formula = idle_by_formula(Schedule::zero_bubble, stages, time);
+      EXPECT_GE(simulated, formula * (1 - 1e-9)) << stages << " stages, backward " << backward;
+      const double step = static_cast<double>(4 * stages) * (time.forward + time.backward);
+      EXPECT_LE(simulated, formula + 0.025 * step) << stages << " stages, backward " << backward;
+    }
+}
+
 TEST(Schedule, NothingStartsBeforeItsInput) {
   for (const Schedule schedule : {Schedule::one_f_one_b, Schedule::zero_bubble}) {
     const PipelineRun run = simulate(schedule, 5, 1, 9, {1, 3, 1.5});

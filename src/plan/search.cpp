@@ -1,6 +1,7 @@
 #include "plan/search.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace nuri::plan {
 namespace {
@@ -14,6 +15,12 @@ std::vector<int64_t> doubling(int64_t limit) {
 template <class T>
 std::vector<T> or_own(const std::vector<T>& values, T own) {
   return values.empty() ? std::vector<T>{own} : values;
+}
+
+/// Chunks are called interleaving.
+Layout named(Layout l) {
+  if (l.vp > 1) l.schedule = Schedule::interleaved;
+  return l;
 }
 
 }  // namespace
@@ -33,6 +40,9 @@ bool is_possible(const Job& job) {
   if (l.cp > 1 && job.seq_len / l.cp < 64) return false;
   if (l.zero >= 3 && l.pp > 1) return false;
   const double rows = job.batch_tokens / static_cast<double>(job.seq_len) / job.data_parallel();
+  const double micros = std::max(1.0, rows / static_cast<double>(l.micro_batch)), stages = static_cast<double>(l.pp);
+  if (l.vp > 1 && micros < stages * (1 - 1e-9)) return false;
+  if (l.vp == 1 && l.schedule != Schedule::one_f_one_b && micros < 2 * stages) return false;
   return rows >= static_cast<double>(l.micro_batch) * (1 - 1e-9);
 }
 
@@ -44,7 +54,7 @@ SearchSpace whole_space(const Job& job) {
   space.cp = doubling(std::max<int64_t>(1, std::min<int64_t>(64, job.seq_len / 1024)));
   for (int64_t n = 1; n <= std::min<int64_t>(s.n_layers, 64); ++n)
     if (job.n_devices % n == 0) space.pp.push_back(n);
-  space.vp = {1, 2, 3, 4, 5, 6, 7, 8, 10, 12};
+  for (int64_t n = 1; n <= 16; ++n) space.vp.push_back(n);
   space.split_experts = s.n_moe_layers > 0;
   space.ep = {1};
   if (s.n_moe_layers > 0)
@@ -88,13 +98,14 @@ SearchResult search(const Job& job, const SearchSpace& space, const Constants& c
                     for (const Recompute recompute : or_own(space.recompute, job.layout.recompute)) {
                       l.recompute = recompute;
                       ++result.evaluated;
-                      const double memory = device_memory(trial).total();
+                      const DeviceMemory held = device_memory(trial);
+                      const double memory = held.total() - (trial.offload ? held.state() : 0);
                       if (memory > limit) {
                         ++result.too_large;
                         continue;
                       }
                       const StepCost cost = step_cost(trial, constants);
-                      const Candidate found{l, cost.total(),
+                      const Candidate found{named(l), cost.total(),
                                             tokens_per_s_per_device(trial, cost) * static_cast<double>(job.n_devices),
                                             memory};
                       const auto place = std::upper_bound(result.best.begin(), result.best.end(), found, faster);

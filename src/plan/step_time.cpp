@@ -34,14 +34,14 @@ StepCost step_cost(const Job& job, const Constants& c) {
   const ModelShape& s = job.shape;
   const LayerClock clock(job, c);
   const Rates& r = clock.rates();
-  const double pp = as_double(l.pp), m = job.micro_batches();
+  const double pp = as_double(l.pp), m = job.whole_micro_batches();
   StepCost out;
   double computing = 0;  // of one micro-batch on one stage
   double forward = 0;
   const double visible_tp = 1 - c[Constant::hidden_tp];
   const auto layers = [&](double n, bool moe) {
     if (n <= 0) return;
-    n /= pp;
+    n *= job.fullest_stage() / pp;  // the other stages wait for it
     LayerTime t = clock.layer(moe);
     const Exchange x = exchange_of(job, clock, moe);
     const double attention = 3.5 * t.attention_forward;
@@ -81,9 +81,12 @@ StepCost step_cost(const Job& job, const Constants& c) {
   // The head, once for the model and once for each MTP layer; its softmax passes over the logits in 32 bits.
   const double head =
       clock.head() * (job.frozen ? 2 : 3) + clock.tokens() * as_double(s.vocab_size) / as_double(l.tp) * 16 / r.memory;
-  out.products += m * (1 + mtp) * head / pp;
-  computing += (1 + mtp) * head / pp;
-  forward += (1 + mtp) * head / 3 / pp;
+  // It stands on a stage with fewer layers, where those of the fullest leave room.
+  const double room = computing * (1 - 1 / job.fullest_stage());
+  const double heads = std::max(0.0, (1 + mtp) * head / pp - room);
+  out.products += m * heads;
+  computing += heads;
+  forward += heads / 3;
   if (l.pp > 1) {
     const double bytes = clock.tokens() * as_double(s.d_model) * 2 / as_double(l.tp) * 2 * as_double(l.vp);
     const double boundary = visible_tp * bytes / r.network;

@@ -42,6 +42,7 @@ class Chain {
   void add(int64_t step, std::map<std::string, std::string> facts);
   const std::string& link() const { return rows_.back().link; }
   int64_t step() const { return rows_.back().step; }
+  const std::vector<ChainRow>& rows() const { return rows_; }
 
  private:
   void write();

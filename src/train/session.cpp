@@ -178,9 +178,15 @@ void Session::begin_record() {
   record_->update();
 }
 
+void Session::note_checkpoints() {
+  for (const ChainRow& row : chain_->rows())
+    if (row.step > 0) record().checkpoints[checkpoint_name(row.step)] = row.link;
+}
+
 void Session::save(bool finished, bool background) {
   state.finished = finished;
   saver_->save(state, background && plan_.saves_copies);
+  note_checkpoints();
   record_->update();
 }
 
@@ -219,6 +225,7 @@ void Session::finish() {
   if (summary_.mfu > 0) r.results["mfu"] = summary_.mfu;
   r.hashes["weights"] = summary_.weights_hash;
   r.hashes["chain"] = chain_->link();
+  note_checkpoints();
   if (optimizer_->ema()) {
     const AverageScope average(*model_, *optimizer_);
     r.hashes["ema"] = weights_hash(*model_);

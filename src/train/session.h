@@ -103,6 +103,7 @@ class Session {
   void initialise();
   void check_same_recipe(const std::filesystem::path& checkpoint);
   void begin_record();
+  void note_checkpoints();
   void begin_chain(const std::filesystem::path& resumed_from);
   int64_t n_groups() const { return model_->n_blocks() + 2; }
 

@@ -25,6 +25,7 @@ class Run {
     const MemoryPlan& plan = session_.prepare();
     if (!options_.quiet) describe(plan);
     session_.begin({}, [&](int64_t step) { return batch_ramp_.seen_after(step); });
+    session_.record().tokens_planned = total_tokens_;
     observer_ = std::make_unique<Observer>(session_.model(), session_.optimizer(), source_, recipe_, session_.log());
     session_.watch([&] { loop(); });
     finish();

@@ -75,7 +75,7 @@ code 0 plan train recipes/v3 --tokens 1T --hardware-file "$work/hardware.csv" --
 printf 'id,model,architecture,seq_len,tokens,precision,gpu,n_gpus,parallelism,global_batch_tokens,tokens_per_s_per_gpu,mbs,confidence,row_kind,source_group\n' >"$work/runs.csv"
 printf 'a,m,type=dense;L=32;d=4096;h=32;kv=8;ff=14336;vocab=128256,8192,,bf16,H100-SXM-80GB,8,dp=8,1048576,10000,1,high,throughput-benchmark,a\n' >>"$work/runs.csv"
 json 0 '.left_out.rows == 1 and (.constants | length) == 25 and (.predicted_rows | length) == 1' plan published "$work/runs.csv" --json
-json 0 '.left_out.rows == 1' plan published "$work/runs.csv" --fixed --json
+json 0 '.errors.rows == 1 and .constants_fixed' plan published "$work/runs.csv" --fixed --json
 code 0 plan published "$work/runs.csv" --rows --constants
 
 # Problems and rewards.
