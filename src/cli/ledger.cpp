@@ -40,7 +40,13 @@ Ledger existing(const Options& o) {
 }
 
 std::vector<LedgerRun> chosen(Ledger& ledger, const Options& o) {
-  std::vector<LedgerRun> runs = ledger.runs();
+  int64_t damaged = 0;
+  std::vector<LedgerRun> runs = ledger.runs(&damaged);
+  if (damaged > 0)
+    fmt::print(stderr,
+               "nuri: {} rows of the ledger cannot be read and are left out; `nuri ledger import DIR...` notes "
+               "their runs again\n",
+               damaged);
   std::erase_if(runs, [&](const LedgerRun& run) {
     const RunRecord& r = run.record;
     return (!o.project.empty() && r.project != o.project) || (!o.kind.empty() && r.kind != o.kind) ||
@@ -77,9 +83,15 @@ int lineage(const Options& o) {
 std::vector<std::filesystem::path> records_below(const std::filesystem::path& directory) {
   NURI_CHECK(std::filesystem::is_directory(directory), "{}: no such directory", directory.string());
   std::vector<std::filesystem::path> out;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(
-           directory, std::filesystem::directory_options::skip_permission_denied))
-    if (entry.path().filename() == "run.json" && entry.is_regular_file()) out.push_back(entry.path());
+  std::error_code failed;
+  std::filesystem::recursive_directory_iterator at(directory,
+                                                   std::filesystem::directory_options::skip_permission_denied, failed);
+  for (; !failed && at != std::filesystem::recursive_directory_iterator(); at.increment(failed)) {
+    if (at->path().filename() == "checkpoints") at.disable_recursion_pending();
+    std::error_code unknown;
+    if (at->path().filename() == "run.json" && at->is_regular_file(unknown)) out.push_back(at->path());
+  }
+  if (failed) fmt::print(stderr, "nuri: not all below {} was read: {}\n", directory.string(), failed.message());
   std::sort(out.begin(), out.end());
   return out;
 }
@@ -103,7 +115,7 @@ int import(const Options& o) {
         if (r.id.empty())
           r.id = sha256(std::filesystem::absolute(place).lexically_normal().string() + r.started).substr(0, 32);
         if (r.kind.empty()) r.kind = kind_of(r.command);
-        ledger.put(r, place);
+        ledger.import(r, place);
         ++n;
       } catch (const Error& error) {
         fmt::print(stderr, "nuri: passed over: {}\n", error.what());
@@ -148,9 +160,13 @@ int verify(const Options& o) {
   if (const std::filesystem::path path = o.file.empty() ? default_ledger_path() : std::filesystem::path(o.file);
       !path.empty() && std::filesystem::exists(path)) {
     Ledger ledger(path, Database::Open::read);
-    if (const auto run = ledger.find(o.run); run && run->record.hashes.contains("chain"))
-      v.ledger = run->record.hashes.at("chain");
+    if (const auto run = ledger.find(o.run)) {
+      if (run->record.hashes.contains("chain")) v.ledger = run->record.hashes.at("chain");
+      if (!std::filesystem::is_directory(v.run)) v.run = run->directory;
+    }
   }
+  NURI_CHECK(std::filesystem::is_directory(v.run),
+             "{}: no such directory, and no run of the ledger with an id that begins so", o.run);
   return verify_run(v) ? kExitOk : kExitDiffers;
 }
 
@@ -170,8 +186,10 @@ Action add_ledger(Arguments args) {
   };
   Arguments listed = verb("list", "runs, sums by project, kind and outcome, compute by model family", list);
   listed.option("--project", o->project, "only runs of this project (NURI_PROJECT when they started)");
-  listed.option("--kind", o->kind, "only train, sft, rl, eval or generate");
-  listed.option("--outcome", o->outcome, "only finished, stopped, failed, killed or running");
+  listed.option("--kind", o->kind, "only train, sft, rl, eval or generate")
+      .one_of({"train", "sft", "rl", "eval", "generate"});
+  listed.option("--outcome", o->outcome, "only finished, stopped, failed, killed, unknown (imported) or running")
+      .one_of({"finished", "stopped", "failed", "killed", "unknown", "running"});
   listed.option("--last", o->last, "only the newest so many (default 0: all)").between(0, 1 << 30);
   listed.option("--csv", o->csv, "also write a CSV file");
   listed.option("--html", o->html, "also write a page");
@@ -185,8 +203,10 @@ Action add_ledger(Arguments args) {
   Arguments verified =
       verb("verify", "a run's chain of hashes from seed to final model; with --replay some steps again, bit for bit",
            verify);
-  verified.option("RUN", o->run, "directory of a run").required();
-  verified.option("--replay", o->replay, "steps to make again from a checkpoint chosen at random (default 0: none)")
+  verified.option("RUN", o->run, "directory of a run, or the beginning of an id").required();
+  verified
+      .option("--replay", o->replay,
+              "steps to make again from the seed or a checkpoint, chosen at random (default 0: none)")
       .between(0, 1 << 30);
   verified.option("--data", o->data, "shards of the run, where they are now (default: as its command said)");
   Arguments sets = verb("set", "price of computing and exchange rates; without options, show them", set);

@@ -15,6 +15,7 @@ inline constexpr double kActFlops = 1e26;
 struct LedgerSums {
   std::string name;
   int64_t runs = 0, tokens = 0;
+  double training_flops = 0;  ///< of runs that change weights; evaluation and generation are in flops alone
   double flops = 0, hours = 0, device_hours = 0, energy_wh = 0, usd = 0, won = 0;
 };
 

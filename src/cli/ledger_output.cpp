@@ -30,7 +30,7 @@ std::string group_of(const LedgerRun& run, const std::string& by) {
 
 /// A cell of CSV: quoted where it must be; a cell that a spreadsheet would take for a formula gets a quote before it.
 std::string csv_cell(std::string text) {
-  if (!text.empty() && std::string_view("=+-@").find(text[0]) != std::string_view::npos) text.insert(0, "'");
+  if (!text.empty() && std::string_view("=+-@\t\r").find(text[0]) != std::string_view::npos) text.insert(0, "'");
   if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
   std::string out = "\"";
   for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
@@ -59,7 +59,8 @@ OrderedJson sums_json(const LedgerSums& s) {
           {"energy_wh", s.energy_wh},
           {"usd", s.usd},
           {"krw", s.won},
-          {"share_of_1e26_flops", s.flops / kActFlops}};
+          {"training_flops", s.training_flops},
+          {"share_of_1e26_flops", s.training_flops / kActFlops}};
 }
 
 }  // namespace
@@ -71,6 +72,8 @@ std::vector<LedgerSums> ledger_sums(const std::vector<LedgerRun>& runs, const st
     ++s.runs;
     s.tokens += run.record.tokens;
     s.flops += run.record.flops;
+    const std::string& kind = run.record.kind;
+    if (kind == "train" || kind == "sft" || kind == "rl") s.training_flops += run.record.flops;
     s.hours += run.record.seconds / 3600;
     s.device_hours += run.device_seconds / 3600;
     s.energy_wh += run.energy_wh;
@@ -139,11 +142,11 @@ std::string ledger_table(const std::vector<LedgerRun>& runs, Ledger& ledger) {
         fmt::format("all: {} runs, {} of computing (time x threads), {:.3g} FLOP, {:.4g} Wh*, {:.4f} USD, {:.0f} KRW\n",
                     s.runs, duration_text(s.device_hours * 3600), s.flops, s.energy_wh, s.usd, s.won);
   for (const LedgerSums& s : ledger_sums(runs, "family", ledger))
-    if (s.flops > 0)
+    if (s.training_flops > 0)
       out += fmt::format(
-          "{}: {:.3g} FLOP in all, {:.2g} % of 1e26 (Korean AI Basic Act, Decree 24; counted from the architecture, "
-          "failed runs included)\n",
-          s.name, s.flops, 100 * s.flops / kActFlops);
+          "{}: {:.3g} FLOP of training, {:.2g} % of 1e26 (Korean AI Basic Act, Decree 24; counted from the "
+          "architecture, failed runs included)\n",
+          s.name, s.training_flops, 100 * s.training_flops / kActFlops);
   return out +
          fmt::format(
              "*: predicted, {} W a thread, where no meter is read; failed, killed and stopped runs are in all sums\n",
@@ -158,14 +161,14 @@ std::string ledger_page(const std::vector<LedgerRun>& runs, Ledger& ledger) {
     std::vector<std::vector<std::string>> rows;
     for (const LedgerSums& s : ledger_sums(runs, by, ledger))
       rows.push_back({s.name, std::to_string(s.runs), plan::quantity_text(static_cast<double>(s.tokens)),
-                      fmt::format("{:.3g}", s.flops), fmt::format("{:.2g}", 100 * s.flops / kActFlops),
+                      fmt::format("{:.3g}", s.flops), fmt::format("{:.2g}", 100 * s.training_flops / kActFlops),
                       fmt::format("{:.3f}", s.device_hours), fmt::format("{:.1f}", s.energy_wh),
                       fmt::format("{:.2f}", s.usd), fmt::format("{:.0f}", s.won)});
     page.add_table({{by, ko},
                     {"runs", "실행"},
                     {"tokens", "토큰"},
                     {"FLOP", "연산량"},
-                    {"% of 1e26 FLOP", "1e26 대비 %"},
+                    {"training, % of 1e26 FLOP", "학습, 1e26 대비 %"},
                     {"thread-hours", "스레드·시간"},
                     {"Wh, predicted", "Wh, 예측"},
                     {"USD", "달러"},
@@ -201,6 +204,18 @@ std::string ledger_page(const std::vector<LedgerRun>& runs, Ledger& ledger) {
   return page.html();
 }
 
+namespace {
+
+/// The seed's line of a recipe, "seed = 0   # ...".
+std::string seed_of(const std::string& recipe) {
+  const size_t at = recipe.starts_with("seed = ") ? 0 : recipe.find("\nseed = ");
+  if (at == std::string::npos) return "";
+  const size_t value = recipe.find("= ", at) + 2;
+  return recipe.substr(value, recipe.find_first_of(" \n", value) - value);
+}
+
+}  // namespace
+
 std::string lineage_text(const LedgerRun& run, const std::vector<LedgerRun>& all) {
   std::string out;
   const LedgerRun* at = &run;
@@ -212,6 +227,7 @@ std::string lineage_text(const LedgerRun& run, const std::vector<LedgerRun>& all
     out += fmt::format("  program {}, profile {}, recipe SHA-256 {}\n", r.commit, r.profile,
                        sha256(r.recipe).substr(0, 16));
     if (!r.data_manifest.empty()) out += fmt::format("  data {}\n", r.data_manifest);
+    if (const std::string seed = seed_of(r.recipe); !seed.empty()) out += fmt::format("  seed {}\n", seed);
     if (r.hashes.contains("initial_weights"))
       out += fmt::format("  began as weights {}\n", r.hashes.at("initial_weights"));
     if (r.hashes.contains("weights"))

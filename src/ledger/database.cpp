@@ -96,8 +96,9 @@ Database::Database(const std::filesystem::path& path, Open open) : file_(path.st
   try {
     if (code != SQLITE_OK) report(database_, code, file_);
     sqlite3_busy_timeout(database_, kWaitMs);
-    // A commit is on the disk before it returns, and readers do not stop writers.
-    run("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON");
+    // A commit is on the disk before it returns. The journal is SQLite's first, a file beside: the log of writes (WAL)
+    // that readers would not wait for needs shared memory, which home directories over a network lack.
+    run("PRAGMA synchronous=FULL");
   } catch (...) {
     sqlite3_close(database_);
     throw;

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -27,12 +28,14 @@ CREATE TABLE IF NOT EXISTS runs(
 CREATE INDEX IF NOT EXISTS runs_by_start ON runs(started);
 )sql";
 
-/// When a process began, in ticks since the machine did: with the number it names a process for good. "" where unknown.
+/// When a process began, in ticks since the machine did: with the number it names a process for good. "" where there is
+/// none, or it has ended and its parent has not looked.
 std::string process_start(int64_t pid) {
   std::ifstream file(fmt::format("/proc/{}/stat", pid));
   std::string stat;
   std::getline(file, stat);
   size_t at = stat.rfind(')');  // the name may hold anything
+  if (at == std::string::npos || stat.compare(at, 4, ") Z ") == 0 || stat.compare(at, 4, ") X ") == 0) return "";
   for (int field = 2; field < 22 && at != std::string::npos; ++field) at = stat.find(' ', at + 1);
   if (at == std::string::npos) return "";
   return stat.substr(at + 1, stat.find(' ', at + 1) - at - 1);
@@ -43,8 +46,21 @@ std::string host_name() {
   return ::gethostname(host, sizeof host - 1) == 0 ? host : "";
 }
 
+/// The outcome of a run whose process is gone.
+std::string outcome_left(const LedgerRun& run, bool known) {
+  try {
+    // A process that could not reach the ledger at its end wrote here.
+    const RunRecord r = read_run_record(std::filesystem::path(run.directory) / "run.json");
+    if (r.id == run.record.id && r.outcome != "running") return r.outcome;
+  } catch (const std::exception&) {  // moved or removed
+  }
+  return known ? "killed" : "unknown";
+}
+
+constexpr double kAgain = 60;  // seconds before a ledger that failed is tried again
 std::filesystem::path g_path;
 bool g_warned = false;
+double g_failed = -kAgain;
 
 }  // namespace
 
@@ -53,6 +69,9 @@ Ledger::Ledger(const std::filesystem::path& path, Database::Open open) : databas
     NURI_CHECK(database_.prepare("SELECT 1 FROM sqlite_master WHERE name = 'runs'").step(),
                "{}: this is no ledger of runs; `nuri ledger import DIR...` makes one", path.string());
   } else {
+    NURI_CHECK(!database_.prepare("SELECT 1 FROM sqlite_master").step() ||
+                   database_.prepare("SELECT 1 FROM sqlite_master WHERE name = 'runs'").step(),
+               "{}: this is a database of something else; name another file (NURI_LEDGER, --ledger)", path.string());
     Transaction all(database_);
     database_.run(kTables);
     database_.prepare("INSERT OR IGNORE INTO meta VALUES('version', ?)").bind(std::to_string(kVersion)).run();
@@ -64,12 +83,17 @@ Ledger::Ledger(const std::filesystem::path& path, Database::Open open) : databas
              path.string(), version, kVersion);
 }
 
-void Ledger::put(const RunRecord& r, const std::filesystem::path& directory) {
+void Ledger::put(const RunRecord& record, const std::filesystem::path& directory) { write(record, directory, true); }
+void Ledger::import(const RunRecord& record, const std::filesystem::path& directory) {
+  write(record, directory, false);
+}
+
+void Ledger::write(const RunRecord& r, const std::filesystem::path& directory, bool own) {
   std::error_code unknown;
   const std::string place =
       directory.empty() ? "" : std::filesystem::absolute(directory, unknown).lexically_normal().string();
   const double device_seconds = r.seconds * static_cast<double>(std::max<int64_t>(1, r.machine.threads));
-  const bool here = r.host == host_name() && r.outcome == "running";
+  const bool here = own && r.outcome == "running";
   const bool measured = r.energy_joules > 0;
   const int64_t pid = here ? static_cast<int64_t>(::getpid()) : 0;
   Transaction all(database_);
@@ -82,7 +106,9 @@ void Ledger::put(const RunRecord& r, const std::filesystem::path& directory) {
           "device_seconds=excluded.device_seconds, "
           "tokens=excluded.tokens, flops=excluded.flops, energy_wh=excluded.energy_wh, "
           "energy_measured=excluded.energy_measured, "
-          "pid=excluded.pid, pid_started=excluded.pid_started, record=excluded.record")
+          "pid=CASE ?21 WHEN 1 THEN excluded.pid ELSE pid END, "
+          "pid_started=CASE ?21 WHEN 1 THEN excluded.pid_started ELSE pid_started END, record=excluded.record "
+          "WHERE ?21 = 1 OR excluded.seconds > seconds OR (excluded.seconds = seconds AND outcome = 'running')")
       .bind(r.id)
       .bind(r.project)
       .bind(r.kind)
@@ -103,11 +129,12 @@ void Ledger::put(const RunRecord& r, const std::filesystem::path& directory) {
       .bind(pid)
       .bind(here ? process_start(pid) : "")
       .bind(run_record_json(r))
+      .bind(static_cast<int64_t>(own))
       .run();
   all.commit();
 }
 
-std::vector<LedgerRun> Ledger::runs() {
+std::vector<LedgerRun> Ledger::runs(int64_t* damaged) {
   std::vector<LedgerRun> out;
   const std::string host = host_name();
   Statement s = database_.prepare(
@@ -115,14 +142,20 @@ std::vector<LedgerRun> Ledger::runs() {
       "started, id");
   while (s.step()) {
     LedgerRun run;
-    run.record = parse_run_record(s.text(0), database_.file());
+    try {
+      run.record = parse_run_record(s.text(0), database_.file());
+    } catch (const Error&) {
+      if (damaged) ++*damaged;
+      continue;
+    }
     run.directory = s.text(1);
     run.device_seconds = s.number(2);
     run.energy_wh = s.number(3);
     run.energy_measured = s.integer(4) != 0;
     if (run.record.outcome == "running" && run.record.host == host) {
       const int64_t pid = s.integer(5);
-      if (pid <= 0 || process_start(pid) != s.text(6) || s.text(6).empty()) run.record.outcome = "killed";
+      if (pid <= 0 || s.text(6).empty() || process_start(pid) != s.text(6))
+        run.record.outcome = outcome_left(run, pid > 0);
     }
     out.push_back(std::move(run));
   }
@@ -146,13 +179,15 @@ void Ledger::set_rate(const LedgerRate& rate) {
       .bind(rate.date)
       .bind(rate.won_per_usd)
       .run();
+  rates_.reset();
 }
 
-std::vector<LedgerRate> Ledger::rates() {
-  std::vector<LedgerRate> out;
+const std::vector<LedgerRate>& Ledger::rates() {
+  if (rates_) return *rates_;
+  rates_.emplace();
   Statement s = database_.prepare("SELECT date, won_per_usd FROM rates ORDER BY date DESC");
-  while (s.step()) out.push_back({s.text(0), s.number(1)});
-  return out;
+  while (s.step()) rates_->push_back({s.text(0), s.number(1)});
+  return *rates_;
 }
 
 double Ledger::won_per_usd(const std::string& date) {
@@ -162,8 +197,10 @@ double Ledger::won_per_usd(const std::string& date) {
 }
 
 double Ledger::price() {
+  if (price_) return *price_;
   Statement s = database_.prepare("SELECT value FROM meta WHERE key = 'usd_per_thread_hour'");
-  return s.step() ? std::atof(s.text(0).c_str()) : 0;
+  price_ = s.step() ? std::atof(s.text(0).c_str()) : 0;
+  return *price_;
 }
 
 void Ledger::set_price(double usd) {
@@ -171,6 +208,7 @@ void Ledger::set_price(double usd) {
       .prepare("INSERT INTO meta VALUES('usd_per_thread_hour', ?) ON CONFLICT(key) DO UPDATE SET value=excluded.value")
       .bind(fmt::format("{}", usd))
       .run();
+  price_.reset();
 }
 
 std::filesystem::path default_ledger_path() {
@@ -186,10 +224,11 @@ std::filesystem::path default_ledger_path() {
 void use_ledger(const std::filesystem::path& path) { g_path = path; }
 
 void note_in_ledger(const RunRecord& record, const std::filesystem::path& directory) {
-  if (g_path.empty()) return;
+  if (g_path.empty() || (record.outcome == "running" && seconds_now() < g_failed + kAgain)) return;
   try {
     Ledger(g_path).put(record, directory);
   } catch (const std::exception& error) {
+    g_failed = seconds_now();
     if (!g_warned)
       fmt::print(stderr, "nuri: not noted in the ledger: {}. The run goes on; `nuri ledger import {}` notes it later\n",
                  error.what(), directory.string());

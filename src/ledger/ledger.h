@@ -20,7 +20,6 @@ struct LedgerRun {
   double device_seconds = 0;  ///< wall time x threads, of all processes
   double energy_wh = 0;
   bool energy_measured = false;  ///< else device time x kWattsOfThread: predicted
-  std::string note;              ///< how the outcome was found where no process told: "killed"
 };
 
 /// What a thread of a CPU is taken to draw, with its share of memory and board, where no meter is read.
@@ -33,18 +32,21 @@ struct LedgerRate {
 
 class Ledger {
  public:
-  /// Makes file and tables where they are missing. Errors: Database's; tables of a newer program.
+  /// Makes file and tables where they are missing. Errors: Database's; tables of a newer program or of another one.
   explicit Ledger(const std::filesystem::path& path, Database::Open open = Database::Open::write);
 
-  /// Inserts the run or brings it up to date.
+  /// Inserts the run of this process, or brings it up to date.
   void put(const RunRecord& record, const std::filesystem::path& directory);
-  /// Also whether a run that says "running" still does: one of this host whose process is gone is marked killed.
-  std::vector<LedgerRun> runs();
+  /// The same for a run found in a file, whose process is not known: what the ledger has stays where it is newer.
+  void import(const RunRecord& record, const std::filesystem::path& directory);
+  /// Ascending by start. A run of this host that says "running" has the outcome of its run.json where its process is
+  /// gone, else "killed"; "unknown" where it was imported. `damaged`: rows that cannot be read, which are left out.
+  std::vector<LedgerRun> runs(int64_t* damaged = nullptr);
   std::optional<LedgerRun> find(const std::string& id_or_directory);
 
   void set_rate(const LedgerRate& rate);
   /// Newest first.
-  std::vector<LedgerRate> rates();
+  const std::vector<LedgerRate>& rates();
   /// Of the newest rate not after `date`; 1450 where there is none.
   double won_per_usd(const std::string& date);
   /// US dollars of an hour of one thread; 0 until set.
@@ -53,7 +55,10 @@ class Ledger {
   std::string check() { return database_.check(); }
 
  private:
+  void write(const RunRecord& record, const std::filesystem::path& directory, bool own);
   Database database_;
+  std::optional<std::vector<LedgerRate>> rates_;
+  std::optional<double> price_;
 };
 
 /// Where runs are noted: the file of --ledger, $NURI_LEDGER ("none": nowhere), else nuri/ledger.sqlite in
@@ -61,7 +66,8 @@ class Ledger {
 std::filesystem::path default_ledger_path();
 /// From now on runs of this process are noted there; empty: nowhere, as at the start.
 void use_ledger(const std::filesystem::path& path);
-/// put() into the ledger in use. Errors are one warning on standard error: no run ends for its ledger.
+/// put() into the ledger in use. Errors are one warning on standard error: no run ends for its ledger, nor waits for
+/// one that is held more than once a minute.
 void note_in_ledger(const RunRecord& record, const std::filesystem::path& directory);
 
 }  // namespace nuri

@@ -1,6 +1,8 @@
 #include "ledger/ledger.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmath>
 
@@ -128,6 +130,70 @@ TEST(Ledger, ARunOfThisMachineWithoutItsProcessWasKilled) {
   EXPECT_EQ(ledger.runs()[0].record.outcome, "killed");
 }
 
+TEST(Ledger, TheRunsOwnFileTellsHowItEnded) {
+  const test::TempDir dir;
+  Ledger ledger(dir.path() / "l.sqlite");
+  RunRecord r = example();
+  name_process(r);
+  r.outcome = "running";
+  ledger.put(r, dir.path());
+  Database(dir.path() / "l.sqlite", Database::Open::write).run("UPDATE runs SET pid_started = '1'");
+  r.outcome = "failed";  // the ledger could not be reached then
+  write_file_atomic(dir.path() / "run.json", run_record_json(r));
+  EXPECT_EQ(ledger.runs()[0].record.outcome, "failed");
+}
+
+TEST(Ledger, AProcessThatHasEndedIsNotRunningThoughNobodyWaitedForIt) {
+  const test::TempDir dir;
+  const auto file = dir.path() / "l.sqlite";
+  RunRecord r = example();
+  name_process(r);
+  r.outcome = "running";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    Ledger(file).put(r, dir.path());
+    ::_exit(0);
+  }
+  siginfo_t ended;
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT), 0);  // it stays a zombie
+  EXPECT_EQ(Ledger(file).runs().at(0).record.outcome, "killed");
+  ::waitpid(child, nullptr, 0);
+}
+
+TEST(Ledger, AnImportLeavesWhatIsNewer) {
+  const test::TempDir dir;
+  Ledger ledger(dir.path() / "l.sqlite");
+  RunRecord r = example();
+  name_process(r);
+  r.outcome = "running";
+  ledger.put(r, dir.path() / "run");
+  ledger.import(r, dir.path() / "run");
+  EXPECT_EQ(ledger.runs()[0].record.outcome, "running");  // its process is still known
+  RunRecord later = r;
+  later.seconds += 10;
+  later.outcome = "finished";
+  ledger.put(later, dir.path() / "run");
+  ledger.import(r, dir.path() / "copy");  // of an hour ago
+  EXPECT_EQ(ledger.runs()[0].record.outcome, "finished");
+  EXPECT_FALSE(ledger.find((dir.path() / "copy").string()));
+  r.id = "another";
+  ledger.import(r, dir.path() / "moved");
+  EXPECT_EQ(ledger.find((dir.path() / "moved").string())->record.outcome, "unknown");
+}
+
+TEST(Ledger, OneDamagedRowHidesNoOther) {
+  const test::TempDir dir;
+  Ledger ledger(dir.path() / "l.sqlite");
+  ledger.put(run_named("aaaaaa1", "finished"), dir.path());
+  ledger.put(run_named("bbbbbb1", "finished"), dir.path());
+  Database(dir.path() / "l.sqlite", Database::Open::write).run("UPDATE runs SET record = '{' WHERE id = 'aaaaaa1'");
+  int64_t damaged = 0;
+  const auto runs = ledger.runs(&damaged);
+  ASSERT_EQ(runs.size(), 1U);
+  EXPECT_EQ(runs[0].record.id, "bbbbbb1");
+  EXPECT_EQ(damaged, 1);
+}
+
 TEST(EnergyMeter, AddsPackagesAndFollowsCountersThatWrap) {
   const test::TempDir dir;
   EXPECT_FALSE(EnergyMeter(dir.path()).joules());           // no counter
@@ -184,6 +250,10 @@ TEST(Ledger, DamageIsAnErrorThatLeavesTheFile) {
             std::string::npos);
   Database(dir.path() / "empty", Database::Open::write).run("CREATE TABLE t(x)");
   EXPECT_NE(error_of([&] { Ledger(dir.path() / "empty", Database::Open::read); }).find("no ledger"), std::string::npos);
+  // Another program's database stays as it is, whoever opens it.
+  const std::string other = read_file(dir.path() / "empty");
+  EXPECT_NE(error_of([&] { Ledger ledger(dir.path() / "empty"); }).find("something else"), std::string::npos);
+  EXPECT_EQ(read_file(dir.path() / "empty"), other);
   { Ledger ledger(dir.path() / "newer"); }
   Database(dir.path() / "newer", Database::Open::write).run("UPDATE meta SET value = '2' WHERE key = 'version'");
   EXPECT_NE(error_of([&] { Ledger ledger(dir.path() / "newer"); }).find("version 2"), std::string::npos);

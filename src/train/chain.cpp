@@ -70,7 +70,12 @@ std::vector<ChainRow> read_chain(const fs::path& run) {
 Chain::Chain(const fs::path& run, int64_t step, std::map<std::string, std::string> beginning)
     : file_(run / kChainFile) {
   if (step > 0 && fs::exists(file_)) {
-    rows_ = read_chain(run);
+    try {
+      rows_ = read_chain(run);
+    } catch (const Error& error) {
+      damage_ = error.what();
+      fs::rename(file_, run / (std::string(kChainFile) + ".damaged"));
+    }
     std::erase_if(rows_, [&](const ChainRow& row) { return row.step > step; });
   }
   if (rows_.empty()) {

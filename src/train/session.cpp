@@ -86,12 +86,15 @@ void Session::begin(const Started& started, const std::function<int64_t(int64_t)
 
 void Session::begin_chain(const fs::path& resumed_from) {
   std::map<std::string, std::string> facts{{"seed", std::to_string(recipe_.seed)},
-                                           {"config_sha256", sha256(write_config(options_.recipe.model))},
+                                           {"config_sha256", sha256(config_of(*model_))},
                                            {"recipe_sha256", recipe_sha256(recipe_text(options_.recipe))},
                                            {"data", data_.hash()},
                                            {"profile", x1::kProfile}};
   if (resumed_from.empty()) facts["initial_weights_sha256"] = weights_sha256(*model_);
   chain_ = std::make_unique<Chain>(options_.out, state.step, std::move(facts));
+  if (!chain_->damage().empty())
+    fmt::print(stderr, "nuri: {}; it is kept as {}.damaged and a new chain begins here\n", chain_->damage(),
+               kChainFile);
   // A kill between a checkpoint and its row.
   if (chain_->step() < state.step) chain_->add(state.step, checkpoint_facts(resumed_from));
 }

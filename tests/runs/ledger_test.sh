@@ -33,7 +33,11 @@ holds '[.runs[] | select(.outcome == "killed")] | length == 1'
 holds '.runs | length == 5'
 exec_train "$work/killed" --set steps=100000 --set save_every=5 --resume >/dev/null 2>&1 &
 pid=$!
-sleep 1
+began=$(wc -l <"$work/killed/log.jsonl")
+for _ in $(seq 1 400); do
+  [ "$(wc -l <"$work/killed/log.jsonl")" -gt $((began + 3)) ] && break
+  sleep 0.05
+done
 kill -TERM $pid
 wait $pid 2>/dev/null || true
 holds '[.runs[] | select(.outcome == "stopped")] | length == 1 and .[0].sessions == 2'
@@ -60,11 +64,17 @@ ledger check >/dev/null
 
 # The chain, and steps made again.
 ledger verify "$work/base" >"$work/out" || fail "verify: $(cat "$work/out")"
-ledger verify "$work/base" --replay 5 >"$work/out" || fail "replay: $(cat "$work/out")"
-grep -q 'steps made again' "$work/out" || fail "replay: $(cat "$work/out")"
+for _ in 1 2 3 4 5 6; do # from the seed or a checkpoint, by chance
+  ledger verify "$work/base" --replay 5 >"$work/out" || fail "replay: $(cat "$work/out")"
+  grep -q '^ok .*steps made again' "$work/out" || fail "replay: $(cat "$work/out")"
+done
+ledger verify "$(jq -r .run_id "$work/base/run.json" | cut -c1-8)" >"$work/out" || fail "by its id: $(cat "$work/out")"
+train "$work/one" --set steps=3 --set keep_last=1 >/dev/null
+ledger verify "$work/one" --replay 2 >"$work/out" || fail "replay: $(cat "$work/out")"
+grep -q '^ok .*2 steps made again from the seed' "$work/out" || fail "replay from the seed: $(cat "$work/out")"
 ledger verify "$work/killed" --replay 3 >"$work/out" || fail "a killed and resumed run: $(cat "$work/out")"
 ledger verify "$work/next" >"$work/out" || fail "a run from a model: $(cat "$work/out")"
-holds '[.runs[] | select(.kind == "train")] | length == 5' # steps made again are no run
+holds '[.runs[] | select(.kind == "train")] | length == 6' # steps made again are no run
 cp -r "$work/base" "$work/changed"
 # Another seed in the record of the beginning; then a changed weight, with its size as before.
 sed -i 's/"seed":"0"/"seed":"1"/' "$work/changed/chain.jsonl"
@@ -73,6 +83,22 @@ cp "$work/base/chain.jsonl" "$work/changed/chain.jsonl"
 printf '\x01' | dd of="$work/changed/checkpoints/step-000004/model.safetensors" bs=1 seek=4000 conv=notrunc 2>/dev/null
 ledger verify "$work/changed" >"$work/out" && fail "a changed weight was not found"
 grep -q 'NOT .*step 4' "$work/out" || fail "verify: $(cat "$work/out")"
+
+# A damaged chain stops no run, and is kept.
+cp -r "$work/killed" "$work/unchained"
+echo '{' >"$work/unchained/chain.jsonl"
+exec_train "$work/unchained" --set steps=100000 --set save_every=5 --resume >/dev/null 2>"$work/err" &
+pid=$!
+for _ in $(seq 1 400); do
+  [ -f "$work/unchained/chain.jsonl.damaged" ] && grep -q link "$work/unchained/chain.jsonl" && break
+  sleep 0.05
+done
+kill -TERM $pid
+wait $pid 2>/dev/null || true
+grep -q 'a new chain begins here' "$work/err" || fail "no word of the damaged chain: $(cat "$work/err")"
+ledger verify "$work/unchained" >"$work/out" && fail "a chain without its beginning was verified"
+grep -q 'NOT .*chain begins at the checkpoint' "$work/out" || fail "verify: $(cat "$work/out")"
+rm -rf "$work/unchained"
 
 # Runs are imported once, however often; a ledger that is none is reported and left as it is, and runs go on.
 ledger import "$work" >/dev/null
