@@ -21,23 +21,27 @@ namespace {
 using namespace plan;
 
 struct TrainOptions {
-  std::string model, tokens, batch, hardware, hardware_file, layout = "auto", precision = "bf16", html;
+  std::string model, tokens, batch, hardware, hardware_file, layout = "auto", precision, html;
   std::vector<std::string> stages, compare, settings;
-  int64_t seq = 4096, devices = 0;
+  int64_t seq = 0, devices = 0;  ///< seq 0: not given
   Prices prices;
   PlanAssumptions assumed;
   int rank = 10;
-  bool json = false, offload = false;
+  bool json = false, offload = false, draw = false;
 };
 
 Device device_of(const TrainOptions& o) {
   if (o.hardware_file.empty()) return find_device(o.hardware);
   std::string names;
+  std::vector<Device> begin;  // with the name given
   for (const Device& d : read_devices(o.hardware_file)) {
     if (d.name == o.hardware) return d;
+    if (d.name.starts_with(o.hardware)) begin.push_back(d);
     names += (names.empty() ? "" : ", ") + d.name;
   }
-  fail("{}: no device \"{}\"; the file has {}", o.hardware_file, o.hardware, names);
+  NURI_CHECK(begin.size() == 1, "{}: {} device \"{}\"; the file has {}", o.hardware_file,
+             begin.empty() ? "no" : "more than one", o.hardware, names);
+  return begin.front();
 }
 
 std::filesystem::path config_of(const std::string& model) {
@@ -52,18 +56,20 @@ PlanRequest request_of(const TrainOptions& o) {
   r.job.shape = read_shape(config);
   r.job.device = device_of(o);
   r.job.n_devices = o.devices;
-  r.job.precision = parse_precision(o.precision, "--precision");
+  r.job.precision = parse_precision(o.precision.empty() ? "bf16" : o.precision, "--precision");
   r.job.offload = o.offload;
   r.auto_layout = o.layout == "auto";
   if (!r.auto_layout) r.job.layout = parse_layout(o.layout);
   NURI_CHECK(o.stages.empty() != o.tokens.empty(), "plan train: give --tokens, or one --stage and more");
+  NURI_CHECK(o.stages.empty() || (o.seq == 0 && o.batch.empty()),
+             "plan train: --stage names its own sequence and batch; leave out --seq and --batch");
   for (const std::string& stage : o.stages) r.stages.push_back(parse_stage(stage));
   if (o.stages.empty()) {
     PlanStage stage;
     stage.tokens = parse_quantity(o.tokens, "--tokens");
-    stage.seq_len = o.seq;
+    stage.seq_len = o.seq > 0 ? o.seq : 4096;
     // As many sequences as fill the devices a few times over, at least four million tokens.
-    stage.batch_tokens = o.batch.empty() ? std::max(4'194'304.0, static_cast<double>(o.seq * o.devices))
+    stage.batch_tokens = o.batch.empty() ? std::max(4'194'304.0, static_cast<double>(stage.seq_len * o.devices))
                                          : parse_quantity(o.batch, "--batch");
     r.stages.push_back(stage);
   }
@@ -82,13 +88,16 @@ Plan plan_of(const TrainOptions& o) {
   }
   NURI_CHECK(o.model.ends_with(".toml"), "--hardware this plans a recipe (TOML), which says what a step is; found {}",
              o.model);
-  NURI_CHECK(o.stages.empty() && o.batch.empty() && o.layout == "auto" && o.devices <= 1,
-             "--hardware this takes sequence, batch and layout from the recipe; leave out --stage, --batch, --layout "
-             "and --devices");
+  NURI_CHECK(o.stages.empty() && o.batch.empty() && o.layout == "auto" && o.devices <= 1 && o.seq == 0 &&
+                 o.precision.empty() && !o.offload && o.hardware_file.empty(),
+             "--hardware this takes sequence, batch, precision and layout from the recipe; leave out --stage, --seq, "
+             "--batch, --precision, --layout, --offload, --devices and --hardware-file");
   return own_plan(o.model, o.settings, o.tokens.empty() ? 0 : parse_quantity(o.tokens, "--tokens"), o.prices);
 }
 
 int plan_train(const TrainOptions& o) {
+  NURI_CHECK(!o.json || (o.compare.empty() && !o.draw),
+             "plan train: --json prints this plan alone; leave out --compare and --draw, or --json");
   const Plan plan = plan_of(o);
   std::vector<OrderedJson> others;
   for (const std::string& file : o.compare) {
@@ -105,6 +114,7 @@ int plan_train(const TrainOptions& o) {
     return kExitOk;
   }
   fmt::print("{}", plan_text(plan));
+  if (o.draw) fmt::print("{}", pipelines_text(plan));
   if (!others.empty()) {
     others.insert(others.begin(), plan_json(plan));
     fmt::print("\n{}", compare_text(others));
@@ -197,6 +207,7 @@ Action add_plan(Arguments args) {
   train.option("--set", o->settings, "key=value over the recipe's, with --hardware this (repeated)").one_value_each();
   train.option("--html", o->html, "also write one page with sliders");
   train.option("--compare", o->compare, "JSON of another plan, set beside this one (repeated)").one_value_each();
+  train.flag("--draw", o->draw, "also draw the pipeline, a line for each stage");
   train.flag("--json", o->json, "print JSON");
   train.then([action, o] { *action = [o] { return plan_train(*o); }; });
 

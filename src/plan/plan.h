@@ -96,6 +96,16 @@ Plan make_plan(const PlanRequest& request);
 
 OrderedJson plan_json(const Plan& plan);
 std::string plan_text(const Plan& plan);
+
+/// The first micro-batches of a stage's pipeline, simulated.
+struct DrawnPipeline {
+  PipelineRun run;
+  int64_t micros = 0;  ///< drawn; fewer than a step has where that many do not show
+};
+/// None without a pipeline, for DualPipe (known by its formula) and where it is too large to be seen.
+std::optional<DrawnPipeline> drawn_pipeline(const StageResult& stage);
+/// The pipelines of all stages as text, a line for each of their stages; says where none is drawn.
+std::string pipelines_text(const Plan& plan);
 /// Plans side by side; `others` are what plan_json wrote.
 std::string compare_text(const std::vector<OrderedJson>& plans);
 std::string plan_page(const Plan& plan, const std::vector<OrderedJson>& others);

@@ -1,6 +1,7 @@
 // What a plan looks like: JSON, text, and plans side by side.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "plan/plan.h"
@@ -50,6 +51,24 @@ std::string time_text(double days) {
 std::string energy_text(double mwh) {
   if (mwh >= 1) return fmt::format("{:.4g} MWh", mwh);
   return mwh >= 1e-3 ? fmt::format("{:.4g} kWh", mwh * 1e3) : fmt::format("{:.3g} Wh", mwh * 1e6);
+}
+
+constexpr int64_t kDrawnMicros = 24, kMostSlots = 20'000, kColumns = 110;
+
+/// The name of a model's directory or file, at most `length` characters.
+std::string short_name(const std::string& model, size_t length) {
+  size_t end = model.find_last_not_of('/') + 1;
+  size_t begin = end == 0 ? 0 : model.find_last_of('/', end - 1) + 1;
+  if (model.ends_with("config.json") && begin > 1) {
+    end = begin - 1;
+    begin = model.find_last_of('/', end - 1) + 1;
+  }
+  std::string name = model.substr(begin, end - begin);
+  size_t at = 0;
+  for (size_t n = 0; n < length && at < name.size(); ++n) do
+      ++at;
+    while (at < name.size() && (static_cast<unsigned char>(name[at]) & 0xc0) == 0x80);
+  return name.substr(0, at);
 }
 
 std::string bytes_of(double bytes) {
@@ -107,13 +126,15 @@ OrderedJson plan_json(const Plan& plan) {
       {"weights", m.weights}, {"gradients", m.gradients}, {"optimizer", m.optimizer}, {"activations", m.activations},
       {"logits", m.logits},   {"workspace", m.workspace}, {"total", m.total()}};
   out["energy_mwh"] = plan.energy_mwh;
-  out["rent_usd_hour"] = plan.rent_usd;
+  const auto known = [](double value) { return value > 0 ? OrderedJson(value) : OrderedJson(); };
+  out["rent_usd_hour"] = known(plan.rent_usd);
   out["won_per_usd"] = r.prices.won_per_usd;
-  out["usd"] = {{"rent", plan.money.rent},
-                {"purchase", plan.money.purchase},
-                {"power", plan.money.power},
-                {"staff", plan.money.staff},
-                {"failed_and_trial_runs", plan.money.failed}};
+  for (const auto& [currency, rate] : {std::pair("usd", 1.0), {"krw", r.prices.won_per_usd}})
+    out[currency] = {{"rent", known(plan.money.rent * rate)},
+                     {"purchase", plan.money.purchase * rate},
+                     {"power", plan.money.power * rate},
+                     {"staff", plan.money.staff * rate},
+                     {"failed_and_trial_runs", plan.money.failed * rate}};
   out["warnings"] = plan.warnings;
   out["predicted"] = true;
   return out;
@@ -139,7 +160,8 @@ std::string plan_text(const Plan& plan) {
     if (!parts.empty()) out += "  of a step    " + parts + "\n";
     out += fmt::format("  takes         {} device-hours, {}\n", quantity_text(s.device_hours), time_text(s.days));
     if (s.evaluated > 0) {
-      out += fmt::format("  of {} layouts, the next best and what they lose:\n", s.evaluated);
+      out += s.runners_up.empty() ? fmt::format("  the fastest of {} layouts\n", s.evaluated)
+                                  : fmt::format("  of {} layouts, the next best and what they lose:\n", s.evaluated);
       for (const Candidate& c : s.runners_up)
         out += fmt::format("    +{:<5.1f} % {:6.1f} GB  {}\n", 100 * (c.step_seconds / s.step_seconds - 1),
                            c.memory * 1e-9, layout_text(c.layout));
@@ -167,8 +189,9 @@ std::string plan_text(const Plan& plan) {
   if (plan.energy_mwh > 0) out += "energy: " + energy_text(plan.energy_mwh) + " (predicted)\n";
   const Money& money = plan.money;
   const double won = r.prices.won_per_usd;
-  out += fmt::format("money, at {:.0f} won to the dollar:\n  rent at {:.2f} USD/h     {}\n", won, plan.rent_usd,
-                     money_text(money.rent, won));
+  out += fmt::format("money, at {:.0f} won to the dollar:\n", won);
+  out += plan.rent_usd > 0 ? fmt::format("  rent at {:.2f} USD/h     {}\n", plan.rent_usd, money_text(money.rent, won))
+                           : "  rent                   not known; --price says what a device costs an hour\n";
   const auto line = [&](const char* name, double usd) {
     if (usd > 0) out += fmt::format("  {:<22} {}\n", name, money_text(usd, won));
   };
@@ -180,13 +203,43 @@ std::string plan_text(const Plan& plan) {
   return out;
 }
 
+std::optional<DrawnPipeline> drawn_pipeline(const StageResult& s) {
+  const Layout& l = s.job.layout;
+  if (l.pp <= 1 || l.schedule == Schedule::dualpipe) return std::nullopt;
+  auto micros = static_cast<int64_t>(s.job.micro_batches());
+  micros = std::min(micros, std::clamp<int64_t>(2 * l.pp, kDrawnMicros, 64));
+  if (l.vp > 1) micros = std::max<int64_t>(1, micros / l.pp) * l.pp;
+  if (l.pp * l.vp * micros > kMostSlots) return std::nullopt;
+  const auto chunks = static_cast<double>(l.vp);
+  const ChunkTime time{s.cost.micro_forward / chunks, s.cost.micro_backward / chunks,
+                       s.cost.micro_backward / chunks / 2};
+  return DrawnPipeline{simulate(l.schedule, l.pp, l.vp, micros, time), micros};
+}
+
+std::string pipelines_text(const Plan& plan) {
+  std::string out;
+  for (const StageResult& s : plan.stages) {
+    const Layout& l = s.job.layout;
+    out += fmt::format("\npipeline of {}: ", s.stage.name);
+    if (const auto drawn = drawn_pipeline(s))
+      out += fmt::format("{}, {} of {:.0f} micro-batches; F forward, B backward, W gradients of weights, . waiting\n{}",
+                         schedule_name(l.schedule), drawn->micros, s.job.whole_micro_batches(),
+                         draw(drawn->run, l.pp, kColumns));
+    else
+      out += l.pp <= 1                          ? "none, all layers are on every device\n"
+             : l.schedule == Schedule::dualpipe ? "dualpipe's wait is known by its formula and is not drawn\n"
+                                                : "too large to be drawn\n";
+  }
+  return out;
+}
+
 std::string compare_text(const std::vector<OrderedJson>& plans) {
   struct Row {
     const char* name;
     std::string (*value)(const OrderedJson&);
   };
   static const Row kRows[] = {
-      {"model", [](const OrderedJson& p) { return p.at("model").get<std::string>().substr(0, 22); }},
+      {"model", [](const OrderedJson& p) { return short_name(p.at("model").get<std::string>(), 22); }},
       {"hardware", [](const OrderedJson& p) { return p.at("hardware").get<std::string>(); }},
       {"devices", [](const OrderedJson& p) { return fmt::format("{}", p.at("devices").get<int64_t>()); }},
       {"precision", [](const OrderedJson& p) { return p.at("precision").get<std::string>(); }},
@@ -197,13 +250,17 @@ std::string compare_text(const std::vector<OrderedJson>& plans) {
       {"MFU, %",
        [](const OrderedJson& p) { return fmt::format("{:.1f}", 100 * p.at("stages").at(0).at("mfu").get<double>()); }},
       {"device-hours", [](const OrderedJson& p) { return quantity_text(p.at("device_hours").get<double>()); }},
-      {"days", [](const OrderedJson& p) { return fmt::format("{:.1f}", p.at("days").get<double>()); }},
+      {"days", [](const OrderedJson& p) { return fmt::format("{:.4g}", p.at("days").get<double>()); }},
       {"memory, GB",
        [](const OrderedJson& p) {
          return fmt::format("{:.1f}", 1e-9 * p.at("memory_bytes_per_device").at("total").get<double>());
        }},
       {"energy, MWh", [](const OrderedJson& p) { return fmt::format("{:.4g}", p.at("energy_mwh").get<double>()); }},
-      {"rent, USD", [](const OrderedJson& p) { return fmt::format("{:.0f}", p.at("usd").at("rent").get<double>()); }},
+      {"rent, USD",
+       [](const OrderedJson& p) {
+         const OrderedJson& rent = p.at("usd").at("rent");
+         return rent.is_number() ? fmt::format("{:.6g}", rent.get<double>()) : "-";
+       }},
   };
   std::string out;
   for (const Row& row : kRows) {

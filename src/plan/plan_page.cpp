@@ -46,8 +46,6 @@ report::Calculator calculator(const Plan& plan) {
   return c;
 }
 
-constexpr int64_t kDrawnMicros = 24, kMostSlots = 20'000;
-
 void add_pipeline(report::Page& page, const StageResult& s) {
   const Layout& l = s.job.layout;
   if (l.pp <= 1) return;
@@ -57,18 +55,13 @@ void add_pipeline(report::Page& page, const StageResult& s) {
                    "DualPipe의 대기는 공식 (pp/2 - 1)(F + B + B - 3W)에서 얻으며, 모의 실행하지 않는다."});
     return;
   }
-  auto micros = static_cast<int64_t>(s.job.micro_batches());
-  micros = std::min(micros, std::clamp<int64_t>(2 * l.pp, kDrawnMicros, 64));
-  if (l.vp > 1) micros = std::max<int64_t>(1, micros / l.pp) * l.pp;
-  const bool cut = static_cast<double>(micros) < s.job.micro_batches();
-  if (l.pp * l.vp * micros > kMostSlots) {
+  const auto drawn = drawn_pipeline(s);
+  if (!drawn) {
     page.add_text({"The pipeline is too large to be drawn.", "파이프라인이 너무 커서 그리지 않는다."});
     return;
   }
-  const auto chunks = static_cast<double>(l.vp);
-  const PipelineRun run =
-      simulate(l.schedule, l.pp, l.vp, micros,
-               {s.cost.micro_forward / chunks, s.cost.micro_backward / chunks, s.cost.micro_backward / chunks / 2});
+  const auto& [run, micros] = *drawn;
+  const bool cut = static_cast<double>(micros) < s.job.micro_batches();
   report::Gantt g;
   g.title = {fmt::format("{}, {} stages, {} micro-batches{}: each stage waits {:.3g} s", schedule_name(l.schedule),
                          l.pp, micros, cut ? fmt::format(" of {:.0f}", s.job.micro_batches()) : "", run.idle),
@@ -151,7 +144,7 @@ std::string plan_page(const Plan& plan, const std::vector<OrderedJson>& others) 
   page.add_heading({"Money", "비용"});
   rows.clear();
   for (const auto& [line, usd] : json.at("usd").items())
-    if (usd.get<double>() > 0)
+    if (usd.is_number() && usd.get<double>() > 0)
       rows.push_back(
           {line, fmt::format("{:.0f}", usd.get<double>()), fmt::format("{:.4g}", usd.get<double>() * won * 1e-8)});
   page.add_table({{"line", "항목"}, {"USD", "달러"}, {"100 M won", "억 원"}}, rows);

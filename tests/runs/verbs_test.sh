@@ -64,6 +64,8 @@ cp "$work/out" "$work/plan.json"
 code 0 "${v3[@]}" --layout "pp=16 ep=64 schedule=dualpipe recompute=selective" --html "$work/plan.html" --compare "$work/plan.json" --staff 100000 --failed-runs 0.3 --buy 50000
 grep -q 'failed and trial runs' "$work/out" || fail "plan train: $(cat "$work/out")"
 [ -s "$work/plan.html" ] || fail "plan train wrote no page"
+"$nuri" "${v3[@]}" --layout "pp=16 ep=64 recompute=selective" --draw >"$work/out"
+[ "$(grep -cE '^ *[0-9]+ [FB.]{110}$' "$work/out")" -eq 16 ] || fail "the pipeline is not drawn: $(cat "$work/out")"
 json 0 "$(numbers read_gbs copy_gbs disk_gbs fp32_gflops seconds) and (.products | length) == 18 and all(.products[]; .gflops > 0 and .of_peak > 0)" plan profile --disk "$work" --out "$work/profile.json" --json
 json 0 '.stages[0].step_seconds > 0 and .stages[0].steps == 8 and .memory_bytes_per_device.total > 0 and .predicted' \
   plan train "$work/recipe.toml" --hardware this --tokens 1700 --json
@@ -221,6 +223,9 @@ bad plan
 bad plan train
 bad plan train recipes/v3 --hardware H800 --devices 8 # no tokens
 bad plan train recipes/v3 --tokens 1T --hardware H800 # no devices
+bad plan train recipes/v3 --stage a=1T:4096:4M --batch 4M --hardware H800 --devices 8 # the stage has a batch of its own
+bad plan train recipes/v3 --tokens 1T --hardware H800 --devices 2048 --json --draw    # two outputs
+bad plan train "$work/recipe.toml" --hardware this --precision fp8                   # the recipe's
 bad plan train recipes/v3 --tokens 1T --hardware this # no recipe
 bad plan train "$work/recipe.toml" --hardware this --batch 1M
 bad plan train recipes/v3 --tokens 1T --hardware H800 --devices 8 --set lr=1
