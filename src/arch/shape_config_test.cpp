@@ -35,11 +35,15 @@ TEST(ShapeConfig, CountsTheTensorsOfRealFiles) {
   NURI_SHARED_OR_SKIP(shared);
   for (const char* name :
        {"golden/llama", "golden/qwen2", "golden/qwen3", "golden/deepseek_v2", "golden/deepseek_v2_lite",
-        "golden/deepseek_v3", "golden/deepseek_v3_plain", "data/models/tiny_llama_bf16", "data/models/stories260K"}) {
+        "golden/deepseek_v3", "golden/deepseek_v3_plain", "golden/llama_saved", "golden/deepseek_v3_saved",
+        "data/models/tiny_llama_bf16", "data/models/stories260K"}) {
     const fs::path dir = shared / name;
     ParameterCounts n = count_parameters(read_shape(dir / "config.json"));
     // A file may leave out what training alone needs.
-    const int64_t found = values_in(dir / "model.safetensors");
+    int64_t found = 0;
+    for (const fs::directory_entry& file : fs::directory_iterator(dir))
+      if (file.path().filename().string().starts_with("model") && file.path().extension() == ".safetensors")
+        found += values_in(file.path());
     EXPECT_TRUE(found == n.total() || found == n.main)
         << name << ": " << found << " in the file, " << n.total() << " and " << n.main << " counted";
   }
@@ -88,6 +92,39 @@ TEST(ShapeConfig, PublishedTotals) {
     "moe_intermediate_size": 768, "num_hidden_layers": 48, "num_attention_heads": 32, "num_key_value_heads": 4,
     "head_dim": 128, "num_experts": 128, "num_experts_per_tok": 8})"),
             30'532'122'624);  // Qwen3 30B-A3B
+}
+
+TEST(ShapeConfig, TotalsAddedUpByHand) {
+  const auto total = [](const std::string& json) { return count_parameters(parse_shape(json, "config.json")).total(); };
+  // Attention, gated MLP and norms of a layer of EXAONE, which has no biases.
+  const auto layer = [](int64_t d, int64_t heads, int64_t kv, int64_t head, int64_t ff) {
+    return 2 * d * heads * head + 2 * d * kv * head + 3 * d * ff + 2 * d;
+  };
+  const std::string exaone = R"({"model_type": "exaone", "vocab_size": 102400, "num_key_value_heads": 8, )";
+  EXPECT_EQ(total(exaone + R"("hidden_size": 2560, "intermediate_size": 7168, "num_layers": 30,
+    "num_attention_heads": 32, "tie_word_embeddings": true})"),
+            102400 * 2560 + 30 * layer(2560, 32, 8, 80, 7168) + 2560);  // EXAONE 3.5 2.4B
+  EXPECT_EQ(total(exaone + R"("hidden_size": 5120, "intermediate_size": 27392, "num_layers": 64,
+    "num_attention_heads": 40})"),
+            2 * 102400 * 5120 + 64 * layer(5120, 40, 8, 128, 27392) + 5120);  // EXAONE 3.5 32B
+  EXPECT_EQ(total(R"({"model_type": "exaone4", "vocab_size": 102400, "hidden_size": 2048, "intermediate_size": 4096,
+    "num_hidden_layers": 30, "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64,
+    "tie_word_embeddings": true})"),
+            102400 * 2048 + 30 * (layer(2048, 32, 8, 64, 4096) + 2 * 64) + 2048);  // EXAONE 4.0 1.2B
+  // gpt-oss 20B, published as 20.91 B with 3.61 B active: biases everywhere, a sink for each head.
+  const ParameterCounts oss = count_parameters(parse_shape(
+      R"({"model_type": "gpt_oss", "vocab_size": 201088, "hidden_size": 2880, "intermediate_size": 2880,
+    "num_hidden_layers": 24, "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 64,
+    "num_local_experts": 32, "num_experts_per_tok": 4, "sliding_window": 128})",
+      "config.json"));
+  EXPECT_NEAR(static_cast<double>(oss.total()), 20.91e9, 0.005e9);
+  EXPECT_NEAR(static_cast<double>(oss.active), 3.61e9, 0.6e9);  // with the embedding or without it
+  // Qwen1.5 MoE A2.7B: a shared expert with its gate; biases of queries, keys and values.
+  EXPECT_NEAR(static_cast<double>(total(R"({"model_type": "qwen2_moe", "vocab_size": 151936, "hidden_size": 2048,
+    "intermediate_size": 5632, "moe_intermediate_size": 1408, "shared_expert_intermediate_size": 5632,
+    "num_hidden_layers": 24, "num_attention_heads": 16, "num_key_value_heads": 16, "num_experts": 60,
+    "num_experts_per_tok": 4})")),
+              14.3158e9, 1e6);
 }
 
 TEST(ShapeConfig, RefusesWithTheNearestChoice) {
