@@ -92,7 +92,9 @@ void Ledger::write(const RunRecord& r, const std::filesystem::path& directory, b
   std::error_code unknown;
   const std::string place =
       directory.empty() ? "" : std::filesystem::absolute(directory, unknown).lexically_normal().string();
-  const double device_seconds = r.seconds * static_cast<double>(std::max<int64_t>(1, r.machine.threads));
+  const double device_seconds = r.thread_seconds > 0
+                                    ? r.thread_seconds
+                                    : r.seconds * static_cast<double>(std::max<int64_t>(1, r.machine.threads));
   const bool here = own && r.outcome == "running";
   const bool measured = r.energy_joules > 0;
   const int64_t pid = here ? static_cast<int64_t>(::getpid()) : 0;

@@ -225,6 +225,28 @@ TEST(Ledger, MeasuredEnergyGoesBeforeThePredicted) {
   EXPECT_EQ(ledger.runs()[0].energy_wh, 2);
 }
 
+TEST(RunFile, AResumedRunCountsEachSessionByItsThreads) {
+  const test::TempDir dir;
+  RunRecord r = run_named("aaaaaa1", "running");
+  r.seconds = r.thread_seconds = r.energy_joules = 0;
+  r.machine.threads = 4;
+  { RunFile first(dir.path() / "run.json", r); }
+  RunRecord before = read_run_record(dir.path() / "run.json");
+  before.seconds = 100;
+  before.thread_seconds = 400;
+  before.energy_joules = 0;  // no meter then: the whole is predicted
+  write_file_atomic(dir.path() / "run.json", run_record_json(before));
+  r.machine.threads = 2;
+  RunFile second(dir.path() / "run.json", r, true);
+  second.finish("finished");
+  const RunRecord after = read_run_record(dir.path() / "run.json");
+  EXPECT_NEAR(after.thread_seconds - 400, 2 * (after.seconds - 100), 1e-6);
+  EXPECT_EQ(after.energy_joules, 0);
+  Ledger ledger(dir.path() / "l.sqlite");
+  ledger.put(after, dir.path());
+  EXPECT_EQ(ledger.runs()[0].device_seconds, after.thread_seconds);
+}
+
 TEST(Ledger, RatesHoldFromTheirDayOn) {
   const test::TempDir dir;
   Ledger ledger(dir.path() / "l.sqlite");

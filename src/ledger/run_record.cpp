@@ -110,6 +110,11 @@ RunFile::RunFile(std::filesystem::path path, RunRecord record, bool resumed)
     record_.sessions = earlier.sessions + 1;
     earlier_seconds_ = earlier.seconds;
     earlier_joules_ = earlier.energy_joules;
+    metered_ = earlier.seconds <= 0 || earlier.energy_joules > 0;
+    earlier_thread_seconds_ =
+        earlier.thread_seconds > 0
+            ? earlier.thread_seconds
+            : earlier.seconds * static_cast<double>(std::max<int64_t>(1, earlier.machine.threads));
   }
   update();
 }
@@ -119,8 +124,11 @@ double RunFile::now() const {
 }
 
 void RunFile::update() {
-  record_.seconds = earlier_seconds_ + (now() - started_at_);
-  if (const auto joules = meter_.joules()) record_.energy_joules = earlier_joules_ + *joules;
+  const double here = now() - started_at_;
+  record_.seconds = earlier_seconds_ + here;
+  record_.thread_seconds =
+      earlier_thread_seconds_ + here * static_cast<double>(std::max<int64_t>(1, record_.machine.threads));
+  if (const auto joules = meter_.joules(); joules && metered_) record_.energy_joules = earlier_joules_ + *joules;
   record_.memory_peak_bytes = std::max(record_.memory_peak_bytes, peak_resident_bytes());
   write_file_atomic(path_, run_record_json(record_));
   note_in_ledger(record_, path_.parent_path());

@@ -46,6 +46,7 @@ struct RunRecord {
   int64_t tokens = 0;                              ///< seen in training, or written and read in answering
   double flops = 0;                                ///< by arch/counts.h
   double seconds = 0;                              ///< of all sessions
+  double thread_seconds = 0;                       ///< time x threads of each session; 0: not noted
   double energy_joules = 0;                        ///< of the processor packages in that time, measured; 0: no meter
   int64_t tokens_planned = 0;                      ///< of the whole run, as its recipe said; 0: not known before
   int64_t memory_planned_bytes = 0;                ///< anonymous memory
@@ -87,6 +88,7 @@ struct RunRecord {
     field("tokens", self.tokens);
     field("flops", self.flops);
     field("seconds", self.seconds);
+    field("thread_seconds", self.thread_seconds);
     field("energy_joules", self.energy_joules);
     field("tokens_planned", self.tokens_planned);
     field("memory_planned_bytes", self.memory_planned_bytes);
@@ -124,6 +126,8 @@ class RunFile {
   RunRecord& record() { return record_; }
   /// Rewrites the file with the record, the time so far and the peak memory.
   void update();
+  /// Reads the meter of energy, whose counters wrap within minutes: to be called at every step.
+  void tick() { (void)meter_.joules(); }
   /// Closes it: finished, stopped or failed.
   void finish(std::string outcome, std::string reason = {});
 
@@ -131,7 +135,8 @@ class RunFile {
   double now() const;  // seconds of a steady clock
   std::filesystem::path path_;
   RunRecord record_;
-  double earlier_seconds_ = 0, earlier_joules_ = 0;
+  double earlier_seconds_ = 0, earlier_joules_ = 0, earlier_thread_seconds_ = 0;
+  bool metered_ = true;  ///< every session could read a meter
   EnergyMeter meter_;
   double started_at_ = 0;
 };

@@ -167,6 +167,8 @@ void Session::begin_record() {
   }
   if (!initial_hash_.empty()) r.hashes[kInitialWeights] = initial_hash_;
   r.memory_planned_bytes = summary_.memory_planned;
+  r.steps = state.step;
+  r.tokens = state.tokens;
   record_ = std::make_unique<RunFile>(options_.out / "run.json", r, options_.resume);
   write_file_atomic(options_.out / "recipe.toml", recipe_text(options_.recipe));
   log_ = std::make_unique<LogWriter>(options_.out / "log.jsonl", state.step);
@@ -196,6 +198,7 @@ void Session::save(bool finished, bool background) {
 void Session::note_memory() {
   summary_.memory_anonymous = std::max(summary_.memory_anonymous, resident_bytes().anonymous);
   record().memory_anonymous_bytes = summary_.memory_anonymous;
+  record_->tick();
 }
 
 void Session::count(const StepRow& row, LiveLine& live) {
