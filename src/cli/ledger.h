@@ -16,6 +16,9 @@ struct LedgerSums {
   std::string name;
   int64_t runs = 0, tokens = 0;
   double training_flops = 0;  ///< of runs that change weights; evaluation and generation are in flops alone
+  /// The other method of the Act's guidance: time x peak, all of it used, of the `bounded` training runs that know one.
+  double training_flops_bound = 0;
+  int64_t bounded = 0, training_runs = 0;
   double flops = 0, hours = 0, device_hours = 0, energy_wh = 0, usd = 0, won = 0;
 };
 

@@ -37,6 +37,12 @@ std::string csv_cell(std::string text) {
   return out + "\"";
 }
 
+/// Time x peak of the machine; 0: no peak is known.
+double flops_bound(const RunRecord& r) {
+  const auto peak = r.results.find(kPeakGflops);
+  return peak == r.results.end() ? 0 : r.seconds * peak->second * 1e9;
+}
+
 OrderedJson run_json_of(const LedgerRun& run, Ledger& ledger) {
   OrderedJson j = OrderedJson::parse(run_record_json(run.record));
   j["directory"] = run.directory;
@@ -44,6 +50,7 @@ OrderedJson run_json_of(const LedgerRun& run, Ledger& ledger) {
   j["energy_wh"] = run.energy_wh;
   j["energy"] = run.energy_measured ? "measured" : "predicted";
   j["flops_method"] = "counted from the architecture";
+  if (const double bound = flops_bound(run.record); bound > 0) j["flops_bound_by_time_x_peak"] = bound;
   j["usd"] = usd_of(run, ledger);
   j["krw"] = won_of(run, ledger);
   return j;
@@ -59,7 +66,10 @@ OrderedJson sums_json(const LedgerSums& s) {
           {"energy_wh", s.energy_wh},
           {"usd", s.usd},
           {"krw", s.won},
+          {"training_runs", s.training_runs},
           {"training_flops", s.training_flops},
+          {"training_runs_with_peak", s.bounded},
+          {"training_flops_bound_by_time_x_peak", s.training_flops_bound},
           {"share_of_1e26_flops", s.training_flops / kActFlops}};
 }
 
@@ -73,7 +83,13 @@ std::vector<LedgerSums> ledger_sums(const std::vector<LedgerRun>& runs, const st
     s.tokens += run.record.tokens;
     s.flops += run.record.flops;
     const std::string& kind = run.record.kind;
-    if (kind == "train" || kind == "sft" || kind == "rl") s.training_flops += run.record.flops;
+    if (kind == "train" || kind == "sft" || kind == "rl") {
+      const double bound = flops_bound(run.record);
+      s.training_flops += run.record.flops;
+      s.training_flops_bound += bound;
+      s.bounded += bound > 0;
+      ++s.training_runs;
+    }
     s.hours += run.record.seconds / 3600;
     s.device_hours += run.device_seconds / 3600;
     s.energy_wh += run.energy_wh;
@@ -147,6 +163,11 @@ std::string ledger_table(const std::vector<LedgerRun>& runs, Ledger& ledger) {
           "{}: {:.3g} FLOP of training, {:.2g} % of 1e26 (Korean AI Basic Act, Decree 24; counted from the "
           "architecture, failed runs included)\n",
           s.name, s.training_flops, 100 * s.training_flops / kActFlops);
+  for (const LedgerSums& s : ledger_sums(runs, "family", ledger))
+    if (s.bounded > 0)
+      out += fmt::format(
+          "{}: by time x measured peak, all of it used, at most {:.3g} FLOP ({} of {} training runs know a peak)\n",
+          s.name, s.training_flops_bound, s.bounded, s.training_runs);
   return out +
          fmt::format(
              "*: predicted, {} W a thread, where no meter is read; failed, killed and stopped runs are in all sums\n",

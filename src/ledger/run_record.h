@@ -102,6 +102,9 @@ struct RunRecord {
   }
 };
 
+/// Among results: what the machine was measured to reach in products with all threads, 10^9 FLOP/s.
+inline constexpr const char* kPeakGflops = "peak_gflops";
+
 std::string run_record_json(const RunRecord& record);
 /// Missing keys keep their defaults, unknown ones are ignored. Errors: not JSON, wrong types.
 RunRecord parse_run_record(std::string_view json, std::string_view file);

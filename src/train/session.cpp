@@ -169,6 +169,7 @@ void Session::begin_record() {
   r.memory_planned_bytes = summary_.memory_planned;
   r.steps = state.step;
   r.tokens = state.tokens;
+  if (options_.peak_gflops > 0) r.results[kPeakGflops] = options_.peak_gflops;
   record_ = std::make_unique<RunFile>(options_.out / "run.json", r, options_.resume);
   write_file_atomic(options_.out / "recipe.toml", recipe_text(options_.recipe));
   log_ = std::make_unique<LogWriter>(options_.out / "log.jsonl", state.step);
