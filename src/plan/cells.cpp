@@ -113,6 +113,9 @@ std::optional<ModelShape> shape_of_cell(const std::string& cell, std::string& mi
     }
   }
   if (s.n_moe_layers < s.n_layers && s.mlp.width <= 0) missing = "architecture: width of the MLP";
+  if (a.key_dim() <= 0 || a.value_dim() <= 0) missing = "architecture: width of a head";
+  if (a.latent && a.kv_lora_rank <= 0) missing = "architecture: width of the latent";
+  if (s.n_moe_layers > 0 && s.experts.n_active <= 0) missing = "architecture: experts of a token";
   if (!missing.empty()) return {};
   return s;
 }

@@ -68,6 +68,16 @@ TEST(Published, RefusesWithTheMissingInput) {
             "tokens (a reinforcement learning run)");
 }
 
+TEST(Published, WidthsOfNothingAreMissing) {
+  const std::string rest = ",4096,,bf16,H100-SXM-80GB,8,dp=8,,,,,,high,throughput-benchmark,g,,100,1,,,";
+  const std::string mla = "type=moe-mla;L=6;d=256;h=4;ff=512;vocab=1000;mla=q64/";
+  EXPECT_EQ(one("a,m," + mla + "dv32/nope16/rope8/v16" + rest).missing, "architecture: width of the latent");
+  EXPECT_EQ(one("a,m," + mla + "kv32" + rest).missing, "architecture: width of a head");
+  EXPECT_EQ(one("a,m," + mla + "kv32/nope16/rope8/v16;experts=8;topk=0;moe_ff=64" + rest).missing,
+            "architecture: experts of a token");
+  EXPECT_EQ(one("a,m,type=dense;L=6;d=3;h=4;ff=512;vocab=1000" + rest).missing, "architecture: width of a head");
+}
+
 TEST(Published, DerivedAndLowRowsDoNotCount) {
   EXPECT_FALSE(
       one("a,m," + kDense +
