@@ -46,8 +46,9 @@ rl "$work/threads" "${long[@]}" --set micro_rows=1 --set rollout_sequences=5 --t
 kills=0 seed=7
 for attempt in $(seq 1 200); do
   seed=$(((seed * 1103515245 + 12345) % 2147483648))
-  # Up to a seventh of the whole run's time: ten lives do not finish it, and start-up is killed too.
-  delay=$(awk -v ns="$took" -v r="$seed" 'BEGIN { printf "%.4f", 0.02 + r / 2147483648 * ns / 7e9 }')
+  # Up to an eleventh of the whole run's time, which may have been taken on a busier machine: ten lives do not finish it,
+  # and start-up is killed too.
+  delay=$(awk -v ns="$took" -v r="$seed" 'BEGIN { printf "%.4f", 0.02 + r / 2147483648 * ns / 11e9 }')
   "$nuri" rl "${common[@]}" "${long[@]}" --out "$work/killed" --resume --threads $((attempt % 3 + 1)) >/dev/null 2>"$work/err" &
   pid=$!
   sleep "$delay"
