@@ -82,7 +82,7 @@ struct Money {
 struct Plan {
   PlanRequest request;
   std::vector<StageResult> stages;
-  DeviceMemory memory;  ///< of the first stage
+  DeviceMemory memory;  ///< of the stage that needs most
   double goodput = 0, failures = 0, checkpoint_minutes = 0;
   double device_hours = 0, days = 0, flops = 0, energy_mwh = 0;
   double rent_usd = 0;  ///< the price used
@@ -96,6 +96,9 @@ Plan make_plan(const PlanRequest& request);
 
 OrderedJson plan_json(const Plan& plan);
 std::string plan_text(const Plan& plan);
+/// Days, hours or minutes; MWh, kWh or Wh.
+std::string time_text(double days);
+std::string energy_text(double mwh);
 
 /// The first micro-batches of a stage's pipeline, simulated.
 struct DrawnPipeline {

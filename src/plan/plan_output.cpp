@@ -42,17 +42,6 @@ std::string money_text(double usd, double won) {
                      fmt::format("{:.0f}", usd * won));
 }
 
-std::string time_text(double days) {
-  if (days >= 2) return fmt::format("{:.1f} days", days);
-  const double minutes = days * 24 * 60;
-  return minutes >= 120 ? fmt::format("{:.1f} hours", minutes / 60) : fmt::format("{:.1f} min", minutes);
-}
-
-std::string energy_text(double mwh) {
-  if (mwh >= 1) return fmt::format("{:.4g} MWh", mwh);
-  return mwh >= 1e-3 ? fmt::format("{:.4g} kWh", mwh * 1e3) : fmt::format("{:.3g} Wh", mwh * 1e6);
-}
-
 constexpr int64_t kDrawnMicros = 24, kMostSlots = 20'000, kColumns = 110;
 
 /// The name of a model's directory or file, at most `length` characters.
@@ -76,6 +65,17 @@ std::string bytes_of(double bytes) {
 }
 
 }  // namespace
+
+std::string time_text(double days) {
+  if (days >= 2) return fmt::format("{:.1f} days", days);
+  const double minutes = days * 24 * 60;
+  return minutes >= 120 ? fmt::format("{:.1f} hours", minutes / 60) : fmt::format("{:.1f} min", minutes);
+}
+
+std::string energy_text(double mwh) {
+  if (mwh >= 1) return fmt::format("{:.4g} MWh", mwh);
+  return mwh >= 1e-3 ? fmt::format("{:.4g} kWh", mwh * 1e3) : fmt::format("{:.3g} Wh", mwh * 1e6);
+}
 
 OrderedJson plan_json(const Plan& plan) {
   const PlanRequest& r = plan.request;

@@ -11,14 +11,37 @@ namespace {
 
 using report::Label;
 
+/// A unit that suits a size: what its numbers are multiplied with.
+struct Unit {
+  Label name;
+  double factor = 1;
+};
+Unit energy_unit(double mwh) {
+  if (mwh >= 1) return {{"energy, MWh", "전력량, MWh"}, 1};
+  return mwh >= 1e-3 ? Unit{{"energy, kWh", "전력량, kWh"}, 1e3} : Unit{{"energy, Wh", "전력량, Wh"}, 1e6};
+}
+Unit time_unit(double days) {
+  if (days >= 2) return {{"days", "일"}, 1};
+  return days >= 1.0 / 12 ? Unit{{"hours", "시간"}, 24} : Unit{{"minutes", "분"}, 24 * 60};
+}
+Unit won_unit(double won) {
+  return won >= 1e8 ? Unit{{"rent, 100 M won", "임대료, 억 원"}, 1e-8} : Unit{{"rent, won", "임대료, 원"}, 1};
+}
+
+std::string number_text(double value) {
+  return value >= 1000 ? fmt::format("{:.0f}", value) : fmt::format("{:.4g}", value);
+}
+
 /// Hours at another utilisation and another number of devices: work stays, time follows both.
 report::Calculator calculator(const Plan& plan) {
   const StageResult& s = plan.stages.front();
   const auto devices = static_cast<double>(plan.request.job.n_devices);
   const double mfu = 100 * s.mfu, price = plan.rent_usd > 0 ? plan.rent_usd : 2, won = plan.request.prices.won_per_usd;
+  const double rent = plan.device_hours * price;  // of the sliders' first values, also where no price is known
   // device-hours = FLOPs / (peak x MFU x goodput); all stages scale alike.
   const std::string hours = fmt::format("({}*{}/mfu)", plan.device_hours, mfu);
   const double watts = plan.device_hours > 0 ? plan.energy_mwh / plan.device_hours : 0;
+  const Unit energy = energy_unit(plan.energy_mwh), time = time_unit(plan.days), in_won = won_unit(rent * won);
   report::Calculator c;
   c.sliders = {
       {"price",
@@ -37,12 +60,10 @@ report::Calculator calculator(const Plan& plan) {
       {"won", {"won to the dollar", "달러당 원"}, std::min(1000.0, won / 2), std::max(2000.0, won * 1.5), won, false}};
   c.results = {
       {{"device-hours", "장치·시간"}, hours, quantity_text(plan.device_hours)},
-      {{"days", "일"}, hours + "/devices/24", fmt::format("{:.1f}", plan.days)},
-      {{"rent, USD", "임대료, 달러"}, hours + "*price", fmt::format("{:.0f}", plan.money.rent)},
-      {{"rent, 100 M won", "임대료, 억 원"},
-       hours + "*price*won/1e8",
-       fmt::format("{:.4g}", plan.money.rent * won * 1e-8)},
-      {{"energy, MWh", "전력량, MWh"}, fmt::format("{}*{}", hours, watts), fmt::format("{:.4g}", plan.energy_mwh)}};
+      {time.name, fmt::format("{}/devices/24*{}", hours, time.factor), number_text(plan.days * time.factor)},
+      {{"rent, USD", "임대료, 달러"}, hours + "*price", number_text(rent)},
+      {in_won.name, fmt::format("{}*price*won*{}", hours, in_won.factor), number_text(rent * won * in_won.factor)},
+      {energy.name, fmt::format("{}*{}", hours, watts * energy.factor), number_text(plan.energy_mwh * energy.factor)}};
   return c;
 }
 
@@ -87,17 +108,19 @@ std::string plan_page(const Plan& plan, const std::vector<OrderedJson>& others) 
                                       precision_name(r.job.precision))));
   page.add_heading({"In short", "요약"});
   const double won = r.prices.won_per_usd;
+  const bool known = plan.rent_usd > 0;
+  const Unit in_won = won_unit(plan.money.rent * won);
   std::vector<std::pair<Label, std::string>> facts{
-      {{"days", "일"}, fmt::format("{:.1f}", plan.days)},
+      {{"time", "시간"}, time_text(plan.days)},
       {{"device-hours", "장치·시간"}, quantity_text(plan.device_hours)},
       {{"FLOP", "연산량, FLOP"}, fmt::format("{:.3g}", plan.flops)},
       {{"MFU, % of the 16-bit peak", "MFU, 16비트 최대의 %"}, fmt::format("{:.1f}", 100 * plan.stages.front().mfu)},
       {{"memory of a device, GB", "장치당 메모리, GB"},
        fmt::format("{:.1f} / {:.0f}", plan.memory.total() * 1e-9, r.job.device.memory_gb)},
       {{"goodput, %", "유효 시간, %"}, fmt::format("{:.1f}", 100 * plan.goodput)},
-      {{"rent, USD", "임대료, 달러"}, fmt::format("{:.0f}", plan.money.rent)},
-      {{"rent, 100 M won", "임대료, 억 원"}, fmt::format("{:.4g}", plan.money.rent * won * 1e-8)},
-      {{"energy, MWh", "전력량, MWh"}, fmt::format("{:.4g}", plan.energy_mwh)}};
+      {{"rent, USD", "임대료, 달러"}, known ? number_text(plan.money.rent) : "-"},
+      {in_won.name, known ? number_text(plan.money.rent * won * in_won.factor) : "-"},
+      {{"energy", "전력량"}, plan.energy_mwh > 0 ? energy_text(plan.energy_mwh) : "-"}};
   page.add_key_values(facts);
   for (const std::string& w : plan.warnings) page.add_text({"Warning: " + w, "주의: " + w});
   page.add_heading({"What if", "바꾸어 보면"});
@@ -108,7 +131,7 @@ std::string plan_page(const Plan& plan, const std::vector<OrderedJson>& others) 
     rows.push_back({s.stage.name, quantity_text(s.stage.tokens), std::to_string(s.stage.seq_len),
                     quantity_text(s.stage.batch_tokens), layout_text(s.job.layout),
                     fmt::format("{:.4g}", s.step_seconds), fmt::format("{:.0f}", s.tokens_per_s_device),
-                    fmt::format("{:.1f}", 100 * s.mfu), quantity_text(s.device_hours), fmt::format("{:.1f}", s.days)});
+                    fmt::format("{:.1f}", 100 * s.mfu), quantity_text(s.device_hours), time_text(s.days)});
   page.add_table({{"stage", "단계"},
                   {"tokens", "토큰"},
                   {"sequence", "길이"},
@@ -118,7 +141,7 @@ std::string plan_page(const Plan& plan, const std::vector<OrderedJson>& others) 
                   {"tokens/s a device", "장치당 토큰/초"},
                   {"MFU, %", "MFU, %"},
                   {"device-hours", "장치·시간"},
-                  {"days", "일"}},
+                  {"time", "시간"}},
                  rows);
   page.add_heading({"A step", "한 스텝"});
   rows.clear();
@@ -127,7 +150,10 @@ std::string plan_page(const Plan& plan, const std::vector<OrderedJson>& others) 
     if (seconds.get<double>() > 0)
       rows.push_back({name, fmt::format("{:.4g}", seconds.get<double>()),
                       fmt::format("{:.1f}", 100 * seconds.get<double>() / plan.stages.front().step_seconds)});
-  page.add_table({{"part", "부분"}, {"seconds", "초"}, {"%", "%"}}, rows);
+  if (rows.empty())
+    page.add_text({"The step's time was measured as a whole.", "스텝 시간은 전체로 측정했다."});
+  else
+    page.add_table({{"part", "부분"}, {"seconds", "초"}, {"%", "%"}}, rows);
   rows.clear();
   for (const auto& [owner, bytes] : json.at("memory_bytes_per_device").items())
     rows.push_back({owner, fmt::format("{:.2f}", 1e-9 * bytes.get<double>())});
@@ -145,9 +171,8 @@ std::string plan_page(const Plan& plan, const std::vector<OrderedJson>& others) 
   rows.clear();
   for (const auto& [line, usd] : json.at("usd").items())
     if (usd.is_number() && usd.get<double>() > 0)
-      rows.push_back(
-          {line, fmt::format("{:.0f}", usd.get<double>()), fmt::format("{:.4g}", usd.get<double>() * won * 1e-8)});
-  page.add_table({{"line", "항목"}, {"USD", "달러"}, {"100 M won", "억 원"}}, rows);
+      rows.push_back({line, number_text(usd.get<double>()), number_text(usd.get<double>() * won)});
+  page.add_table({{"line", "항목"}, {"USD", "달러"}, {"won", "원"}}, rows);
   if (!others.empty()) {
     page.add_heading({"Side by side", "나란히"});
     std::vector<OrderedJson> all{json};

@@ -100,10 +100,7 @@ SearchResult search(const Job& job, const SearchSpace& space, const Constants& c
                       ++result.evaluated;
                       const DeviceMemory held = device_memory(trial);
                       const double memory = held.total() - (trial.offload ? held.state() : 0);
-                      if (memory > limit) {
-                        ++result.too_large;
-                        continue;
-                      }
+                      if (memory > limit) continue;
                       const StepCost cost = step_cost(trial, constants);
                       const Candidate found{named(l), cost.total(),
                                             tokens_per_s_per_device(trial, cost) * static_cast<double>(job.n_devices),

@@ -32,7 +32,6 @@ struct Candidate {
 struct SearchResult {
   std::vector<Candidate> best;  ///< fastest first
   int64_t evaluated = 0;        ///< layouts whose time or memory was computed
-  int64_t too_large = 0;        ///< of those, that did not fit into memory
 };
 
 /// The `keep` fastest layouts that fit into `memory_share` of the device.

@@ -66,6 +66,22 @@ grep -q 'failed and trial runs' "$work/out" || fail "plan train: $(cat "$work/ou
 [ -s "$work/plan.html" ] || fail "plan train wrote no page"
 "$nuri" "${v3[@]}" --layout "pp=16 ep=64 recompute=selective" --draw >"$work/out"
 [ "$(grep -cE '^ *[0-9]+ [FB.]{110}$' "$work/out")" -eq 16 ] || fail "the pipeline is not drawn: $(cat "$work/out")"
+# Each option of prices and assumptions moves what it should, and by how much.
+set_layout=("${v3[@]}" --layout "pp=16 ep=64 recompute=selective" --buy 50000 --json)
+"$nuri" "${set_layout[@]}" >"$work/base.json"
+moves() { # FILTER OPTION VALUE: of [the plan with the option, the plan without]
+  "$nuri" "${set_layout[@]}" "$2" "$3" | jq -es --slurpfile base "$work/base.json" '[.[0], $base[0]] | '"$1" >/dev/null || fail "plan train $2 $3: not ($1)"
+}
+near='def near($a; $b): ($a / $b - 1 | fabs) < 1e-9;'
+moves "$near near(.[0].usd.power; 2 * .[1].usd.power)" --kwh 0.24
+moves "$near near(.[0].krw.rent; 2 * .[1].krw.rent) and .[0].usd.rent == .[1].usd.rent" --won 2900
+moves "$near near(.[0].usd.purchase; .[1].usd.purchase / 2)" --years 10
+moves "$near near(.[0].usd.purchase; 2 * .[1].usd.purchase)" --use 0.35
+moves "$near near(.[0].energy_mwh; 2 * .[1].energy_mwh)" --pue 2.6
+moves '.[0].goodput < .[1].goodput and .[0].device_hours > .[1].device_hours and .[0].interruptions > 4 * .[1].interruptions' --mtbf 10000
+json 0 '.stages[0] | .layouts_evaluated > 0 and .runners_up == []' "${v3[@]}" --rank 0 --json
+json 0 '.stages[0].step_parts_seconds.offload > 0 and (.warnings | any(test("host")))' "${v3[@]}" --layout "pp=4 ep=16" --offload --json
+json 0 '.stages[0].step_parts_seconds.offload == 0 and (.warnings | any(test("raise pp")))' "${v3[@]}" --layout "pp=4 ep=16" --json
 json 0 "$(numbers read_gbs copy_gbs disk_gbs fp32_gflops seconds) and (.products | length) == 18 and all(.products[]; .gflops > 0 and .of_peak > 0)" plan profile --disk "$work" --out "$work/profile.json" --json
 json 0 '.stages[0].step_seconds > 0 and .stages[0].steps == 8 and .memory_bytes_per_device.total > 0 and .predicted' \
   plan train "$work/recipe.toml" --hardware this --tokens 1700 --json
