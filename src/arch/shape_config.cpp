@@ -102,23 +102,24 @@ void sparse_layers(const JsonObject& c, ModelShape& s) {
   for (int64_t i = 0; i < s.n_layers; ++i) s.n_moe_layers += step > 0 && (i + 1) % step == 0 && !dense.contains(i);
 }
 
-ModelShape qwen2_moe(const JsonObject& c) {
-  ModelShape s = qwen2(c);
+void qwen_experts(const JsonObject& c, ModelShape& s) {
   s.experts.n_routed = count(c, "num_experts");
   s.experts.n_active = count(c, "num_experts_per_tok");
   s.experts.expert.width = count(c, "moe_intermediate_size", kWidth);
+  sparse_layers(c, s);
+}
+
+ModelShape qwen2_moe(const JsonObject& c) {
+  ModelShape s = qwen2(c);
+  qwen_experts(c, s);
   s.experts.shared.width = count(c, "shared_expert_intermediate_size", kWidth);
   s.experts.router_vectors = s.d_model;  // the gate of the shared expert
-  sparse_layers(c, s);
   return s;
 }
 
 ModelShape qwen3_moe(const JsonObject& c) {
   ModelShape s = qwen3(c);
-  s.experts.n_routed = count(c, "num_experts");
-  s.experts.n_active = count(c, "num_experts_per_tok");
-  s.experts.expert.width = count(c, "moe_intermediate_size", kWidth);
-  sparse_layers(c, s);
+  qwen_experts(c, s);
   return s;
 }
 

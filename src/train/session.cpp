@@ -154,7 +154,7 @@ void Session::begin_record() {
   RunRecord r;
   r.kind = data_.kind();
   r.family = "deepseek_v3";
-  r.config_hash = sha256(write_config(options_.recipe.model));
+  r.config_hash = sha256(config_of(*model_));
   set_parent(r, options_.recipe.init_from);
   r.command = options_.command;
   r.recipe = recipe_text(options_.recipe);
@@ -251,11 +251,19 @@ void Session::watch(const std::function<void()>& steps) {
   }
 }
 
-std::string weights_sha256(DeepseekV3& model) {
+namespace {
+
+std::vector<NamedTensor> tensors_by_name(DeepseekV3& model) {
   std::vector<NamedTensor> tensors = model_tensors(model);
   std::sort(tensors.begin(), tensors.end(), [](const NamedTensor& a, const NamedTensor& b) { return a.name < b.name; });
+  return tensors;
+}
+
+}  // namespace
+
+std::string weights_sha256(DeepseekV3& model) {
   Sha256 hash;
-  for (const NamedTensor& t : tensors) {
+  for (const NamedTensor& t : tensors_by_name(model)) {
     hash.add(t.name);
     hash.add(t.tensor.raw(), t.tensor.bytes());
   }
@@ -278,14 +286,12 @@ std::string recipe_sha256(const std::string& text) {
 }
 
 std::string weights_hash(DeepseekV3& model) {
-  std::vector<NamedTensor> tensors = model_tensors(model);
-  std::sort(tensors.begin(), tensors.end(), [](const NamedTensor& a, const NamedTensor& b) { return a.name < b.name; });
   uint64_t h = 0xcbf29ce484222325ull;
   auto eat = [&h](const void* data, size_t bytes) {
     const auto* p = static_cast<const unsigned char*>(data);
     for (size_t i = 0; i < bytes; ++i) h = (h ^ p[i]) * 0x100000001b3ull;
   };
-  for (const NamedTensor& t : tensors) {
+  for (const NamedTensor& t : tensors_by_name(model)) {
     eat(t.name.data(), t.name.size());
     eat(t.tensor.raw(), t.tensor.bytes());
   }
