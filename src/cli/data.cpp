@@ -9,11 +9,12 @@
 #include "base/json.h"
 #include "base/machine.h"
 #include "cli/documents.h"
+#include "cli/machine.h"
 #include "cli/verbs.h"
 #include "data/build.h"
 #include "data/loader.h"
 #include "data/show.h"
-#include "ledger/run_record.h"
+#include "ledger/noted_run.h"
 #include "train/memory_plan.h"
 #include "train/recipe.h"
 
@@ -27,6 +28,15 @@ struct Build {
   bool overwrite = false, json = false;
 };
 
+void note(NotedRun& noted, const Build& o, const data::Manifest& m) {
+  RunRecord& r = noted.record();
+  r.data_manifest = m.hash;
+  r.hashes[kTokenizerHash] = m.tokenizer_hash;
+  r.places = text_places(o.sources);
+  r.tokens = m.total(data::Split::train).tokens + m.total(data::Split::validation).tokens;
+  noted.finish();
+}
+
 int build(const Build& o) {
   return_freed_memory();
   data::BuildOptions options;
@@ -37,6 +47,7 @@ int build(const Build& o) {
   options.overwrite = o.overwrite;
   if (!o.memory.empty()) options.dedup_bytes = static_cast<uint64_t>(parse_bytes(o.memory)) / 2;
   ProgressPrinter progress;
+  NotedRun noted("data", command_line(), {.out = o.out}, active_level_text());
   const double begin = seconds_now();
   const data::Manifest m = data::build_dataset(options, [&](const data::BuildProgress& p) {
     const double done = static_cast<double>(p.bytes_read), left = static_cast<double>(p.bytes_total) - done;
@@ -45,6 +56,7 @@ int build(const Build& o) {
                               static_cast<double>(p.bytes_total) / 1e6, p.documents, p.tokens, eta));
   });
   progress.end();
+  note(noted, o, m);
   if (o.json) {
     fmt::print("{}", data::manifest_text(m));
     return kExitOk;
@@ -69,22 +81,23 @@ struct Show {
 
 int show(const Show& o) {
   const fs::path run = o.run;
-  const ResolvedRecipe recipe = load_recipe(run / "recipe.toml", {"config=config.json"});
   const RunRecord record = read_run_record(run / "run.json");
+  NURI_CHECK(record.kind == "train" || record.kind.empty(),
+             "{}: a run of `nuri {}`, which learns from {} instead of shards; this verb shows documents of shards",
+             run.string(), record.kind, record.kind == "sft" ? "chats" : "problems");
+  const ResolvedRecipe recipe = load_recipe(run / "recipe.toml", {"config=config.json"});
   NURI_CHECK(o.step >= 1, "--step {}: steps are counted from 1", o.step);
   NURI_CHECK(record.outcome != "finished" || o.step <= record.steps, "{}: --step {}: the run ended with step {}",
              run.string(), o.step, record.steps);
   std::string where = o.data;
   if (where.empty()) {  // the command of the run knows
-    for (size_t i = 0; i < record.command.size(); ++i) {
+    if (const auto places = places_of(record, "data"); !places.empty()) where = places.front();
+    for (size_t i = 0; i < record.command.size() && where.empty(); ++i) {  // records of older programs
       const std::string& word = record.command[i];
       if (word == "--data" && i + 1 < record.command.size()) where = record.command[i + 1];
       if (word.starts_with("--data=")) where = word.substr(std::string_view("--data=").size());
     }
-    NURI_CHECK(!where.empty(),
-               "{}: does not say where the shards lie; name them with --data (a run of `nuri sft` has chats instead, "
-               "which are "
-               "not shown)",
+    NURI_CHECK(!where.empty(), "{}: does not say where the shards lie; name them with --data",
                (run / "run.json").string());
   }
   const data::Dataset dataset = data::Dataset::open(where);

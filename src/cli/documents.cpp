@@ -63,6 +63,14 @@ std::string SourceDocuments::rejected() const {
                      state_->first_rejected);
 }
 
+std::vector<std::string> text_places(const std::vector<std::string>& sources) {
+  std::vector<std::string> out;
+  for (const std::string& source : sources)
+    for (const std::string& path : data::parse_source(source).paths)
+      out.push_back("text=" + std::filesystem::absolute(path).lexically_normal().string());
+  return out;
+}
+
 ProgressPrinter::ProgressPrinter() : begin_(seconds_now()), terminal_(isatty(STDERR_FILENO) == 1) {}
 
 void ProgressPrinter::show(const std::string& text) {

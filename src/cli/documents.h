@@ -30,6 +30,9 @@ class SourceDocuments {
   std::unique_ptr<State> state_;
 };
 
+/// "text=/absolute/path" of each file, directory and pattern that such arguments name, for the record of a run.
+std::vector<std::string> text_places(const std::vector<std::string>& sources);
+
 /// A line on standard error that is rewritten in place on a terminal, and shown every 10 seconds elsewhere. The first
 /// two seconds stay silent.
 class ProgressPrinter {

@@ -119,7 +119,7 @@ int run(const EvalOptions& o) {
   const Contamination contamination(o.contamination, texts);
   const std::unique_ptr<DeepseekV3> model = o.model.load();
   const Tokenizer tokenizer = Tokenizer::load(o.model.directory);
-  NotedRun noted("eval", command_line(), o.model.directory, active_level_text());
+  NotedRun noted("eval", command_line(), {.model = o.model.directory}, active_level_text());
   const double begin = seconds_now();
   SolveOptions solving{
       .samples = o.samples, .sampler = o.sampling.sampler(), .max_tokens = o.max_tokens, .sequences = o.batch};

@@ -64,7 +64,7 @@ int eval_choices(const ModelOptions& model_options, const ChoiceOptions& o) {
   const Contamination contamination(o.contamination, texts);
   const std::unique_ptr<DeepseekV3> model = model_options.load();
   const Tokenizer tokenizer = Tokenizer::load(model_options.directory);
-  NotedRun noted("eval", command_line(), model_options.directory, active_level_text());
+  NotedRun noted("eval", command_line(), {.model = model_options.directory}, active_level_text());
   ProgressPrinter progress;
   const double begin = seconds_now(), all_questions = static_cast<double>(questions.size());
   const std::vector<Chosen> chosen = choose(*model, tokenizer, questions, [&](int64_t done) {

@@ -50,7 +50,8 @@ int run(const Options& o) {
   Generator generator(*model, tokenizer, {.batch = o.batch, .cache_tokens = o.cache_tokens});
   const bool stream = prompts.size() == 1 && !o.json && o.file.empty();
   std::optional<NotedRun> noted;  // in bulk: what a file asks
-  if (!o.file.empty()) noted.emplace("generate", command_line(), o.model.directory, active_level_text());
+  if (!o.file.empty())
+    noted.emplace("generate", command_line(), NotedRun::Subject{.model = o.model.directory}, active_level_text());
   const double begin = seconds_now();
   const std::vector<Reply> replies = generator.run(requests, [&](size_t, std::string_view text) {
     if (stream) {

@@ -22,7 +22,8 @@ struct Options {
   int64_t last = 0;
   double won = 0, price = 0;
   int64_t replay = 0;
-  std::string data;
+  std::vector<std::string> data, held_out;
+  std::string tokenizer;
   bool json = false;
 };
 
@@ -155,8 +156,12 @@ int check(const Options& o) {
 }
 
 int verify(const Options& o) {
-  VerifyOptions v{
-      .run = o.run, .replay = o.replay, .data = o.data, .choice = std::stoull(new_run_id().substr(0, 8), nullptr, 16)};
+  VerifyOptions v{.run = o.run,
+                  .replay = o.replay,
+                  .data = o.data,
+                  .held_out = o.held_out,
+                  .tokenizer = o.tokenizer,
+                  .choice = std::stoull(new_run_id().substr(0, 8), nullptr, 16)};
   if (const std::filesystem::path path = o.file.empty() ? default_ledger_path() : std::filesystem::path(o.file);
       !path.empty() && std::filesystem::exists(path)) {
     Ledger ledger(path, Database::Open::read);
@@ -186,8 +191,8 @@ Action add_ledger(Arguments args) {
   };
   Arguments listed = verb("list", "runs, sums by project, kind and outcome, compute by model family", list);
   listed.option("--project", o->project, "only runs of this project (NURI_PROJECT when they started)");
-  listed.option("--kind", o->kind, "only train, sft, rl, eval or generate")
-      .one_of({"train", "sft", "rl", "eval", "generate"});
+  listed.option("--kind", o->kind, "only train, sft, rl, eval, generate, tokenizer or data")
+      .one_of({"train", "sft", "rl", "eval", "generate", "tokenizer", "data"});
   listed.option("--outcome", o->outcome, "only finished, stopped, failed, killed, unknown (imported) or running")
       .one_of({"finished", "stopped", "failed", "killed", "unknown", "running"});
   listed.option("--last", o->last, "only the newest so many (default 0: all)").between(0, 1 << 30);
@@ -208,7 +213,12 @@ Action add_ledger(Arguments args) {
       .option("--replay", o->replay,
               "steps to make again from the seed or a checkpoint, chosen at random (default 0: none)")
       .between(0, 1 << 30);
-  verified.option("--data", o->data, "shards of the run, where they are now (default: as its command said)");
+  verified
+      .option("--data", o->data,
+              "shards, chats or problems of the run, where they are now (default: as run.json says; may be repeated)")
+      .one_value_each();
+  verified.option("--held-out", o->held_out, "files held out, the same").one_value_each();
+  verified.option("--tokenizer", o->tokenizer, "directory of the tokenizer, the same");
   Arguments sets = verb("set", "price of computing and exchange rates; without options, show them", set);
   sets.option("--price", o->price, "US dollars a thread and hour (default: as it is; 0 at first)").between(0.0, 1e6);
   sets.option("--won", o->won, "won to the dollar, from --date on (default: as it is; 1450 where none is set)")

@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "cli/ledger.h"
-#include "ledger/provenance.h"
 #include "plan/plan.h"
 #include "report/page.h"
 #include "train/metrics.h"
@@ -17,6 +15,11 @@ namespace {
 double usd_of(const LedgerRun& run, Ledger& ledger) { return run.device_seconds / 3600 * ledger.price(); }
 double won_of(const LedgerRun& run, Ledger& ledger) {
   return usd_of(run, ledger) * ledger.won_per_usd(run.record.started);
+}
+
+/// What a run took beside its plan, "+3.1 %".
+std::string of_plan(const RunRecord& r) {
+  return r.seconds_planned > 0 ? fmt::format("{:+.1f} %", 100 * (r.seconds / r.seconds_planned - 1)) : "-";
 }
 
 std::string group_of(const LedgerRun& run, const std::string& by) {
@@ -120,29 +123,30 @@ std::string ledger_csv(const std::vector<LedgerRun>& runs, Ledger& ledger) {
   std::string out =
       "id,project,kind,outcome,started,ended,who,host,directory,commit,family,steps,tokens,flops,seconds,device_"
       "seconds,sessions,"
-      "energy_wh,energy,usd,krw,parent_run,data_manifest_sha256,weights\n";
+      "energy_wh,energy,usd,krw,seconds_planned,energy_wh_planned,usd_planned,parent_run,data_manifest_sha256,"
+      "weights\n";
   for (const LedgerRun& run : runs) {
     const RunRecord& r = run.record;
     const auto weights = r.hashes.find("weights");
     for (const std::string& text :
          {r.id, r.project, r.kind, r.outcome, r.started, r.ended, r.who, r.host, run.directory, r.commit, r.family})
       out += csv_cell(text) + ",";
-    out += fmt::format("{},{},{:.6g},{:.3f},{:.3f},{},{:.3f},{},{:.4f},{:.0f},{},{},{}\n", r.steps, r.tokens, r.flops,
-                       r.seconds, run.device_seconds, r.sessions, run.energy_wh,
+    out += fmt::format("{},{},{:.6g},{:.3f},{:.3f},{},{:.3f},{},{:.4f},{:.0f},{:.3f},{:.3f},{:.4f},{},{},{}\n", r.steps,
+                       r.tokens, r.flops, r.seconds, run.device_seconds, r.sessions, run.energy_wh,
                        run.energy_measured ? "measured" : "predicted", usd_of(run, ledger), won_of(run, ledger),
-                       csv_cell(r.parent), csv_cell(r.data_manifest),
-                       weights == r.hashes.end() ? "" : csv_cell(weights->second));
+                       r.seconds_planned, r.energy_wh_planned, r.usd_planned, csv_cell(r.parent),
+                       csv_cell(r.data_manifest), weights == r.hashes.end() ? "" : csv_cell(weights->second));
   }
   return out;
 }
 
 std::string ledger_table(const std::vector<LedgerRun>& runs, Ledger& ledger) {
-  std::string out = fmt::format("{:<8} {:<20} {:<9} {:<9} {:>9} {:>10} {:>9} {:>10} {:>9}  {}\n", "id", "started",
-                                "kind", "outcome", "time", "tokens", "FLOP", "Wh*", "USD", "directory");
+  std::string out = fmt::format("{:<8} {:<20} {:<9} {:<9} {:>9} {:>8} {:>10} {:>9} {:>10} {:>9}  {}\n", "id", "started",
+                                "kind", "outcome", "time", "of plan", "tokens", "FLOP", "Wh*", "USD", "directory");
   for (const LedgerRun& run : runs) {
     const RunRecord& r = run.record;
-    out += fmt::format("{:<8} {:<20} {:<9} {:<9} {:>9} {:>10} {:>9.3g} {:>10.4g} {:>9.4f}  {}\n", r.id.substr(0, 8),
-                       r.started, r.kind, r.outcome, duration_text(r.seconds),
+    out += fmt::format("{:<8} {:<20} {:<9} {:<9} {:>9} {:>8} {:>10} {:>9.3g} {:>10.4g} {:>9.4f}  {}\n",
+                       r.id.substr(0, 8), r.started, r.kind, r.outcome, duration_text(r.seconds), of_plan(r),
                        plan::quantity_text(static_cast<double>(r.tokens)), r.flops, run.energy_wh, usd_of(run, ledger),
                        run.directory.empty() ? r.parent_model : run.directory);
   }
@@ -207,7 +211,7 @@ std::string ledger_page(const std::vector<LedgerRun>& runs, Ledger& ledger) {
   for (const LedgerRun& run : runs) {
     const RunRecord& r = run.record;
     rows.push_back({r.id.substr(0, 8), r.started, r.project.empty() ? "-" : r.project, r.kind, r.outcome,
-                    duration_text(r.seconds), std::to_string(r.steps),
+                    duration_text(r.seconds), of_plan(r), std::to_string(r.steps),
                     plan::quantity_text(static_cast<double>(r.tokens)), fmt::format("{:.3g}", r.flops),
                     run.directory.empty() ? r.parent_model : run.directory});
   }
@@ -217,61 +221,13 @@ std::string ledger_page(const std::vector<LedgerRun>& runs, Ledger& ledger) {
                   {"kind", "종류"},
                   {"outcome", "결과"},
                   {"time", "시간"},
+                  {"of plan", "계획 대비"},
                   {"steps", "스텝"},
                   {"tokens", "토큰"},
                   {"FLOP", "연산량"},
                   {"directory", "디렉터리"}},
                  rows);
   return page.html();
-}
-
-namespace {
-
-/// The seed's line of a recipe, "seed = 0   # ...".
-std::string seed_of(const std::string& recipe) {
-  const size_t at = recipe.starts_with("seed = ") ? 0 : recipe.find("\nseed = ");
-  if (at == std::string::npos) return "";
-  const size_t value = recipe.find("= ", at) + 2;
-  return recipe.substr(value, recipe.find_first_of(" \n", value) - value);
-}
-
-}  // namespace
-
-std::string lineage_text(const LedgerRun& run, const std::vector<LedgerRun>& all) {
-  std::string out;
-  const LedgerRun* at = &run;
-  std::set<std::string> seen;
-  while (at && seen.insert(at->record.id).second) {
-    const RunRecord& r = at->record;
-    out += fmt::format("{} {} ({}), {}: {}\n", r.kind.empty() ? "run" : r.kind, r.id.substr(0, 8), r.outcome, r.started,
-                       at->directory);
-    out += fmt::format("  program {}, profile {}, recipe SHA-256 {}\n", r.commit, r.profile,
-                       sha256(r.recipe).substr(0, 16));
-    if (!r.data_manifest.empty()) out += fmt::format("  data {}\n", r.data_manifest);
-    if (const std::string seed = seed_of(r.recipe); !seed.empty()) out += fmt::format("  seed {}\n", seed);
-    if (r.hashes.contains("initial_weights"))
-      out += fmt::format("  began as weights {}\n", r.hashes.at("initial_weights"));
-    if (r.hashes.contains("weights"))
-      out +=
-          fmt::format("  ended as weights {} after {} steps, {} tokens\n", r.hashes.at("weights"), r.steps, r.tokens);
-    // The planned beside the actual.
-    if (r.tokens_planned > 0) out += fmt::format("  tokens planned {}, seen {}\n", r.tokens_planned, r.tokens);
-    if (r.memory_planned_bytes > 0)
-      out += fmt::format("  memory planned {:.1f} MB, taken {:.1f} MB\n",
-                         1e-6 * static_cast<double>(r.memory_planned_bytes),
-                         1e-6 * static_cast<double>(r.memory_anonymous_bytes));
-    if (r.parent_model.empty()) break;
-    out += fmt::format("from {}\n", r.parent_model);
-    const LedgerRun* next = nullptr;
-    for (const LedgerRun& other : all)
-      if (!r.parent.empty() && other.record.id == r.parent) next = &other;
-    if (!next)
-      out += r.parent.empty() ? "  (a model without a run.json: from elsewhere)\n"
-                              : fmt::format("  (run {} is not in this ledger: `nuri ledger import {}`)\n",
-                                            r.parent.substr(0, 8), r.parent_model);
-    at = next;
-  }
-  return out;
 }
 
 }  // namespace nuri

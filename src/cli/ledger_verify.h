@@ -4,13 +4,16 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace nuri {
 
 struct VerifyOptions {
   std::filesystem::path run;
-  int64_t replay = 0;   ///< steps to make again; 0: none
-  std::string data;     ///< shards of the run, where they are now; empty: as its command said
+  int64_t replay = 0;  ///< steps to make again; 0: none
+  /// Where shards, chats or problems of the run are now, files held out, and the tokenizer; empty: as its record says.
+  std::vector<std::string> data, held_out;
+  std::string tokenizer;
   std::string ledger;   ///< chain of the run as the ledger has it; empty: not known there
   uint64_t choice = 0;  ///< which checkpoint is replayed, modulo their number
 };

@@ -51,6 +51,31 @@ void print_summary(const TrainSummary& s, const TrainingOptions& o) {
   print_end(s, o);
 }
 
+/// Of --predict --json or of `nuri plan train --json`.
+PlannedRun read_planned(const std::string& file) {
+  const Json json = read_json_file(file);
+  const JsonObject plan(json, file);
+  PlannedRun out;
+  if (plan.has("seconds_predicted")) {
+    out.tokens = plan.number("tokens", 0, 1e18);
+    out.seconds = plan.number("seconds_predicted", 0, 1e12);
+    return out;
+  }
+  NURI_CHECK(
+      plan.has("days") && plan.has("energy_mwh") && plan.has("usd") && plan.has("stages"),
+      "--plan: {}: this is no plan; `nuri train ... --predict --json` and `nuri plan train ... --json` write one",
+      file);
+  NURI_CHECK(json.at("stages").is_array(), "--plan: {}: stages: found {}; a list is needed", file,
+             json_kind(json.at("stages")));
+  for (const Json& stage : json.at("stages"))
+    out.tokens += JsonObject(stage, file + ": stages").number("tokens", 0, 1e18);
+  out.seconds = plan.number("days", 0, 1e9) * 86400;
+  out.energy_wh = plan.number("energy_mwh", 0, 1e12) * 1e6;
+  const JsonObject usd = plan.object("usd");
+  if (usd.given("rent")) out.usd = usd.number("rent", 0, 1e18);
+  return out;
+}
+
 template <class Keys>
 std::string keys_help(std::string text) {
   const Keys defaults;
@@ -121,6 +146,9 @@ void TrainingOptions::add(Arguments& args) {
 void TrainingOptions::add_predict(Arguments& args) {
   args.flag("--predict", predict,
             "measure this machine for some seconds, say what memory and time the run will take, and stop");
+  args.option("--plan", plan,
+              "JSON of a plan made beforehand (--predict --json, or `nuri plan train --hardware this --json`): the "
+              "ledger sets it beside what the run took");
 }
 
 std::vector<std::string> TrainingOptions::all_settings() const {
@@ -144,6 +172,7 @@ TrainOptions run_options(const TrainingOptions& o, const ResolvedRecipe& recipe)
   t.resume = o.resume;
   if (!o.memory.empty()) t.memory_limit = parse_bytes(o.memory);
   if (!o.quiet) t.peak_gflops = product_peak(compute_peaks(), recipe.recipe.precision_kind() == Precision::bf16);
+  if (!o.plan.empty()) t.planned = read_planned(o.plan);
   t.level = active_level_text();
   t.command = command_line();
   t.quiet = o.quiet;

@@ -14,7 +14,9 @@ struct TrainingOptions {
   std::string out, memory, init_from;
   std::vector<std::string> settings;
   bool resume = false, print_config = false, json = false, quiet = false;
-  bool predict = false;  ///< of what learns from rows: train and sft
+  // Of what learns from rows, train and sft:
+  bool predict = false;
+  std::string plan;  ///< file
 
   void add(Arguments& args);
   void add_predict(Arguments& args);

@@ -141,7 +141,7 @@ std::vector<LedgerRun> Ledger::runs(int64_t* damaged) {
   const std::string host = host_name();
   Statement s = database_.prepare(
       "SELECT record, directory, device_seconds, energy_wh, energy_measured, pid, pid_started FROM runs ORDER BY "
-      "started, id");
+      "started, rowid");
   while (s.step()) {
     LedgerRun run;
     try {

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/test_support.h"
 #include "ledger/energy.h"
+#include "ledger/ledger_test_support.h"
 #include "ledger/provenance.h"
 #include "ledger/run_record.h"
 
@@ -16,6 +17,8 @@ namespace nuri {
 namespace {
 
 using test::error_of;
+using test::example;
+using test::run_named;
 
 TEST(Provenance, Sha256OfThePublishedExamples) {
   EXPECT_EQ(sha256(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
@@ -33,70 +36,6 @@ TEST(Provenance, CommitAndTimeHaveTheirForm) {
   const std::string now = utc_now();
   EXPECT_EQ(now.size(), 20u);
   EXPECT_TRUE(now[10] == 'T' && now[19] == 'Z') << now;
-}
-
-RunRecord example() {
-  RunRecord record;
-  record.command = {"nuri", "train", "r.toml"};
-  record.recipe = "steps = 3\n";
-  record.profile = "x1";
-  record.machine = this_machine("avx2");
-  record.flops = 1.5e18;
-  record.tokens = int64_t(1) << 50;
-  record.results["loss"] = 2.25;
-  record.hashes["weights"] = "00ff";
-  return record;
-}
-
-TEST(RunRecord, ReadsBackWhatItWrites) {
-  const RunRecord record = example();
-  EXPECT_EQ(parse_run_record(run_record_json(record), "r"), record);
-  EXPECT_EQ(parse_run_record("{}", "r"), RunRecord());
-  EXPECT_TRUE(std::isnan(parse_run_record(R"({"results":{"loss":null}})", "r").results["loss"]));
-  EXPECT_NE(error_of([] { parse_run_record(R"({"tokens":"x"})", "r"); }).find("r: tokens: found \"x\""),
-            std::string::npos);
-  EXPECT_NE(error_of([] { parse_run_record(R"({"command":[1]})", "r"); }).find("r: command: found an integer"),
-            std::string::npos);
-  EXPECT_NE(error_of([] { parse_run_record(R"({"results":{"a":"b"}})", "r"); }).find("r: results: a: found"),
-            std::string::npos);
-}
-
-TEST(RunRecord, FileTellsTheStateOfTheRun) {
-  const test::TempDir dir;
-  const auto path = dir.path() / "run.json";
-  {
-    RunFile file(path, example());
-    EXPECT_EQ(read_run_record(path).outcome, "running");
-    file.record().steps = 7;
-    file.update();
-    EXPECT_EQ(read_run_record(path).steps, 7);
-  }
-  const RunRecord killed = read_run_record(path);
-  EXPECT_EQ(killed.outcome, "running");
-  EXPECT_TRUE(killed.ended.empty());
-  RunFile resumed(path, example(), true);
-  resumed.finish("stopped", "SIGTERM");
-  const RunRecord record = read_run_record(path);
-  EXPECT_EQ(record.outcome, "stopped");
-  EXPECT_EQ(record.reason, "SIGTERM");
-  EXPECT_EQ(record.sessions, 2);
-  EXPECT_EQ(record.started, killed.started);
-  EXPECT_GE(record.seconds, killed.seconds);
-  EXPECT_GT(record.memory_peak_bytes, 0);
-  EXPECT_EQ(record.commit, build_commit());
-}
-
-RunRecord run_named(const std::string& id, const std::string& outcome) {
-  RunRecord r = example();
-  r.id = id;
-  r.kind = "train";
-  r.project = "p";
-  r.host = "elsewhere";
-  r.started = "2026-03-01T00:00:00Z";
-  r.outcome = outcome;
-  r.seconds = 100;
-  r.machine.threads = 4;
-  return r;
 }
 
 TEST(Ledger, HoldsWhatWasPutAndBringsItUpToDate) {
@@ -223,28 +162,6 @@ TEST(Ledger, MeasuredEnergyGoesBeforeThePredicted) {
   ledger.put(r, dir.path());
   EXPECT_TRUE(ledger.runs()[0].energy_measured);
   EXPECT_EQ(ledger.runs()[0].energy_wh, 2);
-}
-
-TEST(RunFile, AResumedRunCountsEachSessionByItsThreads) {
-  const test::TempDir dir;
-  RunRecord r = run_named("aaaaaa1", "running");
-  r.seconds = r.thread_seconds = r.energy_joules = 0;
-  r.machine.threads = 4;
-  { RunFile first(dir.path() / "run.json", r); }
-  RunRecord before = read_run_record(dir.path() / "run.json");
-  before.seconds = 100;
-  before.thread_seconds = 400;
-  before.energy_joules = 0;  // no meter then: the whole is predicted
-  write_file_atomic(dir.path() / "run.json", run_record_json(before));
-  r.machine.threads = 2;
-  RunFile second(dir.path() / "run.json", r, true);
-  second.finish("finished");
-  const RunRecord after = read_run_record(dir.path() / "run.json");
-  EXPECT_NEAR(after.thread_seconds - 400, 2 * (after.seconds - 100), 1e-6);
-  EXPECT_EQ(after.energy_joules, 0);
-  Ledger ledger(dir.path() / "l.sqlite");
-  ledger.put(after, dir.path());
-  EXPECT_EQ(ledger.runs()[0].device_seconds, after.thread_seconds);
 }
 
 TEST(Ledger, RatesHoldFromTheirDayOn) {

@@ -6,16 +6,15 @@
 
 namespace nuri {
 
-NotedRun::NotedRun(std::string kind, std::vector<std::string> command, const std::filesystem::path& model,
-                   std::string level)
-    : begin_(seconds_now()) {
+NotedRun::NotedRun(std::string kind, std::vector<std::string> command, Subject subject, std::string level)
+    : out_(std::move(subject.out)), begin_(seconds_now()) {
   name_process(record_);
   record_.kind = std::move(kind);
   record_.command = std::move(command);
   record_.machine = this_machine(std::move(level));
   record_.profile = "x1";
-  set_parent(record_, model);
-  note_in_ledger(record_, {});
+  set_parent(record_, subject.model);
+  note_in_ledger(record_, out_);
 }
 
 NotedRun::~NotedRun() {
@@ -29,7 +28,7 @@ void NotedRun::close(const char* outcome) {
   record_.outcome = outcome;
   record_.ended = utc_now();
   record_.seconds = seconds_now() - begin_;
-  note_in_ledger(record_, {});
+  note_in_ledger(record_, out_);
 }
 
 }  // namespace nuri

@@ -1,4 +1,5 @@
-// A run without a directory of its own (evaluation, generation in bulk), noted in the ledger from beginning to end.
+// A run that keeps no record of its own (evaluation, generation in bulk, tokenizers, shards), noted in the ledger from
+// beginning to end.
 #pragma once
 
 #include <filesystem>
@@ -11,8 +12,11 @@ namespace nuri {
 
 class NotedRun {
  public:
-  /// `model`: the directory that is asked.
-  NotedRun(std::string kind, std::vector<std::string> command, const std::filesystem::path& model, std::string level);
+  struct Subject {
+    std::filesystem::path model;  ///< directory that is asked
+    std::filesystem::path out;    ///< directory that is made
+  };
+  NotedRun(std::string kind, std::vector<std::string> command, Subject subject, std::string level);
   /// Without finish() the run failed.
   ~NotedRun();
   NotedRun(const NotedRun&) = delete;
@@ -24,6 +28,7 @@ class NotedRun {
  private:
   void close(const char* outcome);
   RunRecord record_;
+  std::filesystem::path out_;
   double begin_;
   bool open_ = true;
 };

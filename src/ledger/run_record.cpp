@@ -89,6 +89,17 @@ void set_parent(RunRecord& record, const std::filesystem::path& model) {
   }
 }
 
+std::string machine_text(const MachineRecord& m) {
+  return fmt::format("{}, {}, {} of {} cores", m.cpu, m.level, m.threads, m.cores);
+}
+
+std::vector<std::string> places_of(const RunRecord& record, const std::string& key) {
+  std::vector<std::string> out;
+  for (const std::string& place : record.places)
+    if (place.starts_with(key + "=")) out.push_back(place.substr(key.size() + 1));
+  return out;
+}
+
 void name_process(RunRecord& record) {
   record.id = new_run_id();
   if (const passwd* user = ::getpwuid(::geteuid())) record.who = user->pw_name;
@@ -108,6 +119,17 @@ RunFile::RunFile(std::filesystem::path path, RunRecord record, bool resumed)
     if (!earlier.id.empty()) record_.id = earlier.id;
     record_.project = earlier.project;
     record_.sessions = earlier.sessions + 1;
+    record_.earlier_machines = earlier.earlier_machines;
+    const std::string machine = machine_text(earlier.machine);
+    if (earlier.machine != record_.machine &&
+        std::find(record_.earlier_machines.begin(), record_.earlier_machines.end(), machine) ==
+            record_.earlier_machines.end())
+      record_.earlier_machines.push_back(machine);
+    if (record_.seconds_planned <= 0) {  // resumed without naming the plan again
+      record_.seconds_planned = earlier.seconds_planned;
+      record_.energy_wh_planned = earlier.energy_wh_planned;
+      record_.usd_planned = earlier.usd_planned;
+    }
     earlier_seconds_ = earlier.seconds;
     earlier_joules_ = earlier.energy_joules;
     metered_ = earlier.seconds <= 0 || earlier.energy_joules > 0;

@@ -27,7 +27,7 @@ MachineRecord this_machine(std::string level);
 
 struct RunRecord {
   std::string id;                    ///< 32 hexadecimal digits, drawn once; resuming keeps it
-  std::string kind;                  ///< train, sft, rl, eval, generate
+  std::string kind;                  ///< train, sft, rl, eval, generate, tokenizer, data
   std::string project;               ///< $NURI_PROJECT when it started
   std::string who, host;             ///< user and machine
   std::string family;                ///< model_type
@@ -38,8 +38,10 @@ struct RunRecord {
   std::string recipe;                ///< resolved, as TOML; can be run again
   std::string commit;                ///< of the program
   std::string data_manifest;         ///< SHA-256 of the data's manifest
+  std::vector<std::string> places;   ///< where it was read, "chats=/absolute/path" (train/run_data.h)
   std::string profile;               ///< of the arithmetic, with version: "x1"
-  MachineRecord machine;
+  MachineRecord machine;             ///< of the last session
+  std::vector<std::string> earlier_machines;       ///< of earlier sessions, where they were others: machine_text
   std::string started, ended;                      ///< UTC; ended is empty while running
   int64_t sessions = 1;                            ///< processes that worked on the run: 1 + resumptions
   int64_t steps = 0;                               ///< optimizer steps done
@@ -49,6 +51,8 @@ struct RunRecord {
   double thread_seconds = 0;                       ///< time x threads of each session; 0: not noted
   double energy_joules = 0;                        ///< of the processor packages in that time, measured; 0: no meter
   int64_t tokens_planned = 0;                      ///< of the whole run, as its recipe said; 0: not known before
+  double seconds_planned = 0;                      ///< by the plan it was given (--plan); 0: none, as the next two
+  double energy_wh_planned = 0, usd_planned = 0;   ///< of the same
   int64_t memory_planned_bytes = 0;                ///< anonymous memory
   int64_t memory_anonymous_bytes = 0;              ///< the same, measured
   int64_t memory_peak_bytes = 0;                   ///< resident, mapped files included, measured
@@ -75,12 +79,14 @@ struct RunRecord {
     field("recipe", self.recipe);
     field("commit", self.commit);
     field("data_manifest_sha256", self.data_manifest);
+    field("places", self.places);
     field("profile", self.profile);
     field("cpu", self.machine.cpu);
     field("level", self.machine.level);
     field("cores", self.machine.cores);
     field("threads", self.machine.threads);
     field("memory_allowed_bytes", self.machine.memory_bytes);
+    field("earlier_machines", self.earlier_machines);
     field("started", self.started);
     field("ended", self.ended);
     field("sessions", self.sessions);
@@ -91,6 +97,9 @@ struct RunRecord {
     field("thread_seconds", self.thread_seconds);
     field("energy_joules", self.energy_joules);
     field("tokens_planned", self.tokens_planned);
+    field("seconds_planned", self.seconds_planned);
+    field("energy_wh_planned", self.energy_wh_planned);
+    field("usd_planned", self.usd_planned);
     field("memory_planned_bytes", self.memory_planned_bytes);
     field("memory_anonymous_bytes", self.memory_anonymous_bytes);
     field("memory_peak_bytes", self.memory_peak_bytes);
@@ -102,6 +111,8 @@ struct RunRecord {
   }
 };
 
+/// Among hashes: XXH3-128 of tokenizer.json, of runs that make a tokenizer or shards.
+inline constexpr const char* kTokenizerHash = "tokenizer";
 /// Among results: what the machine was measured to reach in products with all threads, 10^9 FLOP/s.
 inline constexpr const char* kPeakGflops = "peak_gflops";
 
@@ -116,6 +127,11 @@ std::string new_run_id();
 /// Notes of which model a run begins as: its directory and, where a run.json lies in it, the id of the run that made
 /// it.
 void set_parent(RunRecord& record, const std::filesystem::path& model);
+
+/// "AMD EPYC, avx512_bf16, 2 of 2 cores", of a record.
+std::string machine_text(const MachineRecord& machine);
+/// The values of a key among places, in order.
+std::vector<std::string> places_of(const RunRecord& record, const std::string& key);
 
 /// Sets id, who, host, project, commit and start.
 void name_process(RunRecord& record);

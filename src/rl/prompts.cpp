@@ -25,7 +25,8 @@ Prompts::Prompts(const std::filesystem::path& tokenizer_dir, const ResolvedRecip
     : RunData(tokenizer_dir),
       template_(tokenizer()),
       longest_prompt_(recipe.recipe.length - recipe.policy->answer_tokens),
-      seed_(static_cast<uint64_t>(recipe.recipe.seed)) {
+      seed_(static_cast<uint64_t>(recipe.recipe.seed)),
+      places_{place_text("tokenizer", tokenizer_dir)} {
   const PolicyRecipe& p = *recipe.policy;
   std::string reward = p.reward;
   if (!p.tasks.empty()) {
@@ -45,6 +46,8 @@ Prompts::Prompts(const std::filesystem::path& tokenizer_dir, const ResolvedRecip
   } else {
     const std::filesystem::path file = recipe_dir / p.problems;
     problems_ = read_problems(file.string());
+    places_.push_back(place_text("problems", file));
+    if (p.eval_problems > 0) places_.push_back(place_text("held_out", recipe_dir / p.held_out));
     if (p.eval_problems > 0) held_out_ = read_problems((recipe_dir / p.held_out).string(), p.eval_problems);
     hash_ = sha256_file(file);
     name_ = file.string();

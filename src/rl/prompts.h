@@ -38,6 +38,7 @@ class Prompts : public RunData {
 
   std::string hash() const override { return hash_; }
   std::string name() const override { return name_; }
+  std::vector<std::string> places() const override { return places_; }
   std::string kind() const override { return "rl"; }
 
  private:
@@ -49,6 +50,7 @@ class Prompts : public RunData {
   std::vector<tasks::Problem> held_out_;
   std::optional<tasks::Reward> reward_;
   std::string hash_, name_;
+  std::vector<std::string> places_;
 };
 
 }  // namespace nuri::rl

@@ -84,13 +84,15 @@ class Run {
     live_ = &live;
     const double begin = seconds_now();
     TrainState& state = session_.state;
+    const int64_t begun = state.step;
     if (state.step == 0) validate();
     while (state.step < recipe_.steps && !curriculum_->exhausted()) {
       profile::step("policy step");
       step();
       const bool last = state.step == recipe_.steps || curriculum_->exhausted();
       if (last || session_.every(recipe_.eval_every)) validate();
-      const bool stop = SignalScope::stop_asked() && !last;
+      const bool enough = options_.stop_after > 0 && state.step - begun >= options_.stop_after;
+      const bool stop = (SignalScope::stop_asked() || enough) && !last;
       const bool asked = SignalScope::take_save_asked();
       if (last || stop || asked || session_.every(recipe_.save_every)) session_.save(last, !last && !stop && !asked);
       if (asked) write_report(options_.out);

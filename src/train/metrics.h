@@ -31,6 +31,7 @@ struct StepRow {
   int64_t dead_experts = 0;
   int64_t clipped_heads = 0;  ///< by QK-clip
   double bias_norm = 0;       ///< of all router biases together
+  bool operator==(const StepRow&) const = default;
 };
 
 struct EvalRow {
@@ -39,6 +40,7 @@ struct EvalRow {
   double bits_per_byte = 0;
   std::map<std::string, double> by_source, by_language;
   bool ema = false;  ///< of the average of the weights
+  bool operator==(const EvalRow&) const = default;
 };
 
 struct SampleRow {
@@ -64,6 +66,7 @@ struct PolicyRow {
   int64_t dropped = 0;                  ///< problems of a file that are no longer asked
   int64_t answer_tokens = 0, trained_tokens = 0;  ///< drawn; of the trainer's forward, prompts included
   double rollout_seconds = 0, training_seconds = 0, reference_seconds = 0;
+  bool operator==(const PolicyRow&) const = default;
 };
 
 /// Answers to held-out problems.
@@ -73,6 +76,7 @@ struct SolveRow {
   double pass_1 = 0, low = 0, high = 0;                    ///< share of right answers, with Wilson's interval
   double length = 0;                                       ///< mean tokens
   std::map<std::string, double> by_category, by_language;  ///< pass_1
+  bool operator==(const SolveRow&) const = default;
 };
 
 /// A checkpoint of the state after a step.

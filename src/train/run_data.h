@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "text/tokenizer.h"
 
@@ -20,9 +21,18 @@ class RunData {
   virtual std::string kind() const { return "train"; }
   /// How errors name it.
   virtual std::string name() const = 0;
+  /// What to read again to make its steps again: "data=DIR" of shards; "chats=FILE..." and "held_out=FILE..." of chats,
+  /// which "tokenizer=DIR" renders; "problems=FILE" and "held_out=FILE" of reinforcement learning, whose tasks need
+  /// none. Paths are absolute.
+  virtual std::vector<std::string> places() const = 0;
 
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const std::filesystem::path& tokenizer_dir() const { return tokenizer_dir_; }
+
+ protected:
+  static std::string place_text(const std::string& key, const std::filesystem::path& path) {
+    return key + "=" + std::filesystem::absolute(path).lexically_normal().string();
+  }
 
  private:
   std::filesystem::path tokenizer_dir_;

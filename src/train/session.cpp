@@ -10,9 +10,7 @@
 #include "base/x1.h"
 #include "io/checkpoint.h"
 #include "ledger/provenance.h"
-#include "models/init.h"
 #include "models/load.h"
-#include "text/same_tokens.h"
 #include "train/report.h"
 
 namespace nuri {
@@ -130,14 +128,10 @@ void Session::resume(const fs::path& checkpoint, const std::function<int64_t(int
 }
 
 void Session::initialise() {
-  model_->initialise(static_cast<uint64_t>(recipe_.seed));
   const fs::path& base = options_.recipe.init_from;
-  if (base.empty()) return;
-  std::vector<int32_t> base_id;
-  if (fs::exists(base / "tokenizer.json")) base_id = same_tokens(data_.tokenizer(), Tokenizer::load(base));
-  for (const std::string& note : init_weights(*model_, base, base_id))
+  for (const std::string& note : begin_weights(*model_, recipe_.seed, base, data_.tokenizer()))
     fmt::print(stderr, "{}: {}\n", base.string(), note);
-  initial_hash_ = weights_hash(*model_);
+  if (!base.empty()) initial_hash_ = weights_hash(*model_);
 }
 
 void Session::check_same_recipe(const fs::path& checkpoint) {
@@ -159,6 +153,7 @@ void Session::begin_record() {
   r.command = options_.command;
   r.recipe = recipe_text(options_.recipe);
   r.data_manifest = data_.hash();
+  r.places = data_.places();
   r.profile = x1::kProfile;
   r.machine = this_machine(options_.level);
   if (const fs::path before = options_.out / "run.json"; initial_hash_.empty() && fs::exists(before)) {
@@ -166,6 +161,9 @@ void Session::begin_record() {
     if (const auto found = hashes.find(kInitialWeights); found != hashes.end()) initial_hash_ = found->second;
   }
   if (!initial_hash_.empty()) r.hashes[kInitialWeights] = initial_hash_;
+  r.seconds_planned = options_.planned.seconds;
+  r.energy_wh_planned = options_.planned.energy_wh;
+  r.usd_planned = options_.planned.usd;
   r.memory_planned_bytes = summary_.memory_planned;
   r.steps = state.step;
   r.tokens = state.tokens;
@@ -251,25 +249,6 @@ void Session::watch(const std::function<void()>& steps) {
   }
 }
 
-namespace {
-
-std::vector<NamedTensor> tensors_by_name(DeepseekV3& model) {
-  std::vector<NamedTensor> tensors = model_tensors(model);
-  std::sort(tensors.begin(), tensors.end(), [](const NamedTensor& a, const NamedTensor& b) { return a.name < b.name; });
-  return tensors;
-}
-
-}  // namespace
-
-std::string weights_sha256(DeepseekV3& model) {
-  Sha256 hash;
-  for (const NamedTensor& t : tensors_by_name(model)) {
-    hash.add(t.name);
-    hash.add(t.tensor.raw(), t.tensor.bytes());
-  }
-  return hash.hex();
-}
-
 std::string recipe_sha256(const std::string& text) {
   Sha256 hash;
   for (size_t at = 0; at < text.size();) {
@@ -283,19 +262,6 @@ std::string recipe_sha256(const std::string& text) {
     hash.add("\n");
   }
   return hash.hex();
-}
-
-std::string weights_hash(DeepseekV3& model) {
-  uint64_t h = 0xcbf29ce484222325ull;
-  auto eat = [&h](const void* data, size_t bytes) {
-    const auto* p = static_cast<const unsigned char*>(data);
-    for (size_t i = 0; i < bytes; ++i) h = (h ^ p[i]) * 0x100000001b3ull;
-  };
-  for (const NamedTensor& t : tensors_by_name(model)) {
-    eat(t.name.data(), t.name.size());
-    eat(t.tensor.raw(), t.tensor.bytes());
-  }
-  return fmt::format("{:016x}", h);
 }
 
 }  // namespace nuri

@@ -22,8 +22,14 @@
 #include "train/recipe.h"
 #include "train/run_data.h"
 #include "train/saver.h"
+#include "train/weights.h"
 
 namespace nuri {
+
+/// What a plan made beforehand says of a run; zeros: there is none.
+struct PlannedRun {
+  double tokens = 0, seconds = 0, energy_wh = 0, usd = 0;
+};
 
 struct TrainOptions {
   ResolvedRecipe recipe;
@@ -33,6 +39,7 @@ struct TrainOptions {
   double peak_gflops = 0;               ///< measured, for MFU; 0: not shown
   std::string level;                    ///< of the kernels, for the record
   std::vector<std::string> command;
+  PlannedRun planned;
   bool quiet = false;
   int64_t stop_after = 0;  ///< steps of this process, after which it stops as by a signal; 0: never
 };
@@ -127,12 +134,7 @@ class Session {
   std::vector<double> per_token_, per_flop_;  // seconds of each step
 };
 
-/// SHA-256 over names and bytes of all tensors a model directory holds, in name order.
-std::string weights_sha256(DeepseekV3& model);
 /// SHA-256 of a recipe's keys and values: without comments, where they come from, and places on this machine.
 std::string recipe_sha256(const std::string& recipe_text);
-
-/// 64-bit FNV-1a over names and bytes of all tensors a model directory holds, in name order: equal on every machine.
-std::string weights_hash(DeepseekV3& model);
 
 }  // namespace nuri

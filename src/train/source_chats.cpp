@@ -19,6 +19,7 @@ class ChatSource : public TrainSource {
                                  .held_out_share = r.held_out_share},
                                 progress)),
         rows_(chats_.train, r.length, static_cast<uint64_t>(r.seed), *tokenizer().eos_id()),
+        files_(files),
         name_(files.train.front() + (files.train.size() > 1 ? " and others" : "")) {}
 
   data::Batch rows(uint64_t first, int64_t n_rows) override { return rows_.rows(first, n_rows); }
@@ -37,6 +38,12 @@ class ChatSource : public TrainSource {
   }
   std::string hash() const override { return data::hex(chats_.train.hash()) + data::hex(chats_.held_out.hash()); }
   std::string name() const override { return name_; }
+  std::vector<std::string> places() const override {
+    std::vector<std::string> out{place_text("tokenizer", tokenizer_dir())};
+    for (const std::string& file : files_.train) out.push_back(place_text("chats", file));
+    for (const std::string& file : files_.held_out) out.push_back(place_text("held_out", file));
+    return out;
+  }
   std::string kind() const override { return "sft"; }
 
   std::string text() const override {
@@ -55,6 +62,7 @@ class ChatSource : public TrainSource {
   int64_t length_;
   data::Chats chats_;
   data::ChatRows rows_;
+  data::ChatFiles files_;
   std::string name_;
 };
 

@@ -25,6 +25,7 @@ class Shards : public TrainSource {
   }
   std::string hash() const override { return dataset_.manifest().hash; }
   std::string name() const override { return dataset_.dir().string(); }
+  std::vector<std::string> places() const override { return {place_text("data", dataset_.dir())}; }
 
  private:
   data::Dataset dataset_;

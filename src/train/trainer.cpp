@@ -44,6 +44,11 @@ class Run {
     summary_.total_steps = total_steps(recipe_, source_);
     total_tokens_ = batch_ramp_.seen_after(summary_.total_steps) * recipe_.length;
     schedule_ = recipe_.make_schedule(summary_.total_steps);
+    const double planned = options_.planned.tokens, tokens = static_cast<double>(total_tokens_);
+    NURI_CHECK(planned <= 0 || std::abs(planned - tokens) <= 0.01 * tokens,
+               "--plan: the plan is of {:.0f} tokens, this run of {}; make a plan of this run (`nuri train --predict "
+               "--json`, `nuri plan train --hardware this --json`)",
+               planned, total_tokens_);
   }
 
   void describe(const MemoryPlan& plan) const {

@@ -4,21 +4,26 @@
 # shellcheck source=tests/runs/common.sh
 source "$(dirname "$0")/common.sh"
 command -v jq >/dev/null || { echo "SKIPPED: jq is not installed"; exit 77; }
-prepare
 export NURI_LEDGER=$work/ledger/l.sqlite NURI_PROJECT=trial
 ledger() { "$nuri" ledger "$@"; }
 # holds FILTER: of the ledger as JSON.
 holds() { ledger list --json | jq -e "$1" >/dev/null || fail "the ledger: not ($1): $(ledger list)"; }
+trained='[.runs[] | select(.kind == "train")]'
 
 refused 'no ledger yet' ledger list
+prepare_chats 200
+holds '.runs | map(.kind) == ["tokenizer", "data"] and all(.outcome == "finished") and .[0].hashes.tokenizer == .[1].hashes.tokenizer and
+  (.[1].data_manifest_sha256 | length) > 0 and .[1].tokens > 0'
+"$nuri" tokenizer train "$work/text.jsonl" --vocab-size 100 --out "$work/few" >/dev/null 2>&1 && fail "100 ids"
+holds '.runs | length == 3 and .[2].outcome == "failed"'
 train "$work/base" --set steps=12 --set save_every=4 --set keep_every=4 >/dev/null
-holds '.runs | length == 1 and (.[0] | .kind == "train" and .project == "trial" and .outcome == "finished" and .steps == 12 and .tokens > 0 and .flops > 0 and
+holds "$trained"' | length == 1 and (.[0] | .kind == "train" and .project == "trial" and .outcome == "finished" and .steps == 12 and .tokens > 0 and .flops > 0 and
   .device_seconds > 0 and .energy == "predicted" and (.run_id | test("^[0-9a-f]{32}$")) and (.hashes.chain | length) == 64 and .who != "" and .host != "")'
 
 # From that model: a run with a parent. A failed one, one stopped by a signal and resumed, two at once, one killed.
 train "$work/next" --init-from "$work/base" --set steps=2 >/dev/null
 train "$work/fails" --set steps=60 --set lr=100 --set weight_decay=100 --set warmup_steps=0 >/dev/null 2>&1 && fail "a rate of 100 did not fail"
-holds '[.runs[] | select(.outcome == "failed")] | length == 1 and (.[0].reason | length) > 0'
+holds "$trained"' | map(select(.outcome == "failed")) | length == 1 and (.[0].reason | length) > 0'
 exec_train "$work/killed" --set steps=100000 --set save_every=5 >/dev/null 2>&1 &
 pid=$!
 train "$work/beside" --set steps=6 --set save_every=1 >/dev/null
@@ -30,7 +35,7 @@ holds '[.runs[] | select(.outcome == "running")] | length == 1'
 kill -KILL $pid
 wait $pid 2>/dev/null || true
 holds '[.runs[] | select(.outcome == "killed")] | length == 1'
-holds '.runs | length == 5'
+holds "$trained"' | length == 5'
 exec_train "$work/killed" --set steps=100000 --set save_every=5 --resume >/dev/null 2>&1 &
 pid=$!
 began=$(wc -l <"$work/killed/log.jsonl")
@@ -41,8 +46,8 @@ done
 kill -TERM $pid
 wait $pid 2>/dev/null || true
 holds '[.runs[] | select(.outcome == "stopped")] | length == 1 and .[0].sessions == 2'
-holds '.runs | length == 5'
-holds '(.sums.outcome | map(.runs) | add) == 5 and ([.sums.project[] | select(.name == "trial")] | length) == 1 and (.sums.family[0] | .share_of_1e26_flops > 0 and .training_runs == 5 and .training_flops <= .flops)'
+holds "$trained"' | length == 5'
+holds '(.sums.outcome | map(.runs) | add) == 8 and ([.sums.project[] | select(.name == "trial")] | length) == 1 and (.sums.family[0] | .share_of_1e26_flops > 0 and .training_runs == 5 and .training_flops <= .flops)'
 
 # Generation in bulk and evaluation.
 printf '{"prompt": "더하기"}\n{"prompt": "The sum"}\n' >"$work/prompts.jsonl"
@@ -51,16 +56,32 @@ holds '[.runs[] | select(.kind == "generate")] | length == 1 and .[0].tokens > 8
 
 # Lineage, money, exports.
 ledger lineage "$work/next" >"$work/out"
+grep -q 'shards made by data ' "$work/out" || fail "lineage: $(cat "$work/out")"
+grep -q 'tokenizer made by tokenizer ' "$work/out" || fail "lineage: $(cat "$work/out")"
+grep -q "from $work/text.jsonl" "$work/out" || fail "lineage: $(cat "$work/out")"
 grep -q "from $work/base" "$work/out" || fail "lineage: $(cat "$work/out")"
 [ "$(grep -c '^train ' "$work/out")" -eq 2 ] || fail "lineage shows other than two runs: $(cat "$work/out")"
 ledger set --price 0.05 --won 1400 --date 2020-01-01 >/dev/null
 ledger set --won 1500 --date 2020-06-01 >/dev/null
-holds '.runs[0].usd > 0 and ((.runs[0].krw / .runs[0].usd) - 1500 | fabs) < 1e-6'
+holds "$trained"' | .[0].usd > 0 and ((.[0].krw / .[0].usd) - 1500 | fabs) < 1e-6'
 refused 'a day is needed' ledger set --won 1400 --date 2020-13-01
 ledger list --csv "$work/l.csv" --html "$work/l.html" --last 3 >/dev/null
 [ "$(wc -l <"$work/l.csv")" -eq 4 ] || fail "CSV: $(cat "$work/l.csv")"
 [ -s "$work/l.html" ] || fail "no page"
 ledger check >/dev/null
+
+# Planned beside actual: by the same verb or by the planner; a plan of another run, or none, is refused.
+train "$work/planned" --set steps=4 --predict --json >"$work/plan.json"
+train "$work/planned" --set steps=4 --plan "$work/plan.json" >/dev/null
+holds '[.runs[] | select(.directory | endswith("planned"))][0] | .seconds_planned > 0 and .usd_planned == 0'
+[ "$(jq .seconds_predicted "$work/plan.json")" = "$(jq .seconds_planned "$work/planned/run.json")" ] || fail "another time than the plan's"
+ledger lineage "$work/planned" >"$work/out"
+grep -q 'time planned .*, taken .* %' "$work/out" || fail "lineage: $(cat "$work/out")"
+"$nuri" plan train "$work/recipe.toml" --hardware this --set steps=4 --price 3 --json >"$work/plan.json"
+train "$work/bought" --set steps=4 --plan "$work/plan.json" >/dev/null
+holds '[.runs[] | select(.directory | endswith("bought"))][0] | .seconds_planned > 0 and .energy_wh_planned > 0 and .usd_planned > 0'
+refused 'the plan is of 768 tokens, this run of 960' train "$work/other" --set steps=5 --plan "$work/plan.json"
+refused 'this is no plan' train "$work/other" --plan "$work/config.json"
 
 # A run that is not quiet measures the machine's peak: what it computed is below time x peak.
 "$nuri" train "$work/recipe.toml" --data "$work/data" --out "$work/loud" --set steps=2 >/dev/null 2>&1
@@ -76,10 +97,44 @@ done
 ledger verify "$(jq -r .run_id "$work/base/run.json" | cut -c1-8)" >"$work/out" || fail "by its id: $(cat "$work/out")"
 train "$work/one" --set steps=3 --set keep_last=1 >/dev/null
 ledger verify "$work/one" --replay 2 >"$work/out" || fail "replay: $(cat "$work/out")"
-grep -q '^ok .*2 steps made again from the seed' "$work/out" || fail "replay from the seed: $(cat "$work/out")"
+grep -q '^ok .*2 steps made again from the beginning' "$work/out" || fail "replay from the seed: $(cat "$work/out")"
 ledger verify "$work/killed" --replay 3 >"$work/out" || fail "a killed and resumed run: $(cat "$work/out")"
-ledger verify "$work/next" >"$work/out" || fail "a run from a model: $(cat "$work/out")"
-holds '[.runs[] | select(.kind == "train")] | length == 7' # steps made again are no run
+ledger verify "$work/next" --replay 2 >"$work/out" || fail "a run from a model: $(cat "$work/out")"
+grep -q '^ok .*the weights of .*base.* are those it began with' "$work/out" || fail "a run from a model: $(cat "$work/out")"
+holds "$trained"' | length == 9' # steps made again are no run
+
+# Fine-tuning and rewards made again: from the beginning and from checkpoints, with the reference among what is kept; with
+# the chats elsewhere; not where the model that a run began as has changed.
+"$nuri" sft --init-from "$work/base" --chats "$work/chats.jsonl" --out "$work/sft" --set length=128 --set batch_rows=4 --set lr=3e-3 \
+  --set steps=9 --set save_every=3 --set keep_every=3 --quiet >/dev/null
+(cd "$work" && "$nuri" rl --init-from sft --set tasks=sort:1 --set "reward=exact=1, format=0.1" --set length=160 --set answer_tokens=24 \
+  --set prompts=2 --set samples=3 --set lr=3e-3 --set loss=grpo --set kl=0.02 --set reference_every=2 --set steps=6 --set eval_problems=4 \
+  --set eval_every=2 --set save_every=2 --set keep_every=2 --out rl --quiet >/dev/null)
+for run in sft rl; do
+  for _ in 1 2 3 4; do
+    ledger verify "$work/$run" --replay 3 >"$work/out" || fail "$run made again: $(cat "$work/out")"
+    grep -q '^ok .*steps made again' "$work/out" || fail "$run made again: $(cat "$work/out")"
+    grep -q '^ok .*validations of these steps' "$work/out" || fail "$run made again: $(cat "$work/out")"
+  done
+done
+grep -q 'rewards and answers' "$work/out" || fail "rl made again: $(cat "$work/out")"
+mv "$work/chats.jsonl" "$work/moved.jsonl"
+refused 'moved\|chats.jsonl' ledger verify "$work/sft" --replay 1
+ledger verify "$work/sft" --replay 1 --data "$work/moved.jsonl" >"$work/out" || fail "with the chats elsewhere: $(cat "$work/out")"
+head -n 150 "$work/moved.jsonl" >"$work/fewer.jsonl"
+refused 'other data' ledger verify "$work/sft" --replay 1 --data "$work/fewer.jsonl"
+mv "$work/moved.jsonl" "$work/chats.jsonl"
+sed -i 's/"reward":/"reward":1/' "$work/rl/log.jsonl"
+ledger verify "$work/rl" --replay 3 >"$work/out" && fail "a changed reward was not found"
+grep -q '^NOT .*steps made again' "$work/out" || fail "a changed reward: $(cat "$work/out")"
+mv "$work/base" "$work/elsewhere"
+ledger verify "$work/sft" --replay 2 >"$work/out" || fail "without the model it began as: $(cat "$work/out")"
+grep -q '^-- .*not there any more' "$work/out" || fail "without the model it began as: $(cat "$work/out")"
+grep -q '^ok .*made again from the checkpoint' "$work/out" || fail "without the model it began as: $(cat "$work/out")"
+mv "$work/elsewhere" "$work/base"
+refused 'learns from problems instead of shards' "$nuri" data show --run "$work/rl"
+refused 'there is no chain' ledger verify "$work/data" --replay 1
+
 cp -r "$work/base" "$work/changed"
 # Another seed in the record of the beginning; then a changed weight, with its size as before.
 sed -i 's/"seed":"0"/"seed":"1"/' "$work/changed/chain.jsonl"
