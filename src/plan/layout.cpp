@@ -175,7 +175,9 @@ void validate(const Job& job) {
 }
 
 double Job::whole_micro_batches() const {
-  const double round = layout.vp > 1 ? static_cast<double>(layout.pp) : 1;
+  const double round = layout.vp > 1                           ? static_cast<double>(layout.pp)
+                       : layout.schedule == Schedule::dualpipe ? 2  // as many from either end
+                                                               : 1;
   return std::ceil(micro_batches() / round - 1e-9) * round;
 }
 

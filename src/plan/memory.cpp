@@ -62,10 +62,11 @@ DeviceMemory device_memory(const Job& job) {
     return l.zero >= stage ? bytes * (held.shared / over + held.experts / expert_over)
                            : bytes * (held.shared + held.experts);
   };
-  // DualPipe holds a stage of either end.
-  m.weights = shared_by(job.precision == Precision::fp32 ? 4 : 2, 3) * (l.schedule == Schedule::dualpipe ? 2 : 1);
+  // DualPipe holds a stage of either end, with its gradients.
+  const double ends = l.schedule == Schedule::dualpipe ? 2 : 1;
+  m.weights = shared_by(job.precision == Precision::fp32 ? 4 : 2, 3) * ends;
   if (!job.frozen) {
-    m.gradients = shared_by(job.lean_states ? 2 : 4, 2);
+    m.gradients = shared_by(job.lean_states ? 2 : 4, 2) * ends;
     m.optimizer = shared_by(job.lean_states ? 6 : job.precision == Precision::fp32 ? 8 : 12, 1);
   }
   const double tokens = as_double(l.micro_batch) * as_double(job.seq_len) / as_double(l.cp);
@@ -76,8 +77,9 @@ DeviceMemory device_memory(const Job& job) {
   const double layers = as_double(s.n_layers + s.n_mtp_layers), moe = as_double(s.n_moe_layers + s.n_mtp_layers);
   const double kept =
       moe * kept_values(s, true, l.recompute, operand) + (layers - moe) * kept_values(s, false, l.recompute, operand);
-  // The first stage holds the micro-batches of all stages before their backward begins; interleaving adds some.
-  const double in_flight = std::min(job.micro_batches(), as_double(l.pp)) *
+  // The first stage holds the micro-batches of all stages before their backward begins; interleaving adds some, and
+  // DualPipe one, on every device.
+  const double in_flight = std::min(job.micro_batches(), as_double(l.pp) + (ends - 1)) *
                            (l.vp > 1 ? 1 + as_double(l.pp - 1) / as_double(l.pp * l.vp) : 1);
   m.activations = 2 * wide * tokens * kept * job.fullest_stage() / as_double(l.tp) / as_double(l.pp) * in_flight;
   if (l.recompute == Recompute::full)

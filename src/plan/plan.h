@@ -105,7 +105,7 @@ struct DrawnPipeline {
   PipelineRun run;
   int64_t micros = 0;  ///< drawn; fewer than a step has where that many do not show
 };
-/// None without a pipeline, for DualPipe (known by its formula) and where it is too large to be seen.
+/// None without a pipeline and where it is too large to be seen.
 std::optional<DrawnPipeline> drawn_pipeline(const StageResult& stage);
 /// The pipelines of all stages as text, a line for each of their stages; says where none is drawn.
 std::string pipelines_text(const Plan& plan);

@@ -205,9 +205,11 @@ std::string plan_text(const Plan& plan) {
 
 std::optional<DrawnPipeline> drawn_pipeline(const StageResult& s) {
   const Layout& l = s.job.layout;
-  if (l.pp <= 1 || l.schedule == Schedule::dualpipe) return std::nullopt;
-  auto micros = static_cast<int64_t>(s.job.micro_batches());
-  micros = std::min(micros, std::clamp<int64_t>(2 * l.pp, kDrawnMicros, 64));
+  if (l.pp <= 1) return std::nullopt;
+  const bool dual = l.schedule == Schedule::dualpipe;
+  auto micros = static_cast<int64_t>(dual ? s.job.whole_micro_batches() : s.job.micro_batches());
+  micros = std::min(micros, std::max(std::clamp<int64_t>(2 * l.pp, kDrawnMicros, 64), dual ? 2 * l.pp : 0));
+  if (dual) micros -= micros % 2;
   if (l.vp > 1) micros = std::max<int64_t>(1, micros / l.pp) * l.pp;
   if (l.pp * l.vp * micros > kMostSlots) return std::nullopt;
   const auto chunks = static_cast<double>(l.vp);
@@ -222,13 +224,12 @@ std::string pipelines_text(const Plan& plan) {
     const Layout& l = s.job.layout;
     out += fmt::format("\npipeline of {}: ", s.stage.name);
     if (const auto drawn = drawn_pipeline(s))
-      out += fmt::format("{}, {} of {:.0f} micro-batches; F forward, B backward, W gradients of weights, . waiting\n{}",
-                         schedule_name(l.schedule), drawn->micros, s.job.whole_micro_batches(),
-                         draw(drawn->run, l.pp, kColumns));
+      out += fmt::format(
+          "{}, {} of {:.0f} micro-batches; F forward, B backward, W gradients of weights,{} . waiting\n{}",
+          schedule_name(l.schedule), drawn->micros, s.job.whole_micro_batches(),
+          l.schedule == Schedule::dualpipe ? " & a forward beside a backward," : "", draw(drawn->run, l.pp, kColumns));
     else
-      out += l.pp <= 1                          ? "none, all layers are on every device\n"
-             : l.schedule == Schedule::dualpipe ? "dualpipe's wait is known by its formula and is not drawn\n"
-                                                : "too large to be drawn\n";
+      out += l.pp <= 1 ? "none, all layers are on every device\n" : "too large to be drawn\n";
   }
   return out;
 }

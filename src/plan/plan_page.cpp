@@ -71,11 +71,6 @@ void add_pipeline(report::Page& page, const StageResult& s) {
   const Layout& l = s.job.layout;
   if (l.pp <= 1) return;
   page.add_heading({"Pipeline", "파이프라인"});
-  if (l.schedule == Schedule::dualpipe) {
-    page.add_text({"DualPipe's wait is taken from its formula, (pp/2 - 1)(F + B + B - 3W); it is not simulated.",
-                   "DualPipe의 대기는 공식 (pp/2 - 1)(F + B + B - 3W)에서 얻으며, 모의 실행하지 않는다."});
-    return;
-  }
   const auto drawn = drawn_pipeline(s);
   if (!drawn) {
     page.add_text({"The pipeline is too large to be drawn.", "파이프라인이 너무 커서 그리지 않는다."});
@@ -92,8 +87,11 @@ void add_pipeline(report::Page& page, const StageResult& s) {
   g.x_title = {"seconds", "초"};
   g.n_rows = l.pp;
   g.kinds = {{"forward", "순전파"}, {"backward", "역전파"}, {"weight gradients", "가중치 기울기"}};
+  if (l.schedule == Schedule::dualpipe) g.kinds.push_back({"a forward beside a backward", "순전파와 역전파를 함께"});
   for (const PipelineSlot& slot : run.slots)
-    g.bars.push_back({slot.stage, slot.start, slot.end, static_cast<int64_t>(slot.op), std::to_string(slot.micro)});
+    g.bars.push_back(
+        {slot.stage, slot.start, slot.end, static_cast<int64_t>(slot.op),
+         slot.op == PipelineOp::both ? fmt::format("{}/{}", slot.micro, slot.beside) : std::to_string(slot.micro)});
   page.add_gantt(g);
 }
 

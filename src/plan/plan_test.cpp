@@ -128,6 +128,27 @@ TEST(Plan, QuantitiesAndStages) {
   EXPECT_EQ(quantity_text(14.8e12), "14.8 T");
 }
 
+TEST(Plan, DualPipeIsDrawnWithEvenMicroBatches) {
+  struct Case {
+    int64_t pp, micros, drawn;
+  };
+  for (const Case& c :
+       {Case{4, 8, 8}, {4, 9, 8}, {4, 25, 24}, {4, 120, 24}, {8, 23, 22}, {16, 120, 32}, {40, 95, 80}}) {
+    StageResult s;
+    s.job.n_devices = c.pp;
+    s.job.layout.pp = c.pp;
+    s.job.layout.schedule = Schedule::dualpipe;
+    s.job.seq_len = 1;
+    s.job.batch_tokens = static_cast<double>(c.micros);
+    s.cost.micro_forward = 1;
+    s.cost.micro_backward = 2;
+    const auto drawn = drawn_pipeline(s);
+    ASSERT_TRUE(drawn) << c.pp << " stages, " << c.micros;
+    EXPECT_EQ(drawn->micros, c.drawn) << c.pp << " stages, " << c.micros;
+    EXPECT_NEAR(drawn->run.idle, static_cast<double>(c.pp) - 2, 1e-9);
+  }
+}
+
 TEST(Plan, PageIsSelfContained) {
   PlanRequest r = v3(2048);
   r.model = "<b>\"v3\"";
@@ -139,6 +160,11 @@ TEST(Plan, PageIsSelfContained) {
   EXPECT_EQ(page.find("http"), page.find("http-equiv"));
   for (const char* part : {"type=\"range\"", "Pipeline", "파이프라인", "<svg"})
     EXPECT_NE(page.find(part), std::string::npos) << part;
+  EXPECT_EQ(page.find("순전파와 역전파를 함께"), std::string::npos);
+  r.job.layout = parse_layout("pp=16 ep=64 recompute=selective schedule=dualpipe");
+  const std::string dual = plan_page(make_plan(r), {});
+  EXPECT_NE(dual.find("순전파와 역전파를 함께"), std::string::npos);
+  EXPECT_NE(dual.find(">31/7</text>"), std::string::npos);
 }
 
 TEST(Hardware, IsThatOfTheSharedTable) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "plan/dualpipe.h"
 
 namespace nuri::plan {
 namespace {
@@ -142,10 +143,9 @@ class Simulation {
 }  // namespace
 
 PipelineRun simulate(Schedule schedule, int64_t stages, int64_t chunks, int64_t micro_batches, const ChunkTime& time) {
-  NURI_CHECK(schedule != Schedule::dualpipe,
-             "pipeline: dualpipe is known by formula only; choose 1f1b or zero-bubble to see one simulated");
-  NURI_CHECK(chunks == 1 || schedule != Schedule::zero_bubble,
-             "pipeline: zero-bubble has one chunk a stage here, found vp {}", chunks);
+  NURI_CHECK(chunks == 1 || (schedule != Schedule::zero_bubble && schedule != Schedule::dualpipe),
+             "pipeline: {} has one chunk a stage here, found vp {}", schedule_name(schedule), chunks);
+  if (schedule == Schedule::dualpipe) return simulate_dualpipe(stages, micro_batches, time);
   NURI_CHECK(chunks == 1 || micro_batches % stages == 0,
              "pipeline: {} micro-batches with interleaving (vp {}); a multiple of pp = {} is needed, for example {}",
              micro_batches, chunks, stages, (micro_batches / stages + 1) * stages);
@@ -158,18 +158,22 @@ double idle_by_formula(Schedule schedule, int64_t stages, const ChunkTime& time)
   if (stages <= 1) return 0;
   if (schedule == Schedule::zero_bubble)
     return (p - 1) * std::max(0.0, 2 * std::max(time.forward, time.backward - time.weight) - time.weight);
-  if (schedule == Schedule::dualpipe) return (p / 2 - 1) * std::max(0.0, both + time.backward - 3 * time.weight);
+  if (schedule == Schedule::dualpipe) {
+    const double times = p / 2 - 1, slower = std::max(0.0, time.weight - time.forward);
+    return times * (time.forward + std::max(time.forward, time.weight)) - std::min(time.forward, times * slower);
+  }
   return (p - 1) * both;
 }
 
 std::string draw(const PipelineRun& run, int64_t stages, int64_t width) {
+  constexpr char kMarks[] = "FBW&";  // by PipelineOp
   std::vector<std::string> lines(static_cast<size_t>(stages), std::string(static_cast<size_t>(width), '.'));
   for (const PipelineSlot& slot : run.slots) {
     const auto column = [&](double t) {
       return std::clamp<int64_t>(std::llround(t / run.seconds * static_cast<double>(width)), 0, width);
     };
     const int64_t from = std::min(column(slot.start), width - 1), to = std::max(from + 1, column(slot.end));
-    const char mark = slot.op == PipelineOp::forward ? 'F' : slot.op == PipelineOp::backward ? 'B' : 'W';
+    const char mark = kMarks[static_cast<size_t>(slot.op)];
     std::string& line = lines[static_cast<size_t>(slot.stage)];
     for (int64_t i = from; i < std::min(to, width); ++i) line[static_cast<size_t>(i)] = mark;
   }

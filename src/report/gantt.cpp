@@ -27,7 +27,9 @@ std::string render(const Gantt& g) {
     out += fmt::format(
         "<rect class=\"s{}\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill=\"currentColor\"/>",
         bar.kind % 8, x, y, width, row - 1);
-    if (width > 14 && row > 13 && !bar.text.empty())
+    // Digits of 10 px are 6 px wide; a separator among them is less.
+    const double text_width = 4 + 5 * std::max(2.0, static_cast<double>(bar.text.size()));
+    if (width > text_width && row > 13 && !bar.text.empty())
       out += fmt::format(
           "<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\" style=\"fill:#fff;font-size:10px\">{}</text>",
           x + width / 2, y + row / 2 + 3, escape(bar.text));

@@ -66,6 +66,8 @@ grep -q 'failed and trial runs' "$work/out" || fail "plan train: $(cat "$work/ou
 [ -s "$work/plan.html" ] || fail "plan train wrote no page"
 "$nuri" "${v3[@]}" --layout "pp=16 ep=64 recompute=selective" --draw >"$work/out"
 [ "$(grep -cE '^ *[0-9]+ [FB.]{110}$' "$work/out")" -eq 16 ] || fail "the pipeline is not drawn: $(cat "$work/out")"
+"$nuri" "${v3[@]}" --layout "pp=16 ep=64 schedule=dualpipe recompute=selective" --draw >"$work/out"
+[ "$(grep -cE '^ *[0-9]+ [.]*F[FBW&.]*&&[FBW&.]*W$' "$work/out")" -eq 16 ] || fail "DualPipe is not drawn: $(cat "$work/out")"
 # Each option of prices and assumptions moves what it should, and by how much.
 set_layout=("${v3[@]}" --layout "pp=16 ep=64 recompute=selective" --buy 50000 --json)
 "$nuri" "${set_layout[@]}" >"$work/base.json"
