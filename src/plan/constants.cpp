@@ -53,31 +53,31 @@ constexpr ConstantInfo kInfos[kConstants] = {
 
 // As `nuri plan published RUNS --constants` fits them to all published runs; a test compares.
 constexpr std::array<double, kConstants> kFittedValues = {
-    0.885553442578002,     // product_16
-    0.8624921500985885,    // product_8
-    0.6373818264526012,    // product_4
-    0.9011499657807971,    // product_grouped
-    96.33840421581479,     // product_half
-    0.36856595607677456,   // attention
-    363.6061348308295,     // attention_half
-    0.8986232597487221,    // memory
-    37.460805992006755,    // elementwise
-    8.36215443184275,      // activation
-    2.7523328070218023,    // quantise
-    51.43977530628474,     // permute
-    0.000457446709710607,  // layer_gap
-    0.005904393941341474,  // expert_gap
-    0.0543796385554268,    // step_gap
-    0.7807883093061805,    // link
-    0.8062844156247065,    // network
-    0.29264305700077586,   // hidden_tp
-    2.068063393994659,     // hidden_ep
-    4.348201074691432,     // hidden_dp
-    0.24048782297013546,   // gathered
-    1.155520594726418,     // power
-    0.004157904419582627,  // straggler
-    0.9179245180216026,    // goodput
-    0.8785583992891102,    // unstated
+    0.8855621593466638,      // product_16
+    0.8624876160764486,      // product_8
+    0.6373809197440294,      // product_4
+    0.9011437838457101,      // product_grouped
+    96.33775612135564,       // product_half
+    0.36857189998163337,     // attention
+    363.6170941521761,       // attention_half
+    0.8986201887963418,      // memory
+    37.460018165033766,      // elementwise
+    8.361941456550847,       // activation
+    2.7525544887301114,      // quantise
+    51.48960593805068,       // permute
+    0.00045744274712338065,  // layer_gap
+    0.005903368007109525,    // expert_gap
+    0.054376404398609406,    // step_gap
+    0.7808138256500357,      // link
+    0.8062746469464731,      // network
+    0.29266276680443665,     // hidden_tp
+    2.0687973332095697,      // hidden_ep
+    4.348250392312742,       // hidden_dp
+    0.24047540116708596,     // gathered
+    1.155618550287053,       // power
+    0.00415797219956454,     // straggler
+    0.9179234412256942,      // goodput
+    0.878560537891195,       // unstated
 };
 
 }  // namespace
