@@ -32,6 +32,9 @@ constexpr int64_t kTileWords = 6144;  // of the rows of A that stay in the first
 // Words of a panel that are asked for ahead: one panel at a time is one stream, too little for what memory can do.
 // Tiles of AVX-512 take more panels and gain nothing.
 constexpr int kAhead = kWidth == 16 ? 0 : 32;
+// Whether a tile asks for the panels after its own into the second cache, so that they are there when their turn comes:
+// the processor looks too short a way ahead of tiles that multiply long. Tiles of few rows only read, and lose by it.
+constexpr bool asks_for_later_panels(int rows) { return kWidth == 16 ? rows > 6 : kWidth == 8 && rows > 3; }
 
 enum class Arithmetic { fp32, bf16_pairs, bf16_widened };
 #if defined(__AVX512BF16__)
@@ -55,7 +58,8 @@ struct Tile {
   int64_t c_stride;
   int64_t columns;
   bool load_c;
-  const float* next_c;  // of the tile that follows
+  const float* next_c;         // of the tile that follows
+  const uint32_t* later_b[2];  // of panels after its own, or its own where nothing is to be asked for
 };
 
 NURI_INLINE float as_float(uint32_t word) { return __builtin_bit_cast(float, word); }
@@ -137,6 +141,10 @@ NURI_TILE_CHECKS void run_tile(const Tile& t) {
     for (const int64_t end = t.words * segment / kSegments; p < end; ++p) {
 #pragma GCC unroll 16
       for (int q = 0; q < kPanels && kAhead > 0; ++q) __builtin_prefetch(b[q] + kAhead * kPanel);
+      if constexpr (asks_for_later_panels(kRows)) {
+        __builtin_prefetch(t.later_b[0] + p * kPanel, 0, 2);
+        if constexpr (kPanels >= 2) __builtin_prefetch(t.later_b[1] + p * kPanel, 0, 2);
+      }
       if constexpr (kArithmetic == Arithmetic::bf16_widened) {
 #pragma GCC unroll 16
         for (int part = 0; part < 2 * kPanels / kAtOnce; ++part) {
@@ -238,9 +246,10 @@ void multiply(const ProductBlock& block) {
     tile.words = words;
     tile.c_stride = block.c_stride;
     tile.load_c = block.accumulate || p > 0;
-    for (int64_t j = 0; j < block.columns;) {
+    for (int64_t j = 0, width; j < block.columns; j += width * kPanel) {
       const int64_t left = (block.columns - j + kPanel - 1) / kPanel;
       const int level = panels_wanted >= 4 && left >= 4 ? 2 : panels_wanted >= 2 && left >= 2 ? 1 : 0;
+      width = int64_t(1) << level;
       tile.b = block.b + j / kPanel * block.panel_stride + p * kPanel;
       tile.columns = block.columns - j;
       for (int64_t i = 0, rows; i < block.rows; i += rows) {
@@ -253,10 +262,15 @@ void multiply(const ProductBlock& block) {
           tile.a = block.a + i * block.a_stride + p * a_words;
         }
         tile.c = block.c + i * block.c_stride + j;
-        tile.next_c = i + rows < block.rows ? tile.c + rows * block.c_stride : block.c + j + (kPanel << level);
+        tile.next_c = i + rows < block.rows ? tile.c + rows * block.c_stride : block.c + j + width * kPanel;
+        // Each of the tiles that read these panels asks for one of the next, a tile that is alone for all.
+        const int64_t asked = i / tile_rows, asks = block.rows <= tile_rows ? width : 1;
+        for (int64_t q = 0; q < 2; ++q) {
+          const bool there = q < asks && asked + q < width && j + (width + asked + q) * kPanel < block.columns;
+          tile.later_b[q] = there ? tile.b + (width + asked + q) * block.panel_stride : tile.b;
+        }
         table.run[rows][level](tile);
       }
-      j += kPanel << level;
     }
   }
 }
