@@ -6,6 +6,7 @@
 
 #include "arch/counts.h"
 #include "base/error.h"
+#include "plan/plan_names.h"
 
 namespace nuri::plan {
 namespace {
@@ -65,37 +66,6 @@ StageResult plan_stage(const PlanRequest& r, const PlanStage& stage, const Const
   out.device_hours = stage.tokens / out.tokens_per_s_device / 3600;
   out.days = out.device_hours / devices / 24;
   return out;
-}
-
-void warn(Plan& plan) {
-  const auto add = [&](std::string text) { plan.warnings.push_back(std::move(text)); };
-  for (const StageResult& s : plan.stages) {
-    const std::string where = plan.stages.size() > 1 ? s.stage.name + ": " : "";
-    const double limit = 1e9 * s.job.device.memory_gb, memory = device_memory(s.job).total();
-    if (memory > limit && !s.job.offload)
-      add(fmt::format("{}memory: {:.1f} GB a device, {:.0f} are there; raise pp, tp, ep or recomputation", where,
-                      memory * 1e-9, limit * 1e-9));
-    else if (memory > limit)
-      add(fmt::format("{}memory: {:.1f} GB a device, {:.0f} are there; the rest lies in the host's memory", where,
-                      memory * 1e-9, limit * 1e-9));
-    if (s.job.layout.tp > s.job.device.node)
-      add(where + "tensor parallelism leaves the node: its exchange runs over the network");
-    if (s.cost.bubble > 0.15 * s.step_seconds)
-      add(where + "the pipeline waits more than 15 % of a step: more micro-batches, vp, or another schedule");
-    if (s.cost.experts > 0.2 * s.step_seconds)
-      add(where + (s.job.layout.overlap_experts
-                       ? "the experts' exchange takes more than 20 % of a step though it is overlapped: lower ep"
-                       : "the experts' exchange takes more than 20 % of a step: overlap it (dualpipe, overlap=experts) "
-                         "or lower ep"));
-  }
-  const Device& device = plan.request.job.device;
-  if (plan.days > 365) add("the run takes over a year");
-  if (plan.failures > 1)
-    add(fmt::format("about {:.0f} interruptions are to be expected; a checkpoint every {:.0f} min", plan.failures,
-                    plan.checkpoint_minutes));
-  if (device.watts <= 0)
-    add("no design power is known: the energy is left out, and the clock taken as that of a chip on the trend");
-  if (plan.rent_usd <= 0) add("no price is known for this device: the rent is left out; give --price");
 }
 
 }  // namespace
@@ -179,7 +149,7 @@ Plan make_plan(const PlanRequest& request) {
   m.power = plan.energy_mwh * 1000 * p.usd_per_kwh;
   m.staff = p.staff_usd_month * plan.days / 30.44;
   m.failed = p.failed_share * (m.rent > 0 ? m.rent : m.purchase);
-  warn(plan);
+  plan.warnings = warnings_of(plan);
   return plan;
 }
 

@@ -87,7 +87,7 @@ struct Plan {
   double device_hours = 0, days = 0, flops = 0, energy_mwh = 0;
   double rent_usd = 0;  ///< the price used
   Money money;
-  std::vector<std::string> warnings;
+  std::vector<report::Label> warnings;
 };
 
 /// Errors: an impossible layout (with the nearest that works), a device without a peak for the precision, no layout
