@@ -21,7 +21,7 @@ namespace {
 using namespace plan;
 
 struct TrainOptions {
-  std::string model, tokens, batch, hardware, hardware_file, layout = "auto", precision, html;
+  std::string model, tokens, batch, ramp, hardware, hardware_file, layout = "auto", precision, html;
   std::vector<std::string> stages, compare, settings;
   int64_t seq = 0, devices = 0;  ///< seq 0: not given
   Prices prices;
@@ -63,6 +63,9 @@ PlanRequest request_of(const TrainOptions& o) {
   NURI_CHECK(o.stages.empty() != o.tokens.empty(), "plan train: give --tokens, or one --stage and more");
   NURI_CHECK(o.stages.empty() || (o.seq == 0 && o.batch.empty()),
              "plan train: --stage names its own sequence and batch; leave out --seq and --batch");
+  NURI_CHECK(o.stages.empty() || o.ramp.empty(),
+             "plan train: with --stage the ramp is part of its batch, for example 12.6M-62.9M/469B; leave out --ramp");
+  NURI_CHECK(o.ramp.empty() || !o.batch.empty(), "plan train: --ramp grows to --batch, which is missing");
   for (const std::string& stage : o.stages) r.stages.push_back(parse_stage(stage));
   if (o.stages.empty()) {
     PlanStage stage;
@@ -71,6 +74,7 @@ PlanRequest request_of(const TrainOptions& o) {
     // As many sequences as fill the devices a few times over, at least four million tokens.
     stage.batch_tokens = o.batch.empty() ? std::max(4'194'304.0, static_cast<double>(stage.seq_len * o.devices))
                                          : parse_quantity(o.batch, "--batch");
+    if (!o.ramp.empty()) stage.ramp = parse_ramp(o.ramp);
     r.stages.push_back(stage);
   }
   r.prices = o.prices;
@@ -89,9 +93,9 @@ Plan plan_of(const TrainOptions& o) {
   NURI_CHECK(o.model.ends_with(".toml"), "--hardware this plans a recipe (TOML), which says what a step is; found {}",
              o.model);
   NURI_CHECK(o.stages.empty() && o.batch.empty() && o.layout == "auto" && o.devices <= 1 && o.seq == 0 &&
-                 o.precision.empty() && !o.offload && o.hardware_file.empty(),
+                 o.ramp.empty() && o.precision.empty() && !o.offload && o.hardware_file.empty(),
              "--hardware this takes sequence, batch, precision and layout from the recipe; leave out --stage, --seq, "
-             "--batch, --precision, --layout, --offload, --devices and --hardware-file");
+             "--batch, --ramp, --precision, --layout, --offload, --devices and --hardware-file");
   return own_plan(o.model, o.settings, o.tokens.empty() ? 0 : parse_quantity(o.tokens, "--tokens"), o.prices);
 }
 
@@ -164,10 +168,14 @@ Action add_plan(Arguments args) {
   train.option("--seq", o->seq, "tokens of a sequence (default 4096)").between(1, 100000000);
   train.option("--batch", o->batch,
                "tokens of an optimizer step, for example 62.9M (default: 4M, or a sequence a device)");
+  train.option("--ramp", o->ramp,
+               "BATCH:TOKENS, for example 12.6M:469B: the first batch, and the tokens over which it grows linearly to "
+               "--batch (default: none)");
   train
       .option(
           "--stage", o->stages,
-          "NAME=TOKENS:SEQUENCE:BATCH in place of --tokens, --seq and --batch; repeated for a run of several stages")
+          "NAME=TOKENS:SEQUENCE:BATCH in place of --tokens, --seq and --batch; repeated for a run of several stages; "
+          "the batch may grow: FIRST-FULL/TOKENS, as 12.6M-62.9M/469B")
       .one_value_each();
   train
       .option("--hardware", o->hardware,

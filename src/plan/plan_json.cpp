@@ -48,6 +48,13 @@ OrderedJson plan_json(const Plan& plan) {
                       {"flops", s.flops},
                       {"device_hours", s.device_hours},
                       {"days", s.days}};
+    if (s.ramp)
+      stage["ramp"] = {{"first_batch_tokens", s.ramp->ramp.first},
+                       {"tokens", s.ramp->ramp.tokens},
+                       {"steps", s.ramp->steps},
+                       {"tokens_per_s_device", s.ramp->tokens_per_s_device},
+                       {"device_hours", s.ramp->device_hours},
+                       {"days", s.ramp->days}};
     if (s.evaluated > 0) {
       stage["layouts_evaluated"] = s.evaluated;
       OrderedJson others = OrderedJson::array();

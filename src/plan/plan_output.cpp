@@ -37,13 +37,21 @@ std::string plan_text(const Plan& plan) {
   std::string out = fmt::format("{} on {} x {}, {} (all figures predicted)\n", r.model, r.job.n_devices,
                                 r.job.device.name, precision_name(r.job.precision));
   for (const StageResult& s : plan.stages) {
-    out += fmt::format("\n{}: {} tokens, sequences of {}, {} tokens a step\n", s.stage.name,
+    out += fmt::format("\n{}: {} tokens, sequences of {}, {} tokens a step", s.stage.name,
                        quantity_text(s.stage.tokens), s.stage.seq_len, quantity_text(s.stage.batch_tokens));
+    if (s.ramp)
+      out += fmt::format(", from {} on over the first {}", quantity_text(s.ramp->ramp.first),
+                         quantity_text(s.ramp->ramp.tokens));
+    out += "\n";
     out += fmt::format("  layout        {}; {:.0f} replicas, {:.4g} micro-batches\n", layout_text(s.job.layout),
                        s.job.data_parallel(), s.job.micro_batches());
     out += fmt::format(
-        "  step          {:.4g} s; {:.0f} steps; {:.0f} tokens/s a device; MFU {:.1f} % of the 16-bit peak\n",
-        s.step_seconds, s.steps, s.tokens_per_s_device, 100 * s.mfu);
+        "  step          {:.4g} s{}; {:.0f} steps{}; {:.0f} tokens/s a device; MFU {:.1f} % of the 16-bit peak\n",
+        s.step_seconds, s.ramp ? " of the full batch" : "", s.steps, s.ramp ? " in all" : "", s.tokens_per_s_device,
+        100 * s.mfu);
+    if (s.ramp)
+      out += fmt::format("  of it ramp    {:.0f} steps, {:.0f} tokens/s a device, {} device-hours, {}\n", s.ramp->steps,
+                         s.ramp->tokens_per_s_device, quantity_text(s.ramp->device_hours), time_text(s.ramp->days));
     std::string parts;
     for (const PartName& part : step_parts())
       if (s.cost.*part.value > 0.0005 * s.step_seconds)

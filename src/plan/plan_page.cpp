@@ -70,6 +70,21 @@ report::Calculator calculator(const Plan& plan) {
 /// Names are the user's, but for that of a run without stages.
 Label stage_label(const std::string& name) { return {name, name == PlanStage().name ? "학습" : ""}; }
 
+Label ramp_text(const StageResult& s) {
+  const RampTime& ramp = *s.ramp;
+  const std::string first = quantity_text(ramp.ramp.first), full = quantity_text(s.stage.batch_tokens),
+                    tokens = quantity_text(ramp.ramp.tokens), hours = quantity_text(ramp.device_hours);
+  const Label name = stage_label(s.stage.name), time = time_label(ramp.days);
+  return {
+      fmt::format("{}: over the first {} tokens the batch grows from {} to {} tokens; of the whole, that is {:.0f} "
+                  "steps at {:.0f} tokens/s a device, {} device-hours, {}. The step below is one of the full batch.",
+                  name.en, tokens, first, full, ramp.steps, ramp.tokens_per_s_device, hours, time.en),
+      fmt::format("{}: 처음 {} 토큰 동안 배치가 {}에서 {} 토큰으로 커진다. 전체 가운데 이 구간은 {:.0f}스텝, 장치당 "
+                  "초당 {:.0f} 토큰, {} 장치·시간, {}이다. 아래의 스텝은 배치가 다 커진 뒤의 것이다.",
+                  name.ko.empty() ? name.en : name.ko, tokens, first, full, ramp.steps, ramp.tokens_per_s_device, hours,
+                  time.ko)};
+}
+
 void add_pipeline(report::Page& page, const StageResult& s) {
   const Layout& l = s.job.layout;
   if (l.pp <= 1) return;
@@ -132,9 +147,10 @@ std::string plan_page(const Plan& plan, const std::vector<OrderedJson>& others) 
   std::vector<std::vector<Label>> rows;
   for (const StageResult& s : plan.stages)
     rows.push_back({stage_label(s.stage.name), quantity_text(s.stage.tokens), std::to_string(s.stage.seq_len),
-                    quantity_text(s.stage.batch_tokens), layout_text(s.job.layout),
-                    fmt::format("{:.4g}", s.step_seconds), fmt::format("{:.0f}", s.tokens_per_s_device),
-                    fmt::format("{:.1f}", 100 * s.mfu), quantity_text(s.device_hours), time_label(s.days)});
+                    (s.ramp ? quantity_text(s.ramp->ramp.first) + " - " : "") + quantity_text(s.stage.batch_tokens),
+                    layout_text(s.job.layout), fmt::format("{:.4g}", s.step_seconds),
+                    fmt::format("{:.0f}", s.tokens_per_s_device), fmt::format("{:.1f}", 100 * s.mfu),
+                    quantity_text(s.device_hours), time_label(s.days)});
   page.add_table({{"stage", "단계"},
                   {"tokens", "토큰"},
                   {"sequence", "길이"},
@@ -146,6 +162,8 @@ std::string plan_page(const Plan& plan, const std::vector<OrderedJson>& others) 
                   {"device-hours", "장치·시간"},
                   {"time", "시간"}},
                  rows);
+  for (const StageResult& s : plan.stages)
+    if (s.ramp) page.add_text(ramp_text(s));
   page.add_heading({"A step", "한 스텝"});
   rows.clear();
   const StageResult& first = plan.stages.front();

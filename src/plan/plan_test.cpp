@@ -6,28 +6,13 @@
 #include <nlohmann/json.hpp>
 
 #include "arch/counts.h"
-#include "arch/shape_config.h"
 #include "base/file.h"
 #include "base/test_support.h"
 #include "plan/csv.h"
+#include "plan/test_request.h"
 
 namespace nuri::plan {
 namespace {
-
-PlanRequest v3(int64_t devices) {
-  PlanRequest r;
-  r.model = "v3";
-  r.job.shape = read_shape(std::filesystem::path(NURI_SOURCE_DIR) / "recipes" / "v3" / "config.json");
-  r.job.device = find_device("H800-SXM-80GB");
-  r.job.n_devices = devices;
-  r.job.precision = Precision::fp8;
-  PlanStage stage;
-  stage.tokens = 14.8e12;
-  stage.batch_tokens = 62'914'560;
-  r.stages = {stage};
-  r.prices.rent_usd = 2;
-  return r;
-}
 
 TEST(Plan, SearchesManyLayoutsOfV3) {
   for (const int64_t devices : {2048, 50'000}) {

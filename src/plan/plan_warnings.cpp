@@ -28,6 +28,16 @@ void warn_of_stage(const StageResult& s, const std::string& where, std::vector<r
       add("the experts' exchange takes more than 20 % of a step: overlap it (dualpipe, overlap=experts) or lower ep",
           "전문가 교환이 스텝의 20 %를 넘는다. 계산과 겹치거나(dualpipe, overlap=experts) ep를 줄여라");
   }
+  if (s.ruled_out && s.ruled_out->candidate.step_seconds < 0.99 * s.step_seconds) {
+    const double less = 100 * (1 - s.ruled_out->candidate.step_seconds / s.step_seconds);
+    const std::string layout = layout_text(s.ruled_out->candidate.layout);
+    add(fmt::format("the ramp's first batch rules out the fastest layout of the full batch ({}), whose steps take "
+                    "{:.1f} % less; it works from {:.0f} tokens a step on",
+                    layout, less, s.ruled_out->least_batch),
+        fmt::format("커지기 전의 첫 배치가 작아서, 다 커진 배치에 가장 빠른 배치 방식({})을 쓸 수 없다. 그 방식은 스텝 "
+                    "시간이 {:.1f} % 짧고 스텝당 {:.0f} 토큰부터 쓸 수 있다",
+                    layout, less, s.ruled_out->least_batch));
+  }
 }
 
 }  // namespace
@@ -36,6 +46,13 @@ std::vector<report::Label> warnings_of(const Plan& plan) {
   std::vector<report::Label> out;
   const auto add = [&](const std::string& en, const std::string& ko) { out.emplace_back(en, ko); };
   for (const StageResult& s : plan.stages) warn_of_stage(s, plan.stages.size() > 1 ? s.stage.name + ": " : "", out);
+  for (size_t i = 0; i < plan.stages.size(); ++i)
+    if (const PlanStage& given = plan.request.stages[i], &got = plan.stages[i].stage;
+        got.batch_tokens < given.batch_tokens)
+      add(fmt::format("{}: the ramp outlasts it: the batch reaches {} of {} tokens", given.name,
+                      quantity_text(got.batch_tokens), quantity_text(given.batch_tokens)),
+          fmt::format("{}: 배치가 다 커지기 전에 끝난다({} 가운데 {} 토큰까지)", given.name,
+                      quantity_text(given.batch_tokens), quantity_text(got.batch_tokens)));
   if (plan.days > 365) add("the run takes over a year", "학습이 한 해를 넘긴다");
   if (plan.failures > 1)
     add(fmt::format("about {:.0f} interruptions are to be expected; a checkpoint every {:.0f} min", plan.failures,
