@@ -92,6 +92,19 @@ struct Money {
   double rent = 0, purchase = 0, power = 0, staff = 0, failed = 0;  ///< US dollars
 };
 
+enum class RankBy : uint8_t { time, money };
+
+/// What one of several numbers of devices comes to.
+struct DeviceChoice {
+  int64_t devices = 0;
+  std::optional<Layout> layout = {};  ///< of the first stage; none: does not work
+  double days = 0, device_hours = 0;
+  double usd = 0;    ///< of the lines that apply (spent_usd in ranking.h); 0: no price is known
+  double loses = 0;  ///< share of the best's time or money; of no use where it is too late
+  bool in_time = true;
+  std::string refused = {};  ///< why it does not work
+};
+
 struct Plan {
   PlanRequest request;
   std::vector<StageResult> stages;
@@ -101,6 +114,8 @@ struct Plan {
   double rent_usd = 0;  ///< the price used
   Money money;
   std::vector<report::Label> warnings;
+  std::vector<DeviceChoice> by_devices;  ///< where several numbers were compared (ranking.h), ascending
+  RankBy ranked_by = RankBy::time;
 };
 
 /// Errors: an impossible layout (with the nearest that works; also where the first batch of a ramp is too small for

@@ -86,6 +86,22 @@ OrderedJson plan_json(const Plan& plan) {
       const double amount = plan.money.*line.value * rate;
       out[currency][line.key] = line.value == &Money::rent ? known(amount) : OrderedJson(amount);
     }
+  if (!plan.by_devices.empty()) {
+    out["ranked_by"] = plan.ranked_by == RankBy::money ? "money" : "time";
+    for (const DeviceChoice& c : plan.by_devices) {
+      OrderedJson row{{"devices", c.devices}, {"works", c.layout.has_value()}};
+      if (c.layout)
+        row.update({{"in_time", c.in_time},
+                    {"days", c.days},
+                    {"device_hours", c.device_hours},
+                    {"usd", known(c.usd)},
+                    {"loses", c.in_time ? OrderedJson(c.loses) : OrderedJson()},
+                    {"layout", layout_json(*c.layout)}});
+      else
+        row["reason"] = c.refused;
+      out["by_devices"].push_back(row);
+    }
+  }
   out["warnings"] = OrderedJson::array();
   for (const report::Label& w : plan.warnings) out["warnings"].push_back(w.en);
   out["predicted"] = true;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "plan/plan_names.h"
+#include "plan/ranking.h"
 
 namespace nuri::plan {
 namespace {
@@ -89,6 +90,7 @@ std::string plan_text(const Plan& plan) {
                            : "  rent                   not known; --price says what a device costs an hour\n";
   for (const MoneyName& line : money_lines().subspan(1))
     if (money.*line.value > 0) out += fmt::format("  {:<22} {}\n", line.name.en, money_text(money.*line.value, won));
+  out += ranking_text(plan);
   for (const report::Label& w : plan.warnings) out += "warning: " + w.en + "\n";
   return out;
 }

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "plan/plan_names.h"
+#include "plan/ranking.h"
 
 namespace nuri::plan {
 namespace {
@@ -143,6 +144,7 @@ std::string plan_page(const Plan& plan, const std::vector<OrderedJson>& others) 
   for (const Label& w : plan.warnings) page.add_text({"Warning: " + w.en, "주의: " + (w.ko.empty() ? w.en : w.ko)});
   page.add_heading({"What if", "바꾸어 보면"});
   page.add_calculator(calculator(plan));
+  add_ranking(page, plan);
   page.add_heading({"Stages", "단계별"});
   std::vector<std::vector<Label>> rows;
   for (const StageResult& s : plan.stages)
