@@ -85,7 +85,7 @@ const char* mark(bool right) { return right ? "✓" : "✗"; }
 
 void add_costs(report::Page& page, const std::vector<DemoModel>& models, const fs::path& beside) {
   page.add_heading({"What each stage took", "단계마다 든 것"});
-  std::vector<std::vector<std::string>> table;
+  std::vector<std::vector<report::Label>> table;
   for (const DemoModel& m : models) {
     if (!fs::exists(m.dir / "run.json")) continue;
     const RunRecord r = read_run_record(m.dir / "run.json");
@@ -118,14 +118,14 @@ fs::path demo_report(const DemoOptions& o, const std::vector<DemoModel>& models,
                     {fmt::format("{} held-out questions of {}", rows[0].size(), o.task),
                      fmt::format("{}의 새 문제 {}개", o.task, rows[0].size())});
   page.add_heading({"Right answers", "정답"});
-  std::vector<std::vector<std::string>> table;
+  std::vector<std::vector<report::Label>> table;
   for (size_t i = 0; i < models.size(); ++i) {
     const OrderedJson all = solved(rows[i], ""), ko = solved(rows[i], "ko"), en = solved(rows[i], "en");
     result["answers"][models[i].name] = all;
     table.push_back({models[i].name, percent(all, "pass_1"), percent(all, "low"), percent(all, "high"),
                      percent(ko, "pass_1"), percent(en, "pass_1")});
-    fmt::print("  {:<5} {:>5} % right ({} to {}); Korean {}, English {}\n", table.back()[0], table.back()[1],
-               table.back()[2], table.back()[3], table.back()[4], table.back()[5]);
+    fmt::print("  {:<5} {:>5} % right ({} to {}); Korean {}, English {}\n", table.back()[0].en, table.back()[1].en,
+               table.back()[2].en, table.back()[3].en, table.back()[4].en, table.back()[5].en);
   }
   page.add_table({{"model", "모델"},
                   {"right, %", "정답, %"},

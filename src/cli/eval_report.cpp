@@ -85,7 +85,7 @@ std::string eval_page(const std::string& model, const OrderedJson& figures,
                       const std::vector<report::Sample>& samples) {
   report::Page page(Label("Evaluation of " + model, "평가 " + model));
   page.add_heading({"Result", "결과"});
-  std::vector<std::pair<Label, std::string>> facts;
+  std::vector<std::pair<Label, Label>> facts;
   for (const auto& [key, value] : figures.items()) {
     if (value.is_number() || value.is_string()) facts.emplace_back(label_of(key), value_of(key, value));
     if (key == "against" || key == "contamination" || key == "seeds")
@@ -95,10 +95,10 @@ std::string eval_page(const std::string& model, const OrderedJson& figures,
   page.add_key_values(facts);
   std::vector<Label> columns{{"", ""}};
   for (const auto& [key, text] : cells_of(figures.at("all"))) columns.push_back(label_of(key));
-  std::vector<std::vector<std::string>> rows;
+  std::vector<std::vector<Label>> rows;
   const auto add = [&](const std::string& name, const OrderedJson& group) {
-    std::vector<std::string> row{name};
-    for (const auto& [key, text] : cells_of(group)) row.push_back(text);
+    std::vector<Label> row{name};
+    for (const auto& [key, text] : cells_of(group)) row.emplace_back(text);
     rows.push_back(std::move(row));
   };
   add("all", figures.at("all"));

@@ -183,7 +183,7 @@ std::string ledger_page(const std::vector<LedgerRun>& runs, Ledger& ledger) {
   page.add_heading({"Sums", "합계"});
   for (const auto& [by, ko] :
        {std::pair("project", "프로젝트"), {"kind", "종류"}, {"outcome", "결과"}, {"family", "모델 계열"}}) {
-    std::vector<std::vector<std::string>> rows;
+    std::vector<std::vector<report::Label>> rows;
     for (const LedgerSums& s : ledger_sums(runs, by, ledger))
       rows.push_back({s.name, std::to_string(s.runs), plan::quantity_text(static_cast<double>(s.tokens)),
                       fmt::format("{:.3g}", s.flops), fmt::format("{:.2g}", 100 * s.training_flops / kActFlops),
@@ -207,7 +207,7 @@ std::string ledger_page(const std::vector<LedgerRun>& runs, Ledger& ledger) {
        "연산량은 구조에서 센 값이며, 실패하거나 중단된 실행을 포함한다. 누적 학습 연산량 1e26 FLOP는 인공지능기본법 "
        "시행령 제24조의 세 요건 가운데 하나다."});
   page.add_heading({"Runs", "실행"});
-  std::vector<std::vector<std::string>> rows;
+  std::vector<std::vector<report::Label>> rows;
   for (const LedgerRun& run : runs) {
     const RunRecord& r = run.record;
     rows.push_back({r.id.substr(0, 8), r.started, r.project.empty() ? "-" : r.project, r.kind, r.outcome,

@@ -16,6 +16,8 @@ namespace {
 
 constexpr const char* kLeftOut =
     "without validation, samples and checkpoints; energy is 8 W a thread, cooling not counted";
+constexpr const char* kLeftOutKo =
+    "검증, 표본, 체크포인트는 빠져 있다. 전력량은 스레드당 8 W로 보며 냉각은 세지 않는다";
 constexpr double kBudget = 3;  // seconds of measuring, unless three measurements take longer
 
 int64_t steps_of(const Recipe& r, double tokens) {
@@ -95,7 +97,7 @@ plan::Plan own_plan(const std::string& recipe, const std::vector<std::string>& s
   out.money.power = out.energy_mwh * 1000 * prices.usd_per_kwh;
   out.money.failed = prices.failed_share * out.money.rent;
   out.stages.push_back(std::move(s));
-  out.warnings.emplace_back(kLeftOut);
+  out.warnings.emplace_back(kLeftOut, kLeftOutKo);
   return out;
 }
 

@@ -159,10 +159,7 @@ void validate(const Job& job) {
   NURI_CHECK(l.zero < 3 || l.pp == 1,
              "layout: ZeRO 3 gathers weights for every micro-batch of a pipeline; take zero 1 with pp, or pp 1");
   const double rows = job.batch_tokens / static_cast<double>(job.seq_len) / job.data_parallel();
-  const double micros = job.micro_batches(), least = l.vp > 1 ? static_cast<double>(l.pp)
-                                                     : l.schedule == Schedule::one_f_one_b
-                                                         ? 1.0
-                                                         : 2.0 * static_cast<double>(l.pp);
+  const double micros = job.micro_batches(), least = job.least_micro_batches();
   NURI_CHECK(micros >= least * (1 - 1e-9),
              "layout: {} with pp {} needs at least {:.0f} micro-batches a step, found {:.4g}; raise the batch, lower "
              "pp, or take 1f1b",
@@ -179,6 +176,20 @@ double Job::whole_micro_batches() const {
                        : layout.schedule == Schedule::dualpipe ? 2  // as many from either end
                                                                : 1;
   return std::ceil(micro_batches() / round - 1e-9) * round;
+}
+
+double Job::least_micro_batches() const {
+  const auto stages = static_cast<double>(layout.pp);
+  return layout.vp > 1 ? stages : layout.schedule == Schedule::one_f_one_b ? 1.0 : 2.0 * stages;
+}
+
+double Job::least_batch() const {
+  return static_cast<double>(seq_len * layout.micro_batch) * data_parallel() * least_micro_batches();
+}
+
+double Job::round_tokens() const {
+  const double round = layout.vp > 1 ? static_cast<double>(layout.pp) : 1;
+  return static_cast<double>(seq_len * layout.micro_batch) * data_parallel() * round;
 }
 
 double Job::fullest_stage() const {

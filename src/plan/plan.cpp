@@ -1,11 +1,10 @@
 #include "plan/plan.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
-#include "arch/counts.h"
 #include "base/error.h"
+#include "plan/plan_names.h"
 
 namespace nuri::plan {
 namespace {
@@ -33,115 +32,89 @@ Job job_of(const PlanRequest& r, const PlanStage& stage) {
   return job;
 }
 
-/// The layout of a stage: the one given, or the fastest found.
-StageResult plan_stage(const PlanRequest& r, const PlanStage& stage, const Constants& c) {
-  StageResult out;
-  out.stage = stage;
-  out.job = job_of(r, stage);
-  if (r.auto_layout) {
-    Job whole = out.job;  // what no layout mends is said before the search
-    whole.layout = Layout{};
-    whole.batch_tokens = std::max(whole.batch_tokens, static_cast<double>(whole.seq_len) * whole.data_parallel());
-    validate(whole);
-    const SearchResult found = search(out.job, whole_space(out.job), c, r.runners_up + 1, r.memory_share);
-    out.evaluated = found.evaluated;
-    NURI_CHECK(!found.best.empty(),
-               "plan: {}: none of {} layouts fits {} x {} ({} of memory each, {} tokens a step); take more devices, "
-               "devices with more "
-               "memory, shorter sequences or a larger batch",
-               stage.name, found.evaluated, out.job.n_devices, out.job.device.name,
-               fmt::format("{:.0f} GB", out.job.device.memory_gb), quantity_text(stage.batch_tokens));
-    out.job.layout = found.best.front().layout;
-    out.runners_up.assign(found.best.begin() + 1, found.best.end());
+/// As it will be: a ramp that outlasts the stage ends with it, at the batch reached by then.
+PlanStage reached(PlanStage stage) {
+  Ramp& ramp = stage.ramp;
+  if (!ramp.any()) return stage;
+  NURI_CHECK(ramp.first <= stage.batch_tokens,
+             "plan: {}: the ramp begins with {:.0f} tokens a step, above the batch of {:.0f} that it grows to; begin "
+             "with that or less",
+             stage.name, ramp.first, stage.batch_tokens);
+  if (ramp.first == stage.batch_tokens) ramp = {};
+  if (ramp.tokens > stage.tokens) {
+    stage.batch_tokens = ramp.first + (stage.batch_tokens - ramp.first) * stage.tokens / ramp.tokens;
+    ramp.tokens = stage.tokens;
   }
+  return stage;
+}
+
+/// The fastest layout of the full batch, of those that work from the first step on.
+void find_layout(const PlanRequest& r, const Constants& c, StageResult& out) {
+  Job whole = out.job;  // what no layout mends is said before the search
+  whole.layout = Layout{};
+  whole.batch_tokens = std::max(whole.batch_tokens, static_cast<double>(whole.seq_len) * whole.data_parallel());
+  validate(whole);
+  SearchSpace space = whole_space(out.job);
+  space.least_batch = out.stage.ramp.first;
+  const SearchResult found = search(out.job, space, c, r.runners_up + 1, r.memory_share);
+  out.evaluated = found.evaluated;
+  if (out.stage.ramp.any()) {
+    space.least_batch = 0;
+    const SearchResult any = search(out.job, space, c, 1, r.memory_share);
+    if (!any.best.empty()) {
+      out.job.layout = any.best.front().layout;
+      const double least = out.job.least_batch();
+      NURI_CHECK(!found.best.empty(),
+                 "plan: {}: no layout that fits works with the ramp's first batch of {:.0f} tokens; the fastest for "
+                 "the full batch ({}) needs {:.0f}: begin there, or take fewer devices",
+                 out.stage.name, out.stage.ramp.first, layout_text(out.job.layout), least);
+      if (least > out.stage.ramp.first) out.ruled_out = RuledOut{any.best.front(), least};
+    }
+  }
+  NURI_CHECK(!found.best.empty(),
+             "plan: {}: none of {} layouts fits {} x {} ({} of memory each, {} tokens a step); take more devices, "
+             "devices with more "
+             "memory, shorter sequences or a larger batch",
+             out.stage.name, found.evaluated, out.job.n_devices, out.job.device.name,
+             fmt::format("{:.0f} GB", out.job.device.memory_gb), quantity_text(out.stage.batch_tokens));
+  out.job.layout = found.best.front().layout;
+  out.runners_up.assign(found.best.begin() + 1, found.best.end());
+}
+
+/// The layout of a stage: the one given, or the fastest found.
+StageResult plan_stage(const PlanRequest& r, const PlanStage& given, const Constants& c) {
+  StageResult out;
+  out.stage = reached(given);
+  const PlanStage& stage = out.stage;
+  out.job = job_of(r, stage);
+  if (r.auto_layout) find_layout(r, c, out);
   validate(out.job);
+  const double least = out.job.least_batch();
+  NURI_CHECK(!stage.ramp.any() || stage.ramp.first >= least * (1 - 1e-9),
+             "plan: {}: the ramp begins with {:.0f} tokens a step; this layout ({}; {:.0f} replicas) needs at least "
+             "{:.0f}: begin there, or take a layout with fewer replicas, smaller micro-batches or 1f1b",
+             stage.name, stage.ramp.first, layout_text(out.job.layout), out.job.data_parallel(), least);
   out.cost = step_cost(out.job, c);
   out.step_seconds = out.cost.total();
-  out.steps = std::max(1.0, std::ceil(stage.tokens / stage.batch_tokens - 1e-9));
   const auto devices = static_cast<double>(out.job.n_devices);
   out.tokens_per_s_device = tokens_per_s_per_device(out.job, out.cost);
+  double full = stage.tokens;  // of the full batch
+  if (stage.ramp.any()) {
+    out.ramp = ramp_time(out.job, stage.ramp, c);
+    full -= stage.ramp.tokens;
+    out.device_hours = out.ramp->device_hours + full / out.tokens_per_s_device / 3600;
+    out.tokens_per_s_device = stage.tokens / out.device_hours / 3600;
+  } else {
+    out.device_hours = stage.tokens / out.tokens_per_s_device / 3600;
+  }
+  out.steps = std::max(1.0, std::ceil((out.ramp ? out.ramp->steps : 0) + full / stage.batch_tokens - 1e-9));
   out.flops = flops_per_token(out.job) * stage.tokens;
   out.mfu = flops_per_token(out.job) * out.tokens_per_s_device / out.job.device.peak(Precision::bf16);
-  out.device_hours = stage.tokens / out.tokens_per_s_device / 3600;
   out.days = out.device_hours / devices / 24;
   return out;
 }
 
-void warn(Plan& plan) {
-  const auto add = [&](std::string text) { plan.warnings.push_back(std::move(text)); };
-  for (const StageResult& s : plan.stages) {
-    const std::string where = plan.stages.size() > 1 ? s.stage.name + ": " : "";
-    const double limit = 1e9 * s.job.device.memory_gb, memory = device_memory(s.job).total();
-    if (memory > limit && !s.job.offload)
-      add(fmt::format("{}memory: {:.1f} GB a device, {:.0f} are there; raise pp, tp, ep or recomputation", where,
-                      memory * 1e-9, limit * 1e-9));
-    else if (memory > limit)
-      add(fmt::format("{}memory: {:.1f} GB a device, {:.0f} are there; the rest lies in the host's memory", where,
-                      memory * 1e-9, limit * 1e-9));
-    if (s.job.layout.tp > s.job.device.node)
-      add(where + "tensor parallelism leaves the node: its exchange runs over the network");
-    if (s.cost.bubble > 0.15 * s.step_seconds)
-      add(where + "the pipeline waits more than 15 % of a step: more micro-batches, vp, or another schedule");
-    if (s.cost.experts > 0.2 * s.step_seconds)
-      add(where + (s.job.layout.overlap_experts
-                       ? "the experts' exchange takes more than 20 % of a step though it is overlapped: lower ep"
-                       : "the experts' exchange takes more than 20 % of a step: overlap it (dualpipe, overlap=experts) "
-                         "or lower ep"));
-  }
-  const Device& device = plan.request.job.device;
-  if (plan.days > 365) add("the run takes over a year");
-  if (plan.failures > 1)
-    add(fmt::format("about {:.0f} interruptions are to be expected; a checkpoint every {:.0f} min", plan.failures,
-                    plan.checkpoint_minutes));
-  if (device.watts <= 0)
-    add("no design power is known: the energy is left out, and the clock taken as that of a chip on the trend");
-  if (plan.rent_usd <= 0) add("no price is known for this device: the rent is left out; give --price");
-}
-
 }  // namespace
-
-double parse_quantity(const std::string& text, const std::string& where) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
-  while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
-  const double factor = unit.empty()                 ? 1
-                        : unit == "k" || unit == "K" ? 1e3
-                        : unit == "M"                ? 1e6
-                        : unit == "B" || unit == "G" ? 1e9
-                        : unit == "T"                ? 1e12
-                                                     : 0;
-  NURI_CHECK(
-      error == std::errc() && factor > 0 && std::isfinite(value) && value > 0 && value * factor < 1e18,
-      "{}: found \"{}\"; a number above 0 is needed, for example 4096, 62.9M, 1.4T (k, M, B, T: powers of a thousand)",
-      where, text.substr(0, 40));
-  return value * factor;
-}
-
-std::string quantity_text(double value) {
-  constexpr std::pair<double, const char*> kUnits[] = {{1e12, " T"}, {1e9, " B"}, {1e6, " M"}, {1e3, " k"}};
-  for (const auto& [size, unit] : kUnits)
-    if (value >= size) return fmt::format("{:.4g}{}", value / size, unit);
-  return fmt::format("{:.4g}", value);
-}
-
-PlanStage parse_stage(const std::string& text) {
-  const size_t equal = text.find('='), first = text.find(':', equal == std::string::npos ? 0 : equal);
-  const size_t second = first == std::string::npos ? first : text.find(':', first + 1);
-  NURI_CHECK(equal != std::string::npos && equal > 0 && second != std::string::npos,
-             "--stage: found \"{}\"; NAME=TOKENS:SEQUENCE:BATCH is needed, for example \"context 32K=63B:32768:62.9M\"",
-             text.substr(0, 60));
-  PlanStage stage;
-  stage.name = text.substr(0, equal);
-  const std::string where = "--stage " + stage.name;
-  stage.tokens = parse_quantity(text.substr(equal + 1, first - equal - 1), where + ": tokens");
-  const double seq = parse_quantity(text.substr(first + 1, second - first - 1), where + ": sequence");
-  NURI_CHECK(seq >= 1 && seq <= 1e8 && seq == std::floor(seq),
-             "{}: sequences of {:.6g} tokens; a whole number from 1 to 100M is needed", where, seq);
-  stage.seq_len = static_cast<int64_t>(seq);
-  stage.batch_tokens = parse_quantity(text.substr(second + 1), where + ": batch");
-  return stage;
-}
 
 Plan make_plan(const PlanRequest& request) {
   NURI_ASSERT(!request.stages.empty());
@@ -158,6 +131,10 @@ Plan make_plan(const PlanRequest& request) {
     StageResult s = plan_stage(request, stage, c);
     s.device_hours /= plan.goodput;
     s.days /= plan.goodput;
+    if (s.ramp) {
+      s.ramp->device_hours /= plan.goodput;
+      s.ramp->days /= plan.goodput;
+    }
     plan.device_hours += s.device_hours;
     plan.days += s.days;
     plan.flops += s.flops;
@@ -179,7 +156,7 @@ Plan make_plan(const PlanRequest& request) {
   m.power = plan.energy_mwh * 1000 * p.usd_per_kwh;
   m.staff = p.staff_usd_month * plan.days / 30.44;
   m.failed = p.failed_share * (m.rent > 0 ? m.rent : m.purchase);
-  warn(plan);
+  plan.warnings = warnings_of(plan);
   return plan;
 }
 

@@ -10,6 +10,7 @@
 #include "plan/constants.h"
 #include "plan/layout.h"
 #include "plan/memory.h"
+#include "plan/ramp.h"
 #include "plan/schedule.h"
 #include "plan/search.h"
 #include "plan/step_time.h"
@@ -23,9 +24,13 @@ struct PlanStage {
   double tokens = 0;
   int64_t seq_len = 4096;
   double batch_tokens = 0;
+  Ramp ramp = {};  ///< to that batch
 };
-/// "NAME=TOKENS:SEQ:BATCH", numbers as "14.8T", "62.9M". Errors: anything else, with an example.
+/// "NAME=TOKENS:SEQ:BATCH", numbers as "14.8T", "62.9M"; the batch may be "FIRST-FULL/TOKENS". Errors: anything else,
+/// with an example.
 PlanStage parse_stage(const std::string& text);
+/// "12.6M:469B": the first batch, and the tokens over which it grows. Errors: anything else, with an example.
+Ramp parse_ramp(const std::string& text);
 /// "1.5", "62.9M", "14.8T" (k, M, B or G, T: powers of a thousand). Errors: no number, not above 0.
 double parse_quantity(const std::string& text, const std::string& where);
 /// "14.8 T"
@@ -62,21 +67,42 @@ struct PlanRequest {
   size_t runners_up = 10;
 };
 
+/// The fastest layout of a full batch where the first batch of a ramp is too small for it.
+struct RuledOut {
+  Candidate candidate;
+  double least_batch = 0;  ///< that it works with
+};
+
 struct StageResult {
-  PlanStage stage;
+  PlanStage stage;  ///< a ramp that outlasts it ends with it, at the batch reached
   Job job;
-  StepCost cost;
+  StepCost cost;  ///< of a step of the full batch, as step_seconds
   double steps = 0, step_seconds = 0, tokens_per_s_device = 0;
-  double mfu = 0;           ///< model FLOPs over the 16-bit peak, as published runs mostly state it
-  double device_hours = 0;  ///< with what failures and the rest of a run take
+  std::optional<RampTime> ramp;  ///< within steps, tokens_per_s_device, mfu, device_hours and days
+  double mfu = 0;                ///< model FLOPs over the 16-bit peak, as published runs mostly state it
+  double device_hours = 0;       ///< with what failures and the rest of a run take
   double days = 0;
   double flops = 0;
   std::vector<Candidate> runners_up;
+  std::optional<RuledOut> ruled_out;
   int64_t evaluated = 0;
 };
 
 struct Money {
   double rent = 0, purchase = 0, power = 0, staff = 0, failed = 0;  ///< US dollars
+};
+
+enum class RankBy : uint8_t { time, money };
+
+/// What one of several numbers of devices comes to.
+struct DeviceChoice {
+  int64_t devices = 0;
+  std::optional<Layout> layout = {};  ///< of the first stage; none: does not work
+  double days = 0, device_hours = 0;
+  double usd = 0;    ///< of the lines that apply (spent_usd in ranking.h); 0: no price is known
+  double loses = 0;  ///< share of the best's time or money; of no use where it is too late
+  bool in_time = true;
+  std::string refused = {};  ///< why it does not work
 };
 
 struct Plan {
@@ -87,11 +113,13 @@ struct Plan {
   double device_hours = 0, days = 0, flops = 0, energy_mwh = 0;
   double rent_usd = 0;  ///< the price used
   Money money;
-  std::vector<std::string> warnings;
+  std::vector<report::Label> warnings;
+  std::vector<DeviceChoice> by_devices;  ///< where several numbers were compared (ranking.h), ascending
+  RankBy ranked_by = RankBy::time;
 };
 
-/// Errors: an impossible layout (with the nearest that works), a device without a peak for the precision, no layout
-/// that fits into memory (with what is needed).
+/// Errors: an impossible layout (with the nearest that works; also where the first batch of a ramp is too small for
+/// it), a device without a peak for the precision, no layout that fits into memory (with what is needed).
 Plan make_plan(const PlanRequest& request);
 
 OrderedJson plan_json(const Plan& plan);

@@ -4,7 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "plan/plan.h"
+#include "plan/plan_names.h"
+#include "plan/ranking.h"
 
 namespace nuri::plan {
 namespace {
@@ -67,6 +68,24 @@ report::Calculator calculator(const Plan& plan) {
   return c;
 }
 
+/// Names are the user's, but for that of a run without stages.
+Label stage_label(const std::string& name) { return {name, name == PlanStage().name ? "학습" : ""}; }
+
+Label ramp_text(const StageResult& s) {
+  const RampTime& ramp = *s.ramp;
+  const std::string first = quantity_text(ramp.ramp.first), full = quantity_text(s.stage.batch_tokens),
+                    tokens = quantity_text(ramp.ramp.tokens), hours = quantity_text(ramp.device_hours);
+  const Label name = stage_label(s.stage.name), time = time_label(ramp.days);
+  return {
+      fmt::format("{}: over the first {} tokens the batch grows from {} to {} tokens; of the whole, that is {:.0f} "
+                  "steps at {:.0f} tokens/s a device, {} device-hours, {}. The step below is one of the full batch.",
+                  name.en, tokens, first, full, ramp.steps, ramp.tokens_per_s_device, hours, time.en),
+      fmt::format("{}: 처음 {} 토큰 동안 배치가 {}에서 {} 토큰으로 커진다. 전체 가운데 이 구간은 {:.0f}스텝, 장치당 "
+                  "초당 {:.0f} 토큰, {} 장치·시간, {}이다. 아래의 스텝은 배치가 다 커진 뒤의 것이다.",
+                  name.ko.empty() ? name.en : name.ko, tokens, first, full, ramp.steps, ramp.tokens_per_s_device, hours,
+                  time.ko)};
+}
+
 void add_pipeline(report::Page& page, const StageResult& s) {
   const Layout& l = s.job.layout;
   if (l.pp <= 1) return;
@@ -108,8 +127,8 @@ std::string plan_page(const Plan& plan, const std::vector<OrderedJson>& others) 
   const double won = r.prices.won_per_usd;
   const bool known = plan.rent_usd > 0;
   const Unit in_won = won_unit(plan.money.rent * won);
-  std::vector<std::pair<Label, std::string>> facts{
-      {{"time", "시간"}, time_text(plan.days)},
+  std::vector<std::pair<Label, Label>> facts{
+      {{"time", "시간"}, time_label(plan.days)},
       {{"device-hours", "장치·시간"}, quantity_text(plan.device_hours)},
       {{"FLOP", "연산량, FLOP"}, fmt::format("{:.3g}", plan.flops)},
       {{"MFU, % of the 16-bit peak", "MFU, 16비트 최대의 %"}, fmt::format("{:.1f}", 100 * plan.stages.front().mfu)},
@@ -120,16 +139,18 @@ std::string plan_page(const Plan& plan, const std::vector<OrderedJson>& others) 
       {in_won.name, known ? number_text(plan.money.rent * won * in_won.factor) : "-"},
       {{"energy", "전력량"}, plan.energy_mwh > 0 ? energy_text(plan.energy_mwh) : "-"}};
   page.add_key_values(facts);
-  for (const std::string& w : plan.warnings) page.add_text({"Warning: " + w, "주의: " + w});
+  for (const Label& w : plan.warnings) page.add_text({"Warning: " + w.en, "주의: " + (w.ko.empty() ? w.en : w.ko)});
   page.add_heading({"What if", "바꾸어 보면"});
   page.add_calculator(calculator(plan));
+  add_ranking(page, plan);
   page.add_heading({"Stages", "단계별"});
-  std::vector<std::vector<std::string>> rows;
+  std::vector<std::vector<Label>> rows;
   for (const StageResult& s : plan.stages)
-    rows.push_back({s.stage.name, quantity_text(s.stage.tokens), std::to_string(s.stage.seq_len),
-                    quantity_text(s.stage.batch_tokens), layout_text(s.job.layout),
-                    fmt::format("{:.4g}", s.step_seconds), fmt::format("{:.0f}", s.tokens_per_s_device),
-                    fmt::format("{:.1f}", 100 * s.mfu), quantity_text(s.device_hours), time_text(s.days)});
+    rows.push_back({stage_label(s.stage.name), quantity_text(s.stage.tokens), std::to_string(s.stage.seq_len),
+                    (s.ramp ? quantity_text(s.ramp->ramp.first) + " - " : "") + quantity_text(s.stage.batch_tokens),
+                    layout_text(s.job.layout), fmt::format("{:.4g}", s.step_seconds),
+                    fmt::format("{:.0f}", s.tokens_per_s_device), fmt::format("{:.1f}", 100 * s.mfu),
+                    quantity_text(s.device_hours), time_label(s.days)});
   page.add_table({{"stage", "단계"},
                   {"tokens", "토큰"},
                   {"sequence", "길이"},
@@ -141,41 +162,48 @@ std::string plan_page(const Plan& plan, const std::vector<OrderedJson>& others) 
                   {"device-hours", "장치·시간"},
                   {"time", "시간"}},
                  rows);
+  for (const StageResult& s : plan.stages)
+    if (s.ramp) page.add_text(ramp_text(s));
   page.add_heading({"A step", "한 스텝"});
   rows.clear();
-  const OrderedJson json = plan_json(plan);
-  for (const auto& [name, seconds] : json.at("stages").at(0).at("step_parts_seconds").items())
-    if (seconds.get<double>() > 0)
-      rows.push_back({name, fmt::format("{:.4g}", seconds.get<double>()),
-                      fmt::format("{:.1f}", 100 * seconds.get<double>() / plan.stages.front().step_seconds)});
+  const StageResult& first = plan.stages.front();
+  for (const PartName& part : step_parts())
+    if (const double seconds = first.cost.*part.value; seconds > 0)
+      rows.push_back(
+          {part.name, fmt::format("{:.4g}", seconds), fmt::format("{:.1f}", 100 * seconds / first.step_seconds)});
   if (rows.empty())
     page.add_text({"The step's time was measured as a whole.", "스텝 시간은 전체로 측정했다."});
   else
     page.add_table({{"part", "부분"}, {"seconds", "초"}, {"%", "%"}}, rows);
   rows.clear();
-  for (const auto& [owner, bytes] : json.at("memory_bytes_per_device").items())
-    rows.push_back({owner, fmt::format("{:.2f}", 1e-9 * bytes.get<double>())});
+  const auto gigabytes = [](double bytes) { return fmt::format("{:.2f}", 1e-9 * bytes); };
+  for (const OwnerName& owner : memory_owners())
+    if (const double bytes = plan.memory.*owner.value; bytes > 0) rows.push_back({owner.name, gigabytes(bytes)});
+  rows.push_back({{"in all", "합계"}, gigabytes(plan.memory.total())});
   page.add_table({{"memory of a device", "장치당 메모리"}, {"GB", "GB"}}, rows);
-  add_pipeline(page, plan.stages.front());
-  if (!plan.stages.front().runners_up.empty()) {
-    page.add_heading({"The next best layouts", "다음으로 좋은 배치"});
+  add_pipeline(page, first);
+  if (!first.runners_up.empty()) {
+    page.add_heading({"The next best layouts", "다음으로 좋은 배치 방식"});
     rows.clear();
-    for (const Candidate& c : plan.stages.front().runners_up)
-      rows.push_back({fmt::format("+{:.1f}", 100 * (c.step_seconds / plan.stages.front().step_seconds - 1)),
+    for (const Candidate& c : first.runners_up)
+      rows.push_back({fmt::format("+{:.1f}", 100 * (c.step_seconds / first.step_seconds - 1)),
                       fmt::format("{:.1f}", c.memory * 1e-9), layout_text(c.layout)});
     page.add_table({{"slower, %", "느림, %"}, {"memory, GB", "메모리, GB"}, {"layout", "배치 방식"}}, rows);
   }
   page.add_heading({"Money", "비용"});
   rows.clear();
-  for (const auto& [line, usd] : json.at("usd").items())
-    if (usd.is_number() && usd.get<double>() > 0)
-      rows.push_back({line, number_text(usd.get<double>()), number_text(usd.get<double>() * won)});
+  for (const MoneyName& line : money_lines())
+    if (const double usd = plan.money.*line.value; usd > 0)
+      rows.push_back({line.name, number_text(usd), number_text(usd * won)});
   page.add_table({{"line", "항목"}, {"USD", "달러"}, {"won", "원"}}, rows);
   if (!others.empty()) {
     page.add_heading({"Side by side", "나란히"});
-    std::vector<OrderedJson> all{json};
+    std::vector<OrderedJson> all{plan_json(plan)};
     all.insert(all.end(), others.begin(), others.end());
-    page.add_code(compare_text(all));
+    std::vector<Label> columns{{"", ""}, {"this plan", "이 계획"}};
+    for (size_t i = 1; i <= others.size(); ++i)
+      columns.emplace_back(fmt::format("other {}", i), fmt::format("다른 계획 {}", i));
+    page.add_table(columns, compare_rows(all));
   }
   return page.html();
 }

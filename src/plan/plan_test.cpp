@@ -6,28 +6,13 @@
 #include <nlohmann/json.hpp>
 
 #include "arch/counts.h"
-#include "arch/shape_config.h"
 #include "base/file.h"
 #include "base/test_support.h"
 #include "plan/csv.h"
+#include "plan/test_request.h"
 
 namespace nuri::plan {
 namespace {
-
-PlanRequest v3(int64_t devices) {
-  PlanRequest r;
-  r.model = "v3";
-  r.job.shape = read_shape(std::filesystem::path(NURI_SOURCE_DIR) / "recipes" / "v3" / "config.json");
-  r.job.device = find_device("H800-SXM-80GB");
-  r.job.n_devices = devices;
-  r.job.precision = Precision::fp8;
-  PlanStage stage;
-  stage.tokens = 14.8e12;
-  stage.batch_tokens = 62'914'560;
-  r.stages = {stage};
-  r.prices.rent_usd = 2;
-  return r;
-}
 
 TEST(Plan, SearchesManyLayoutsOfV3) {
   for (const int64_t devices : {2048, 50'000}) {
@@ -165,6 +150,32 @@ TEST(Plan, PageIsSelfContained) {
   const std::string dual = plan_page(make_plan(r), {});
   EXPECT_NE(dual.find("순전파와 역전파를 함께"), std::string::npos);
   EXPECT_NE(dual.find(">31/7</text>"), std::string::npos);
+}
+
+TEST(Plan, PageIsKoreanWhereItIsEnglish) {
+  // Much waits and much is exchanged, so that most warnings are there.
+  PlanRequest r = v3(2048);
+  r.auto_layout = false;
+  r.job.layout = parse_layout("pp=16 ep=128 recompute=none");
+  r.job.precision = Precision::bf16;
+  r.stages[0].tokens = 100e12;
+  r.stages[0].batch_tokens = 16'777'216;
+  r.prices.staff_usd_month = 1e5;
+  r.prices.buy_usd = 3e4;
+  const Plan plan = make_plan(r);
+  EXPECT_GE(plan.warnings.size(), 4U);
+  const auto korean = [](const std::string& text) { return text.find_first_of("\xea\xeb\xec\xed") != text.npos; };
+  for (const report::Label& w : plan.warnings) {
+    EXPECT_TRUE(korean(w.ko)) << w.en;
+    EXPECT_FALSE(korean(w.en)) << w.en;
+  }
+  const std::string page = plan_page(plan, {plan_json(plan)});
+  for (const char* part : {"주의: 메모리", "파이프라인 대기", "전문가 교환", "최적화기 상태", "활성값", "인건비",
+                           "구매할 때 이 학습의 몫", "이 계획", "일</span>"})
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+  // A cell of words without a Korean half is a name, or one of the layouts, which are written as options.
+  for (const char* part : {"<td>products", "<td>weights", "<td>rent", "<td>model"})
+    EXPECT_EQ(page.find(part), std::string::npos) << part;
 }
 
 TEST(Hardware, IsThatOfTheSharedTable) {

@@ -93,7 +93,9 @@ SearchResult search(const Job& job, const SearchSpace& space, const Constants& c
                     l.zero = zero;
                     l.micro_batch = rows;
                     l.overlap_experts = schedule == Schedule::dualpipe;
+                    trial.batch_tokens = space.least_batch > 0 ? space.least_batch : job.batch_tokens;
                     if (!is_possible(trial)) continue;
+                    trial.batch_tokens = job.batch_tokens;
                     // Less recomputation is faster: the first that fits is the one.
                     for (const Recompute recompute : or_own(space.recompute, job.layout.recompute)) {
                       l.recompute = recompute;

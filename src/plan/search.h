@@ -17,6 +17,7 @@ struct SearchSpace {
   std::vector<int> zero;
   std::vector<Recompute> recompute;
   std::vector<Schedule> schedule;
+  double least_batch = 0;  ///< tokens of a step that a layout must work with too (a ramp's first); 0: the job's own
 };
 
 /// All degrees that the devices, heads, layers and experts of the job allow; tp and cp in powers of two.

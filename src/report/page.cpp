@@ -35,12 +35,12 @@ void Page::add_code(const std::string& text) {
   add(Kind::block, fmt::format("<pre class=\"code\">{}</pre>\n", escape(text)));
 }
 
-void Page::add_table(const std::vector<Label>& columns, const std::vector<std::vector<std::string>>& rows) {
+void Page::add_table(const std::vector<Label>& columns, const std::vector<std::vector<Label>>& rows) {
   std::vector<const char*> classes(columns.size(), "");
   for (size_t c = 0; c < columns.size(); ++c) {
     const bool numeric = !rows.empty() && std::all_of(rows.begin(), rows.end(), [&](const auto& row) {
       NURI_ASSERT(row.size() == columns.size());
-      return looks_numeric(row[c]);
+      return looks_numeric(row[c].en);
     });
     if (numeric) classes[c] = " class=\"n\"";
   }
@@ -51,16 +51,16 @@ void Page::add_table(const std::vector<Label>& columns, const std::vector<std::v
   out += "</tr></thead><tbody>\n";
   for (const auto& row : rows) {
     out += "<tr>";
-    for (size_t c = 0; c < columns.size(); ++c) out += fmt::format("<td{}>{}</td>", classes[c], escape(row[c]));
+    for (size_t c = 0; c < columns.size(); ++c) out += fmt::format("<td{}>{}</td>", classes[c], report::html(row[c]));
     out += "</tr>\n";
   }
   add(Kind::block, out + "</tbody></table></div>\n");
 }
 
-void Page::add_key_values(const std::vector<std::pair<Label, std::string>>& values) {
+void Page::add_key_values(const std::vector<std::pair<Label, Label>>& values) {
   std::string out = "<dl>";
   for (const auto& [key, value] : values) {
-    out += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>\n", report::html(key), escape(value));
+    out += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>\n", report::html(key), report::html(value));
   }
   add(Kind::block, out + "</dl>\n");
 }

@@ -32,8 +32,8 @@ class Page {
   void add_code(const std::string& text);
   /// Cells are shown as given; columns whose cells are all numbers are aligned to the right. Every row has as many
   /// cells as there are columns (assert).
-  void add_table(const std::vector<Label>& columns, const std::vector<std::vector<std::string>>& rows);
-  void add_key_values(const std::vector<std::pair<Label, std::string>>& values);
+  void add_table(const std::vector<Label>& columns, const std::vector<std::vector<Label>>& rows);
+  void add_key_values(const std::vector<std::pair<Label, Label>>& values);
   void add_line_chart(const LineChart& chart);
   void add_heat_map(const HeatMap& map);
   void add_gantt(const Gantt& gantt);

@@ -210,6 +210,17 @@ TEST(Page, ChartsWithNothingToDraw) {
   EXPECT_NE(text.find("<circle"), std::string::npos);
 }
 
+TEST(Page, CellsMayHaveBothLanguages) {
+  Page page("cells");
+  page.add_key_values({{"time", Label("2 days", "2일")}});
+  page.add_table({"part", "s"}, {{Label("attention", "어텐션"), "1.5"}, {"<raw>", Label("2", "2")}});
+  const std::string text = page.html();
+  expect_well_nested(text);
+  for (const char* part : {R"(<span class="ko" lang="ko">어텐션</span>)", R"(<span class="ko" lang="ko">2일</span>)",
+                           "<td>&lt;raw&gt;</td>", R"(<td class="n">1.5</td>)"})
+    EXPECT_NE(text.find(part), std::string::npos) << part;
+}
+
 TEST(HeatMap, LegendBeginsAtTheLeastPossibleValue) {
   HeatMap map{.title = "load", .n_rows = 1, .n_columns = 2, .values = {0.2, 2.09}, .scale = Scale::diverging};
   EXPECT_NE(render(map).find(">-0.09<"), std::string::npos);

@@ -9,6 +9,7 @@ const std::string_view kStyle = R"css(
 --accent:#5cc3d3;--c0:#5ab4e6;--c1:#f09a55;--c2:#63c583;--c3:#dd86c9;--c4:#d6b84a;--c5:#f0776a;--c6:#9f9bf5;--c7:#a9b3ba}}
 *{box-sizing:border-box}
 html[data-lang=en] .ko,html[data-lang=ko] .en{display:none}
+.ko{word-break:keep-all}
 body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.55 system-ui,-apple-system,"Segoe UI","Noto Sans KR","Apple SD Gothic Neo",
 "Malgun Gothic",NanumGothic,sans-serif;overflow-wrap:anywhere}
 header,main,footer{max-width:1200px;margin:0 auto;padding:0 20px}

@@ -173,7 +173,7 @@ std::string report_html(const std::string& name, const RunLog& log, const RunRec
   report::Page page({"Training run " + name, "학습 보고서 " + name},
                     {record.started + ", " + outcome.en, record.started + ", " + outcome.ko});
   page.add_heading({"The run", "실행"});
-  std::vector<std::pair<Label, std::string>> facts = {
+  std::vector<std::pair<Label, Label>> facts = {
       {{"outcome", "결과"}, record.outcome + (record.reason.empty() ? "" : ": " + record.reason)},
       {{"steps", "스텝"}, std::to_string(record.steps)},
       {{"tokens", "토큰"}, std::to_string(record.tokens)},

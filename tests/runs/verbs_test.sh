@@ -84,6 +84,18 @@ moves '.[0].goodput < .[1].goodput and .[0].device_hours > .[1].device_hours and
 json 0 '.stages[0] | .layouts_evaluated > 0 and .runners_up == []' "${v3[@]}" --rank 0 --json
 json 0 '.stages[0].step_parts_seconds.offload > 0 and (.warnings | any(test("host")))' "${v3[@]}" --layout "pp=4 ep=16" --offload --json
 json 0 '.stages[0].step_parts_seconds.offload == 0 and (.warnings | any(test("raise pp")))' "${v3[@]}" --layout "pp=4 ep=16" --json
+json 0 "$near "'.stages[0] | .batch_tokens == 62.9e6 and (.ramp | .first_batch_tokens == 12.6e6 and .tokens == 469e9 and .days > 0) and
+  near(.ramp.steps; 469e9 / 50.3e6 * (62.9 / 12.6 | log))' "${v3[@]}" --ramp 12.6M:469B --json
+cp "$work/out" "$work/ramp.json"
+json 0 ".stages[0].ramp == $(jq -c '.stages[0].ramp' "$work/ramp.json")" \
+  plan train recipes/v3 --stage training=14.8T:4096:12.6M-62.9M/469B --hardware H800 --devices 2048 --precision fp8 --json
+several=(plan train recipes/v3 --tokens 14.8T --batch 62.9M --hardware H800 --precision fp8 --devices "512,1024,2048")
+json 0 '.ranked_by == "time" and .devices == 2048 and (.by_devices | length) == 3 and .by_devices[2].loses == 0 and .days == .by_devices[2].days' "${several[@]}" --json
+json 0 '.ranked_by == "money" and .devices == 1024 and .days <= 120 and .usd.rent == .by_devices[1].usd and (.by_devices[0] | .in_time | not)' \
+  "${several[@]}" --rank-by money --days 120 --json
+code 0 "${several[@]}" --rank-by money --staff 1000000 --html "$work/plan.html"
+grep -q 'USD: rent, staff' "$work/out" || fail "plan train --rank-by money: $(cat "$work/out")"
+json 0 'has("by_devices") | not' "${v3[@]}" --rank-by money --json
 json 0 "$(numbers read_gbs copy_gbs disk_gbs fp32_gflops seconds) and (.products | length) == 18 and all(.products[]; .gflops > 0 and .of_peak > 0)" plan profile --disk "$work" --out "$work/profile.json" --json
 json 0 '.stages[0].step_seconds > 0 and .stages[0].steps == 8 and .memory_bytes_per_device.total > 0 and .predicted' \
   plan train "$work/recipe.toml" --hardware this --tokens 1700 --json
@@ -242,6 +254,19 @@ bad plan train
 bad plan train recipes/v3 --hardware H800 --devices 8 # no tokens
 bad plan train recipes/v3 --tokens 1T --hardware H800 # no devices
 bad plan train recipes/v3 --stage a=1T:4096:4M --batch 4M --hardware H800 --devices 8 # the stage has a batch of its own
+bad "${v3[@]}" --ramp 63M:469B # above the batch
+bad "${v3[@]}" --ramp 12.6M
+bad "${v3[@]}" --ramp 12.6M:469B --layout "pp=16 ep=64 schedule=dualpipe" # too few micro-batches at first
+bad plan train recipes/v3 --tokens 1T --ramp 1M:1B --hardware H800 --devices 2048 # to which batch?
+bad plan train recipes/v3 --stage a=1T:4096:4M --ramp 1M:1B --hardware H800 --devices 2048
+bad plan train "$work/recipe.toml" --hardware this --ramp 1M:1B
+bad "${several[@]}" --days 10 # none ends in time
+bad "${several[@]}" --rank-by price
+bad plan train recipes/v3 --tokens 1T --hardware H20-96GB --devices 2048,4096 --rank-by money # no price is known
+bad plan train recipes/v3 --tokens 1T --hardware H800 --devices 8,16                         # neither fits
+bad plan train recipes/v3 --tokens 1T --hardware H800 --devices 2048,
+bad plan train "$work/recipe.toml" --hardware this --rank-by money
+bad plan train "$work/recipe.toml" --hardware this --days 3
 bad plan train recipes/v3 --tokens 1T --hardware H800 --devices 2048 --json --draw    # two outputs
 bad plan train "$work/recipe.toml" --hardware this --precision fp8                   # the recipe's
 bad plan train recipes/v3 --tokens 1T --hardware this # no recipe
