@@ -254,8 +254,9 @@ void pack_weights(benchmark::State& state, Precision precision, bool transposed)
       const char* name;
       int64_t tokens, experts, active, d, f;
     };
-    for (const Preset& t : {Preset{"nano", 2048, 16, 4, 192, 64}, Preset{"micro", 2048, 16, 4, 384, 128},
-                            Preset{"small", 1024, 32, 4, 1024, 704}})
+    for (const Preset& t :
+         {Preset{"nano", 2048, 16, 4, 192, 64}, Preset{"micro", 2048, 16, 4, 384, 128},
+          Preset{"small", 1024, 32, 4, 1024, 704}, Preset{"small_64_sequences", 64, 32, 4, 1024, 704}})
       for (Pass pass : {Pass::forward, Pass::input_gradient, Pass::weight_gradient}) {
         const char* passes[] = {"forward", "dx", "dw"};
         const std::string end = fmt::format("{}/{}", t.name, passes[static_cast<int>(pass)]);

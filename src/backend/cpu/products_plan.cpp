@@ -120,7 +120,8 @@ ProductPlan make_plan(const ProductArgs& item, const ProductKernels& kernels, in
                                  : divide_up(item.m, divide_up(item.m, kernels.max_tile_rows));
   const int64_t grain = std::max(kLeastTask, total_cost / (kTasksPerThread * threads));
   cut(plan, grain, kFusedSide);  // as wide as the product, so that no other task needs the rows of A
-  if (plan.task_columns < item.n) cut(plan, grain, kTaskColumns);
+  // A tile that is alone reads from memory, and the first panels of a task come late: long tasks.
+  if (plan.task_columns < item.n) cut(plan, grain, item.m <= plan.tile_rows ? kFusedSide : kTaskColumns);
   fuse(plan, total_cost, threads);
   return plan;
 }

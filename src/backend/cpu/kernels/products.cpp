@@ -19,7 +19,7 @@ constexpr int64_t kBlockWords = kWidth == 16 ? 512 : 384;
 
 #if defined(__AVX512F__)
 constexpr int kMaxRows = 14, kMaxTurnedRows = 8;
-constexpr int max_panels(int rows) { return rows <= 6 ? 4 : 2; }
+constexpr int max_panels(int rows) { return rows <= 4 ? 4 : 2; }
 #elif defined(__AVX2__)
 constexpr int kMaxRows = 6, kMaxTurnedRows = 6;
 constexpr int max_panels(int rows) { return rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
@@ -34,7 +34,7 @@ constexpr int64_t kTileWords = 6144;  // of the rows of A that stay in the first
 constexpr int kAhead = kWidth == 16 ? 0 : 32;
 // Whether a tile asks for the panels after its own into the second cache, so that they are there when their turn comes:
 // the processor looks too short a way ahead of tiles that multiply long. Tiles of few rows only read, and lose by it.
-constexpr bool asks_for_later_panels(int rows) { return kWidth == 16 ? rows > 6 : kWidth == 8 && rows > 3; }
+constexpr bool asks_for_later_panels(int rows) { return kWidth == 16 ? rows > 4 : kWidth == 8 && rows > 3; }
 
 enum class Arithmetic { fp32, bf16_pairs, bf16_widened };
 #if defined(__AVX512BF16__)
