@@ -9,12 +9,12 @@
 #include "base/json.h"
 #include "base/machine.h"
 #include "cli/documents.h"
-#include "cli/machine.h"
+#include "cli/made.h"
 #include "cli/verbs.h"
 #include "data/build.h"
 #include "data/loader.h"
 #include "data/show.h"
-#include "ledger/noted_run.h"
+#include "ledger/run_record.h"
 #include "train/memory_plan.h"
 #include "train/recipe.h"
 
@@ -28,15 +28,6 @@ struct Build {
   bool overwrite = false, json = false;
 };
 
-void note(NotedRun& noted, const Build& o, const data::Manifest& m) {
-  RunRecord& r = noted.record();
-  r.data_manifest = m.hash;
-  r.hashes[kTokenizerHash] = m.tokenizer_hash;
-  r.places = text_places(o.sources);
-  r.tokens = m.total(data::Split::train).tokens + m.total(data::Split::validation).tokens;
-  noted.finish();
-}
-
 int build(const Build& o) {
   return_freed_memory();
   data::BuildOptions options;
@@ -47,16 +38,14 @@ int build(const Build& o) {
   options.overwrite = o.overwrite;
   if (!o.memory.empty()) options.dedup_bytes = static_cast<uint64_t>(parse_bytes(o.memory)) / 2;
   ProgressPrinter progress;
-  NotedRun noted("data", command_line(), {.out = o.out}, active_level_text());
   const double begin = seconds_now();
-  const data::Manifest m = data::build_dataset(options, [&](const data::BuildProgress& p) {
+  const data::Manifest m = make_shards(o.sources, options, [&](const data::BuildProgress& p) {
     const double done = static_cast<double>(p.bytes_read), left = static_cast<double>(p.bytes_total) - done;
     const double eta = done > 0 ? (seconds_now() - begin) * left / done : 0;
     progress.show(fmt::format("{}: {:.1f} of {:.1f} MB, {} documents, {} tokens, ETA {:.0f} s", p.source, done / 1e6,
                               static_cast<double>(p.bytes_total) / 1e6, p.documents, p.tokens, eta));
   });
   progress.end();
-  note(noted, o, m);
   if (o.json) {
     fmt::print("{}", data::manifest_text(m));
     return kExitOk;
@@ -89,17 +78,9 @@ int show(const Show& o) {
   NURI_CHECK(o.step >= 1, "--step {}: steps are counted from 1", o.step);
   NURI_CHECK(record.outcome != "finished" || o.step <= record.steps, "{}: --step {}: the run ended with step {}",
              run.string(), o.step, record.steps);
-  std::string where = o.data;
-  if (where.empty()) {  // the command of the run knows
-    if (const auto places = places_of(record, "data"); !places.empty()) where = places.front();
-    for (size_t i = 0; i < record.command.size() && where.empty(); ++i) {  // records of older programs
-      const std::string& word = record.command[i];
-      if (word == "--data" && i + 1 < record.command.size()) where = record.command[i + 1];
-      if (word.starts_with("--data=")) where = word.substr(std::string_view("--data=").size());
-    }
-    NURI_CHECK(!where.empty(), "{}: does not say where the shards lie; name them with --data",
-               (run / "run.json").string());
-  }
+  const std::string where = o.data.empty() ? shards_of(record) : o.data;
+  NURI_CHECK(!where.empty(), "{}: does not say where the shards lie; name them with --data",
+             (run / "run.json").string());
   const data::Dataset dataset = data::Dataset::open(where);
   data::LoaderOptions options;
   options.length = recipe.recipe.length;

@@ -14,6 +14,7 @@
 #include "cli/demo_text.h"
 #include "cli/documents.h"
 #include "cli/machine.h"
+#include "cli/made.h"
 #include "cli/verbs.h"
 #include "data/build.h"
 #include "data/facts.h"
@@ -49,7 +50,7 @@ std::vector<std::string> make_sources(const DemoOptions& o) {
   return sources;
 }
 
-void make_tokenizer(const DemoOptions& o, const std::vector<std::string>& sources, int64_t vocab_size) {
+void tokenizer_stage(const DemoOptions& o, const std::vector<std::string>& sources, int64_t vocab_size) {
   demo_stage(2, "tokenizer", "토크나이저");
   const fs::path dir = fs::path(o.out) / "tokenizer";
   if (fs::exists(dir / "tokenizer_config.json")) {
@@ -60,13 +61,13 @@ void make_tokenizer(const DemoOptions& o, const std::vector<std::string>& source
   options.vocab_size = static_cast<int32_t>(vocab_size);
   SourceDocuments documents(sources, kRepeatedLineCharacters);
   const double begin = seconds_now();
-  const TokenizerTrainReport r =
-      train_tokenizer_to([&](std::string& text) { return documents.next(text); }, options, dir);
+  const TokenizerTrainReport r = make_tokenizer(
+      sources, [&](std::string& text) { return documents.next(text); }, options, dir);
   fmt::print("  {} documents, {:.2f} MB: {} ids, {} learned, {:.1f} s\n", r.documents,
              static_cast<double>(r.bytes) / 1e6, r.vocab_size, r.learned, seconds_now() - begin);
 }
 
-fs::path make_shards(const DemoOptions& o, const std::vector<std::string>& sources) {
+fs::path shards_stage(const DemoOptions& o, const std::vector<std::string>& sources) {
   demo_stage(3, "shards", "샤드");
   data::BuildOptions b;
   for (const std::string& s : sources) b.sources.push_back(data::parse_source(s));
@@ -80,7 +81,7 @@ fs::path make_shards(const DemoOptions& o, const std::vector<std::string>& sourc
     return b.out;
   }
   ProgressPrinter progress;
-  const data::Manifest m = data::build_dataset(b, [&](const data::BuildProgress& p) {
+  const data::Manifest m = make_shards(sources, b, [&](const data::BuildProgress& p) {
     progress.show(fmt::format("  {} documents, {} tokens", p.documents, p.tokens));
   });
   progress.end();
@@ -211,8 +212,8 @@ OrderedJson print_yardstick(const fs::path& shards, const TrainSummary& s) {
 int demo_base(const DemoOptions& o, const fs::path& model, OrderedJson& result) {
   const ResolvedRecipe recipe = load_recipe(o.recipe, o.settings);
   const std::vector<std::string> sources = make_sources(o);
-  make_tokenizer(o, sources, recipe.model.vocab_size);
-  const fs::path shards = make_shards(o, sources);
+  tokenizer_stage(o, sources, recipe.model.vocab_size);
+  const fs::path shards = shards_stage(o, sources);
   if (demo_finished(model)) {
     demo_stage(4, "pre-training", "사전 학습");
     fmt::print("  {} is finished (remove it to train again)\n", model.string());

@@ -123,7 +123,8 @@ int run(const EvalOptions& o) {
   const double begin = seconds_now();
   SolveOptions solving{
       .samples = o.samples, .sampler = o.sampling.sampler(), .max_tokens = o.max_tokens, .sequences = o.batch};
-  const std::vector<std::vector<Answer>> answers = solve_with_progress(*model, tokenizer, q, reward, solving, "");
+  const std::vector<std::vector<Answer>> answers =
+      noted.watch([&] { return solve_with_progress(*model, tokenizer, q, reward, solving, ""); });
   const double seconds = seconds_now() - begin;
   if (!o.out.empty()) write_file_atomic(o.out, rows_text(q, answers));
 

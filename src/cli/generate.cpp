@@ -53,13 +53,16 @@ int run(const Options& o) {
   if (!o.file.empty())
     noted.emplace("generate", command_line(), NotedRun::Subject{.model = o.model.directory}, active_level_text());
   const double begin = seconds_now();
-  const std::vector<Reply> replies = generator.run(requests, [&](size_t, std::string_view text) {
-    if (stream) {
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      std::fflush(stdout);
-    }
-    return true;
-  });
+  const auto replies_of = [&] {
+    return generator.run(requests, [&](size_t, std::string_view text) {
+      if (stream) {
+        std::fwrite(text.data(), 1, text.size(), stdout);
+        std::fflush(stdout);
+      }
+      return true;
+    });
+  };
+  const std::vector<Reply> replies = noted ? noted->watch(replies_of) : replies_of();
   const double seconds = seconds_now() - begin;
   if (noted) {
     std::vector<int64_t> lengths;

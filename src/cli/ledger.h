@@ -30,6 +30,7 @@ std::string ledger_page(const std::vector<LedgerRun>& runs, Ledger& ledger);
 /// One line for each run.
 std::string ledger_table(const std::vector<LedgerRun>& runs, Ledger& ledger);
 /// From a run back to the data and the seed it came from, one step for each line.
-std::string lineage_text(const LedgerRun& run, const std::vector<LedgerRun>& all);
+/// price: US dollars a thread and hour.
+std::string lineage_text(const LedgerRun& run, const std::vector<LedgerRun>& all, double price);
 
 }  // namespace nuri

@@ -27,16 +27,22 @@ const LedgerRun* newest(const std::vector<LedgerRun>& all, const char* kind, con
   return found;
 }
 
+std::string places_text(const RunRecord& r, const char* indent) {
+  std::string out;
+  for (const std::string& place : r.places) out += fmt::format("{}{}\n", indent, place);
+  return out;
+}
+
 /// The runs that made the shards and their tokenizer, with the texts that they read.
 std::string made_from(const RunRecord& r, const std::vector<LedgerRun>& all) {
   std::string out;
   const auto line = [&](const LedgerRun& run, const char* made) {
     out += fmt::format("  {} by {} {}, {}: {}\n", made, run.record.kind, run.record.id.substr(0, 8), run.record.started,
                        run.directory);
-    for (const std::string& text : places_of(run.record, "text")) out += fmt::format("    from {}\n", text);
+    out += places_text(run.record, "    ");
   };
   const LedgerRun* data = newest(all, "data", [&](const RunRecord& d) { return d.data_manifest == r.data_manifest; });
-  if (!data) return out;
+  if (!data || data->record.id == r.id) return out;
   line(*data, "shards made");
   const auto hash = data->record.hashes.find(kTokenizerHash);
   const LedgerRun* tokenizer = newest(all, "tokenizer", [&](const RunRecord& t) {
@@ -49,7 +55,7 @@ std::string made_from(const RunRecord& r, const std::vector<LedgerRun>& all) {
 
 }  // namespace
 
-std::string lineage_text(const LedgerRun& run, const std::vector<LedgerRun>& all) {
+std::string lineage_text(const LedgerRun& run, const std::vector<LedgerRun>& all, double price) {
   std::string out;
   const LedgerRun* at = &run;
   std::set<std::string> seen;
@@ -57,8 +63,9 @@ std::string lineage_text(const LedgerRun& run, const std::vector<LedgerRun>& all
     const RunRecord& r = at->record;
     out += fmt::format("{} {} ({}), {}: {}\n", r.kind.empty() ? "run" : r.kind, r.id.substr(0, 8), r.outcome, r.started,
                        at->directory);
-    out += fmt::format("  program {}, profile {}, recipe SHA-256 {}\n", r.commit, r.profile,
-                       sha256(r.recipe).substr(0, 16));
+    out += fmt::format("  program {}, profile {}{}\n", r.commit, r.profile,
+                       r.recipe.empty() ? "" : ", recipe SHA-256 " + sha256(r.recipe).substr(0, 16));
+    out += places_text(r, "  ");
     if (!r.data_manifest.empty()) out += fmt::format("  data {}\n", r.data_manifest);
     if (const std::string seed = seed_of(r.recipe); !seed.empty()) out += fmt::format("  seed {}\n", seed);
     if (r.hashes.contains("initial_weights"))
@@ -71,11 +78,16 @@ std::string lineage_text(const LedgerRun& run, const std::vector<LedgerRun>& all
     out += made_from(r, all);
     // The planned beside the actual.
     if (r.seconds_planned > 0)
-      out += fmt::format("  time planned {}, taken {} ({:+.1f} %)\n", duration_text(r.seconds_planned),
-                         duration_text(r.seconds), 100 * (r.seconds / r.seconds_planned - 1));
+      out +=
+          fmt::format("  time planned {}, taken {}{}\n", duration_text(r.seconds_planned), duration_text(r.seconds),
+                      r.outcome == "finished" ? fmt::format(" ({:+.1f} %)", 100 * (r.seconds / r.seconds_planned - 1))
+                                              : ", not to its end");
     if (r.energy_wh_planned > 0)
       out += fmt::format("  energy planned {:.4g} Wh, {} {:.4g} Wh\n", r.energy_wh_planned,
                          at->energy_measured ? "measured" : "by its time", at->energy_wh);
+    if (r.usd_planned > 0)
+      out += fmt::format("  money planned {:.4f} USD, at the ledger's price {:.4f}\n", r.usd_planned,
+                         at->device_seconds / 3600 * price);
     if (r.tokens_planned > 0) out += fmt::format("  tokens planned {}, seen {}\n", r.tokens_planned, r.tokens);
     if (r.memory_planned_bytes > 0)
       out += fmt::format("  memory planned {:.1f} MB, taken {:.1f} MB\n",

@@ -17,9 +17,11 @@ double won_of(const LedgerRun& run, Ledger& ledger) {
   return usd_of(run, ledger) * ledger.won_per_usd(run.record.started);
 }
 
-/// What a run took beside its plan, "+3.1 %".
+/// What a run took beside its plan, "+3.1 %"; nothing of one that did not get to its end.
 std::string of_plan(const RunRecord& r) {
-  return r.seconds_planned > 0 ? fmt::format("{:+.1f} %", 100 * (r.seconds / r.seconds_planned - 1)) : "-";
+  return r.seconds_planned > 0 && r.outcome == "finished"
+             ? fmt::format("{:+.1f} %", 100 * (r.seconds / r.seconds_planned - 1))
+             : "-";
 }
 
 std::string group_of(const LedgerRun& run, const std::string& by) {

@@ -1,6 +1,7 @@
 #include "cli/ledger_replay.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
 #include "cli/machine.h"
@@ -21,14 +22,6 @@ struct Scratch {
     std::filesystem::remove_all(path, ignored);
   }
 };
-
-/// The value behind an option of the run's command.
-std::vector<std::string> words_behind(const RunRecord& record, const std::string& option) {
-  std::vector<std::string> out;
-  for (size_t i = 0; i + 1 < record.command.size(); ++i)
-    if (record.command[i] == option) out.push_back(record.command[i + 1]);
-  return out;
-}
 
 /// Where the run's data lie: as the option says, else as its record does.
 std::vector<std::string> places(const std::vector<std::string>& given, const RunRecord& record, const char* key) {
@@ -53,12 +46,18 @@ Data& same_data(Data& data, const RunRecord& record) {
   return data;
 }
 
+/// Error: options that this run has no use for.
+void refuse(const char* option, bool given, const char* why) {
+  NURI_CHECK(!given, "{} is given, but {}; leave it out", option, why);
+}
+
 void train_again(const VerifyOptions& o, const RunRecord& record, const TrainOptions& t) {
-  std::vector<std::string> data = places(o.data, record, "data");
-  if (data.empty()) data = words_behind(record, "--data");  // records of older programs
-  NURI_CHECK(data.size() == 1 && std::filesystem::is_directory(data.front()),
-             "--replay: the shards are not at \"{}\"; give --data DIR", data.empty() ? std::string() : data.front());
-  train(t, same_data(*open_shards(data.front(), t.recipe), record));
+  refuse("--held-out", !o.held_out.empty(), "the shards of this run hold what is held out");
+  refuse("--tokenizer", !o.tokenizer.empty(), "the shards of this run have theirs");
+  const std::string data = o.data.empty() ? shards_of(record) : o.data.front();
+  NURI_CHECK(o.data.size() <= 1 && std::filesystem::is_directory(data),
+             "--replay: the shards are not at \"{}\"; give one --data DIR", data);
+  train(t, same_data(*open_shards(data, t.recipe), record));
 }
 
 void sft_again(const VerifyOptions& o, const RunRecord& record, const TrainOptions& t) {
@@ -69,11 +68,14 @@ void sft_again(const VerifyOptions& o, const RunRecord& record, const TrainOptio
 
 void rl_again(const VerifyOptions& o, const RunRecord& record, const TrainOptions& t) {
   ResolvedRecipe found = t.recipe;  // with files where they are now
-  const auto put = [](std::string& key, const std::vector<std::string>& place) {
+  const auto put = [](const char* option, std::string& key, const std::vector<std::string>& given,
+                      const std::vector<std::string>& place) {
+    refuse(option, !given.empty() && key.empty(), "this run makes its problems itself");
+    NURI_CHECK(given.size() <= 1, "{}: this run reads one such file, found {}", option, given.size());
     if (!key.empty() && !place.empty()) key = std::filesystem::absolute(place.front()).string();
   };
-  put(found.policy->problems, places(o.data, record, "problems"));
-  put(found.policy->held_out, places(o.held_out, record, "held_out"));
+  put("--data", found.policy->problems, o.data, places(o.data, record, "problems"));
+  put("--held-out", found.policy->held_out, o.held_out, places(o.held_out, record, "held_out"));
   const rl::Prompts prompts(tokenizer_of(o, record), found, {});
   rl::run(t, same_data(prompts, record));
 }
@@ -100,29 +102,36 @@ PolicyRow timeless(PolicyRow row) {
   row.rollout_seconds = row.training_seconds = row.reference_seconds = 0;
   return row;
 }
-SolveRow timeless(SolveRow row) { return row; }
 EvalRow timeless(EvalRow row) {
+  std::vector<double> bits;
+  for (const auto& [name, value] : row.by_source) bits.push_back(value);
+  std::sort(bits.begin(), bits.end());
   row.by_source.clear();
+  for (size_t i = 0; i < bits.size(); ++i) row.by_source[std::to_string(i)] = bits[i];
+  return row;
+}
+template <class Row>
+Row timeless(Row row) {
   return row;
 }
 
+/// Steps whose rows of one kind are the same, others, and rows that only one of the two logs has.
 struct Compared {
   int64_t same = 0, different = 0, missing = 0;
+  void add(const Compared& x) { same += x.same, different += x.different, missing += x.missing; }
 };
-/// Rows of one kind beside those of the run with the same step (and, of evaluations, the same of the two models).
 template <class Row>
-Compared compare(const std::vector<Row>& again, const std::vector<Row>& before) {
+Compared compare(const std::vector<Row>& again, const std::vector<Row>& before, int64_t first, int64_t last) {
+  std::map<int64_t, std::pair<std::vector<Row>, std::vector<Row>>> by_step;
+  for (const Row& row : again) by_step[row.step].first.push_back(timeless(row));
+  for (const Row& row : before) by_step[row.step].second.push_back(timeless(row));
   Compared out;
-  for (const Row& a : again) {
-    const auto there = [&](const Row& b) {
-      if constexpr (requires { b.ema; }) return a.step == b.step && a.ema == b.ema && a.all_rows == b.all_rows;
-      return a.step == b.step;
-    };
-    const auto b = std::find_if(before.begin(), before.end(), there);
-    if (b == before.end())
+  for (const auto& [step, rows] : by_step) {
+    if (step < first || step > last) continue;
+    if (rows.first.empty() || rows.second.empty())
       ++out.missing;
     else
-      ++(timeless(a) == timeless(*b) ? out.same : out.different);
+      ++(rows.first == rows.second ? out.same : out.different);
   }
   return out;
 }
@@ -168,19 +177,28 @@ void replay_steps(const VerifyOptions& o, const ReplayedRun& run, Findings& foun
   use_ledger({});                                                         // steps made again are no run
   kind.again(o, run.record, t);
   const RunLog again = read_log(scratch.path / "log.jsonl");
-  const Compared steps = compare(again.steps, log.steps), policy = compare(again.policy, log.policy);
-  found.add(steps.same > 0 && steps.different + steps.missing + policy.different + policy.missing == 0,
+  const auto made = static_cast<int64_t>(again.steps.size());
+  NURI_CHECK(made == t.stop_after, "--replay: interrupted after {} of {} steps", made, t.stop_after);
+  const int64_t first = start.step + 1, last = start.step + made, from = start.step > 0 ? first : 0;
+  const Compared steps = compare(again.steps, log.steps, first, last);
+  const Compared policy = compare(again.policy, log.policy, first, last);
+  found.add(steps.same == made && steps.different + steps.missing + policy.different + policy.missing == 0,
             fmt::format("{} steps made again from {}: loss, gradient norms, updates and experts{} of {} are the same "
                         "to the bit",
-                        again.steps.size(),
-                        start.step > 0 ? fmt::format("the checkpoint of step {}", start.step) : "the beginning",
+                        made, start.step > 0 ? fmt::format("the checkpoint of step {}", start.step) : "the beginning",
                         again.policy.empty() ? "" : ", rewards and answers",
                         again.policy.empty() ? steps.same : std::min(steps.same, policy.same)));
-  const Compared evals = compare(again.evals, log.evals), solves = compare(again.solves, log.solves);
-  if (const int64_t same = evals.same + solves.same, different = evals.different + solves.different;
-      same + different > 0)
-    found.add(different == 0,
-              fmt::format("{} of {} validations of these steps are the same to the bit", same, same + different));
+  // The last step made again saved as a stop does; validations and samples of the end are the run's alone.
+  const bool ends = last == log.steps.back().step;
+  Compared others = compare(again.evals, log.evals, from, ends ? last - 1 : last);
+  others.add(compare(again.solves, log.solves, from, ends ? last - 1 : last));
+  others.add(compare(again.samples, log.samples, from, ends ? last - 1 : last));
+  const std::string text = fmt::format("{} of {} validations and samples of these steps are the same to the bit",
+                                       others.same, others.same + others.different + others.missing);
+  if (others.missing > 0 && others.different == 0 && run.record.sessions > 1)
+    found.note(text + "; when they are made may have been changed at a resumption");
+  else if (others.same + others.different + others.missing > 0)
+    found.add(others.different + others.missing == 0, text);
   for (const ChainRow& row : read_chain(scratch.path)) {
     const auto before =
         std::find_if(run.rows.begin(), run.rows.end(), [&](const ChainRow& r) { return r.step == row.step; });

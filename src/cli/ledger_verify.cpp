@@ -70,10 +70,12 @@ bool check_beginning(const ChainRow& first, const std::filesystem::path& run, co
   }
   found.add(fact("seed") == std::to_string(recipe.recipe.seed), fmt::format("seed {}", fact("seed")));
   found.add(fact("config_sha256") == sha256_file(run / "config.json"), "the model's configuration");
-  if (fact("recipe_sha256") == recipe_sha256(record.recipe))
-    found.add(true, "the recipe");
+  const std::string recipe_now = recipe_sha256(record.recipe);
+  if (fact("recipe_sha256") == recipe_now || record.sessions <= 1)
+    found.add(fact("recipe_sha256") == recipe_now, "the recipe");
   else
-    found.note("the recipe was changed when the run was resumed, where that changes no bits (saving, evaluating)");
+    found.note("the recipe is another than at the beginning: it was changed when the run was resumed, or afterwards");
+  found.add(recipe_sha256(read_file(run / "recipe.toml")) == recipe_now, "recipe.toml is the recipe of run.json");
   found.add(fact("data") == record.data_manifest, fmt::format("the data's hash, {}", fact("data").substr(0, 16)));
   found.add(fact("profile") == record.profile, fmt::format("arithmetic {}", fact("profile")));
   return same_beginning(fact("initial_weights_sha256"), run, recipe, record, found);
@@ -99,7 +101,8 @@ void check_model(const std::filesystem::path& run, const std::vector<ChainRow>& 
                                                      : "the run's model is that of no step of the chain");
 }
 
-void check_files(const std::filesystem::path& run, const std::vector<ChainRow>& rows, Findings& found) {
+void check_files(const std::filesystem::path& run, const std::vector<ChainRow>& rows, const ResolvedRecipe& recipe,
+                 Findings& found) {
   int64_t checked = 0;
   for (const CheckpointInfo& checkpoint : list_checkpoints(run / "checkpoints")) {
     const auto row =
@@ -117,6 +120,17 @@ void check_files(const std::filesystem::path& run, const std::vector<ChainRow>& 
     if (!same)
       found.add(false, fmt::format("the checkpoint of step {} has other files than the chain says", checkpoint.step));
     checked += same;
+    // What the chain does not hold, but a run goes on by: model and recipe, but for keys that change no bits.
+    const ResolvedRecipe its = load_recipe(checkpoint.directory / "trainer" / "recipe.toml", {"config=../config.json"},
+                                           {.policy = recipe.policy.has_value()});
+    std::string changes;
+    for (const std::string& change : changed_bits(its, recipe)) changes += (changes.empty() ? "" : ", ") + change;
+    const auto config = rows.front().facts.find("config_sha256");
+    if (config == rows.front().facts.end() || sha256_file(checkpoint.directory / "config.json") != config->second)
+      changes += (changes.empty() ? "" : ", ") + std::string("config.json");
+    if (!changes.empty())
+      found.add(false,
+                fmt::format("the checkpoint of step {} was made by another recipe: {}", checkpoint.step, changes));
   }
   const std::string text = fmt::format("{} of the {} checkpoints of the chain are still there and have its hashes",
                                        checked, rows.size() - 1);
@@ -125,6 +139,23 @@ void check_files(const std::filesystem::path& run, const std::vector<ChainRow>& 
   else
     found.note(text);
   check_model(run, rows, found);
+}
+
+/// What a record of the run says of its chain: the last link of a run that ended, and the link of each checkpoint.
+void check_witness(const char* name, const RunRecord& record, const std::vector<ChainRow>& rows, Findings& found) {
+  const auto said = record.hashes.find("chain");
+  if (said != record.hashes.end())
+    found.add(said->second == rows.back().link, fmt::format("{} names the last link", name));
+  else
+    found.note(fmt::format("{} names no last link: the run did not end by itself", name));
+  const auto there = std::count_if(record.checkpoints.begin(), record.checkpoints.end(), [&](const auto& checkpoint) {
+    return std::any_of(rows.begin(), rows.end(), [&](const ChainRow& row) {
+      return checkpoint_name(row.step) == checkpoint.first && row.link == checkpoint.second;
+    });
+  });
+  const auto all = static_cast<int64_t>(record.checkpoints.size());
+  found.add(there == all && (all > 0 || rows.size() == 1),
+            fmt::format("{} of the {} checkpoints that {} names are in the chain", there, all, name));
 }
 
 }  // namespace
@@ -140,10 +171,14 @@ bool verify_run(const VerifyOptions& o) {
       load_recipe(o.run / "recipe.toml", {"config=config.json"}, {.policy = record.kind == "rl"});
   check_links(rows, found);
   const bool from_beginning = check_beginning(rows.front(), o.run, recipe, record, found);
-  check_files(o.run, rows, found);
-  if (const auto said = record.hashes.find("chain"); said != record.hashes.end())
-    found.add(said->second == rows.back().link, "run.json names the last link");
-  if (!o.ledger.empty()) found.add(o.ledger == rows.back().link, "the ledger names the last link");
+  check_files(o.run, rows, recipe, found);
+  check_witness("run.json", record, rows, found);
+  if (!o.ledger)
+    found.note("the ledger does not know this run, or was not asked");
+  else if (o.ledger->id != record.id)
+    found.add(false, "the ledger knows another run by this name");
+  else
+    check_witness("the ledger", *o.ledger, rows, found);
   if (o.replay > 0) replay_steps(o, {record, recipe, rows, from_beginning}, found);
   return found.all();
 }

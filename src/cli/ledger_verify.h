@@ -3,8 +3,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "ledger/run_record.h"
 
 namespace nuri {
 
@@ -14,8 +17,8 @@ struct VerifyOptions {
   /// Where shards, chats or problems of the run are now, files held out, and the tokenizer; empty: as its record says.
   std::vector<std::string> data, held_out;
   std::string tokenizer;
-  std::string ledger;   ///< chain of the run as the ledger has it; empty: not known there
-  uint64_t choice = 0;  ///< which checkpoint is replayed, modulo their number
+  std::optional<RunRecord> ledger;  ///< the run as the ledger has it
+  uint64_t choice = 0;              ///< which checkpoint is replayed, modulo their number
 };
 
 /// Prints what was checked. Returns whether all of it holds. Errors: no chain, no checkpoint to replay, other data.

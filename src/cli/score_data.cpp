@@ -5,14 +5,18 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "arch/counts.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/documents.h"
+#include "cli/machine.h"
+#include "cli/verbs.h"
 #include "data/loader.h"
 #include "data/ngram.h"
 #include "data/token_bytes.h"
 #include "eval/evaluate.h"
+#include "ledger/noted_run.h"
 
 namespace nuri {
 namespace {
@@ -64,7 +68,18 @@ void score_data(DeepseekV3& model, const ScoreDataOptions& o) {
   NURI_CHECK(dataset.manifest().vocab_size <= model.config().vocab_size,
              "{}: its tokenizer has {} ids, the model's vocabulary {}: another tokenizer made these shards",
              o.data.string(), dataset.manifest().vocab_size, model.config().vocab_size);
-  const EvalResult bits = evaluate_with_progress(model, dataset, length);
+  NotedRun noted(
+      "eval", command_line(),
+      {.model = o.model, .places = {"data=" + std::filesystem::absolute(o.data).lexically_normal().string()}},
+      active_level_text());
+  const EvalResult bits = noted.watch([&] { return evaluate_with_progress(model, dataset, length); });
+  noted.record().family = "deepseek_v3";
+  noted.record().data_manifest = dataset.manifest().hash;
+  noted.record().tokens = bits.all.tokens;
+  noted.record().flops = forward_flops(model.config(), std::vector<int64_t>{length}, false) /
+                         static_cast<double>(length) * static_cast<double>(bits.all.tokens);
+  noted.record().results["bits_per_byte"] = bits.all.bits_per_byte();
+  noted.finish();
   std::optional<data::NgramScore> counted;
   if (o.trigram) counted = data::score_ngrams(dataset);
   const auto& sources = dataset.manifest().sources;

@@ -10,13 +10,10 @@
 #include "base/json.h"
 #include "base/machine.h"
 #include "cli/documents.h"
-#include "cli/machine.h"
+#include "cli/made.h"
 #include "cli/verbs.h"
-#include "data/hash.h"
-#include "ledger/noted_run.h"
 #include "text/chat_template.h"
 #include "text/ids_text.h"
-#include "text/tokenizer_train.h"
 #include "train/memory_plan.h"
 
 namespace nuri {
@@ -40,7 +37,6 @@ int train(const Train& o) {
   std::error_code unmade;  // train_tokenizer_to says why
   fs::create_directories(o.out, unmade);
   SourceDocuments documents(o.sources, 60, o.out, options.memory_bytes / 20 * 3);  // while counts take a third
-  NotedRun noted("tokenizer", command_line(), {.out = o.out}, active_level_text());
   const double begin = seconds_now();
   const auto next = [&](std::string& text) {
     if (documents.next(text)) return true;
@@ -50,12 +46,8 @@ int train(const Train& o) {
     }
     return false;
   };
-  const TokenizerTrainReport r = train_tokenizer_to(next, options, o.out);
+  const TokenizerTrainReport r = make_tokenizer(o.sources, next, options, o.out);
   progress.end();
-  noted.record().places = text_places(o.sources);
-  noted.record().hashes[kTokenizerHash] = data::hex(data::hash128(read_file(fs::path(o.out) / "tokenizer.json")));
-  noted.record().results["bytes"] = static_cast<double>(r.bytes);
-  noted.finish();
   if (r.pieces_left_out > 0)
     fmt::print(
         stderr,

@@ -57,7 +57,8 @@ PlannedRun read_planned(const std::string& file) {
   const JsonObject plan(json, file);
   PlannedRun out;
   if (plan.has("seconds_predicted")) {
-    out.tokens = plan.number("tokens", 0, 1e18);
+    out.tokens = plan.number("tokens", 1, 1e18);
+    out.flops = plan.number("flops", 1, 1e30);
     out.seconds = plan.number("seconds_predicted", 0, 1e12);
     return out;
   }
@@ -67,8 +68,15 @@ PlannedRun read_planned(const std::string& file) {
       file);
   NURI_CHECK(json.at("stages").is_array(), "--plan: {}: stages: found {}; a list is needed", file,
              json_kind(json.at("stages")));
-  for (const Json& stage : json.at("stages"))
-    out.tokens += JsonObject(stage, file + ": stages").number("tokens", 0, 1e18);
+  NURI_CHECK(plan.text("hardware").find("(this machine") != std::string::npos,
+             "--plan: {}: the plan is of {}; give one of this machine (`nuri plan train ... --hardware this --json`)",
+             file, plan.text("hardware"));
+  for (const Json& stage : json.at("stages")) {
+    const JsonObject part(stage, file + ": stages");
+    out.tokens += part.number("tokens", 1, 1e18);
+    out.flops += part.number("flops", 1, 1e30);
+  }
+  NURI_CHECK(out.tokens > 0, "--plan: {}: the plan has no stages", file);
   out.seconds = plan.number("days", 0, 1e9) * 86400;
   out.energy_wh = plan.number("energy_mwh", 0, 1e12) * 1e6;
   const JsonObject usd = plan.object("usd");
@@ -186,6 +194,7 @@ int exit_code(const RunSummary& s, const TrainingOptions& o) {
 }
 
 int run_training(const TrainingOptions& o, const ResolvedRecipe& recipe, TrainSource& source) {
+  NURI_CHECK(!o.predict || o.plan.empty(), "--predict makes a plan and runs nothing; leave out --plan");
   if (o.predict) return predict_training(o, recipe, source);
   const TrainSummary s = train(run_options(o, recipe), source);
   print_summary(s, o);

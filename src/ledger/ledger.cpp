@@ -110,7 +110,8 @@ void Ledger::write(const RunRecord& r, const std::filesystem::path& directory, b
           "energy_measured=excluded.energy_measured, "
           "pid=CASE ?21 WHEN 1 THEN excluded.pid ELSE pid END, "
           "pid_started=CASE ?21 WHEN 1 THEN excluded.pid_started ELSE pid_started END, record=excluded.record "
-          "WHERE ?21 = 1 OR excluded.seconds > seconds OR (excluded.seconds = seconds AND outcome = 'running')")
+          "WHERE ?21 = 1 OR (outcome <> 'finished' AND excluded.seconds > seconds) OR (excluded.seconds = seconds AND "
+          "outcome = 'running')")
       .bind(r.id)
       .bind(r.project)
       .bind(r.kind)
@@ -154,8 +155,8 @@ std::vector<LedgerRun> Ledger::runs(int64_t* damaged) {
     run.device_seconds = s.number(2);
     run.energy_wh = s.number(3);
     run.energy_measured = s.integer(4) != 0;
-    if (run.record.outcome == "running" && run.record.host == host) {
-      const int64_t pid = s.integer(5);
+    const int64_t pid = s.integer(5);
+    if (run.record.outcome == "running" && (run.record.host == host || pid <= 0)) {
       if (pid <= 0 || s.text(6).empty() || process_start(pid) != s.text(6))
         run.record.outcome = outcome_left(run, pid > 0);
     }
@@ -167,11 +168,19 @@ std::vector<LedgerRun> Ledger::runs(int64_t* damaged) {
 std::optional<LedgerRun> Ledger::find(const std::string& wanted) {
   std::error_code unknown;
   const std::string place = std::filesystem::absolute(wanted, unknown).lexically_normal().string();
+  // A directory may have seen several runs, also failed ones that left nothing: its record knows whose it is.
+  std::string id;
+  try {
+    id = read_run_record(std::filesystem::path(wanted) / "run.json").id;
+  } catch (const std::exception&) {
+  }
   std::optional<LedgerRun> found;
   for (LedgerRun& run : runs()) {
+    if (!id.empty() && run.record.id == id) return std::move(run);
     const bool same = run.directory == place || run.directory + "/" == place ||
                       (wanted.size() >= 6 && run.record.id.starts_with(wanted));
-    if (same) found = std::move(run);  // the newest
+    const bool worse = found && found->record.outcome == "finished" && run.record.outcome != "finished";
+    if (same && !worse) found = std::move(run);  // the newest, one that finished first
   }
   return found;
 }

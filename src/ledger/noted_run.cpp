@@ -13,6 +13,7 @@ NotedRun::NotedRun(std::string kind, std::vector<std::string> command, Subject s
   record_.command = std::move(command);
   record_.machine = this_machine(std::move(level));
   record_.profile = "x1";
+  record_.places = std::move(subject.places);
   set_parent(record_, subject.model);
   note_in_ledger(record_, out_);
 }

@@ -13,8 +13,9 @@ namespace nuri {
 class NotedRun {
  public:
   struct Subject {
-    std::filesystem::path model;  ///< directory that is asked
-    std::filesystem::path out;    ///< directory that is made
+    std::filesystem::path model;      ///< directory that is asked
+    std::filesystem::path out;        ///< directory that is made
+    std::vector<std::string> places;  ///< RunRecord::places
   };
   NotedRun(std::string kind, std::vector<std::string> command, Subject subject, std::string level);
   /// Without finish() the run failed.
@@ -23,6 +24,16 @@ class NotedRun {
   NotedRun& operator=(const NotedRun&) = delete;
 
   RunRecord& record() { return record_; }
+  /// What work() returns; where it ends with an error, the record says why, and the error goes on.
+  template <class Work>
+  auto watch(const Work& work) {
+    try {
+      return work();
+    } catch (const std::exception& error) {
+      record_.reason = error.what();
+      throw;
+    }
+  }
   void finish();
 
  private:

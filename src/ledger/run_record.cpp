@@ -100,6 +100,17 @@ std::vector<std::string> places_of(const RunRecord& record, const std::string& k
   return out;
 }
 
+std::string shards_of(const RunRecord& record) {
+  if (const auto places = places_of(record, "data"); !places.empty()) return places.front();
+  std::string found;
+  for (size_t i = 0; i < record.command.size(); ++i) {
+    const std::string& word = record.command[i];
+    if (word == "--data" && i + 1 < record.command.size()) found = record.command[i + 1];
+    if (word.starts_with("--data=")) found = word.substr(std::string_view("--data=").size());
+  }
+  return found;
+}
+
 void name_process(RunRecord& record) {
   record.id = new_run_id();
   if (const passwd* user = ::getpwuid(::geteuid())) record.who = user->pw_name;
@@ -125,6 +136,11 @@ RunFile::RunFile(std::filesystem::path path, RunRecord record, bool resumed)
         std::find(record_.earlier_machines.begin(), record_.earlier_machines.end(), machine) ==
             record_.earlier_machines.end())
       record_.earlier_machines.push_back(machine);
+    if (const auto peak = earlier.results.find(kPeakGflops); peak != earlier.results.end())
+      record_.results[kPeakGflops] =
+          std::max(record_.results[kPeakGflops], peak->second);  // for a bound of all sessions
+    record_.memory_anonymous_bytes = std::max(record_.memory_anonymous_bytes, earlier.memory_anonymous_bytes);
+    record_.memory_peak_bytes = std::max(record_.memory_peak_bytes, earlier.memory_peak_bytes);
     if (record_.seconds_planned <= 0) {  // resumed without naming the plan again
       record_.seconds_planned = earlier.seconds_planned;
       record_.energy_wh_planned = earlier.energy_wh_planned;

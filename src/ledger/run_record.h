@@ -133,6 +133,10 @@ std::string machine_text(const MachineRecord& machine);
 /// The values of a key among places, in order.
 std::vector<std::string> places_of(const RunRecord& record, const std::string& key);
 
+/// Where the shards of a run of `nuri train` lay: by its places or, of an older program, its command; "" where neither
+/// says.
+std::string shards_of(const RunRecord& record);
+
 /// Sets id, who, host, project, commit and start.
 void name_process(RunRecord& record);
 

@@ -47,6 +47,7 @@ struct SampleRow {
   int64_t step = 0;
   std::string prompt, text;
   std::optional<double> reward;  ///< of reinforcement learning
+  bool operator==(const SampleRow&) const = default;
 };
 
 /// What reinforcement learning says of a step beside its StepRow. Means are over the step's answers.

@@ -183,6 +183,7 @@ void Session::begin_record() {
 }
 
 void Session::note_checkpoints() {
+  record().checkpoints.clear();
   for (const ChainRow& row : chain_->rows())
     if (row.step > 0) record().checkpoints[checkpoint_name(row.step)] = row.link;
 }
@@ -196,7 +197,7 @@ void Session::save(bool finished, bool background) {
 
 void Session::note_memory() {
   summary_.memory_anonymous = std::max(summary_.memory_anonymous, resident_bytes().anonymous);
-  record().memory_anonymous_bytes = summary_.memory_anonymous;
+  record().memory_anonymous_bytes = std::max(record().memory_anonymous_bytes, summary_.memory_anonymous);
   record_->tick();
 }
 

@@ -28,7 +28,7 @@ namespace nuri {
 
 /// What a plan made beforehand says of a run; zeros: there is none.
 struct PlannedRun {
-  double tokens = 0, seconds = 0, energy_wh = 0, usd = 0;
+  double tokens = 0, flops = 0, seconds = 0, energy_wh = 0, usd = 0;
 };
 
 struct TrainOptions {

@@ -44,11 +44,15 @@ class Run {
     summary_.total_steps = total_steps(recipe_, source_);
     total_tokens_ = batch_ramp_.seen_after(summary_.total_steps) * recipe_.length;
     schedule_ = recipe_.make_schedule(summary_.total_steps);
-    const double planned = options_.planned.tokens, tokens = static_cast<double>(total_tokens_);
-    NURI_CHECK(planned <= 0 || std::abs(planned - tokens) <= 0.01 * tokens,
-               "--plan: the plan is of {:.0f} tokens, this run of {}; make a plan of this run (`nuri train --predict "
-               "--json`, `nuri plan train --hardware this --json`)",
-               planned, total_tokens_);
+    const double tokens = static_cast<double>(total_tokens_), rows = static_cast<double>(recipe_.length);
+    const double flops = training_flops(options_.recipe.model, std::vector<int64_t>{recipe_.length}) * tokens / rows;
+    const PlannedRun& plan = options_.planned;
+    const auto near = [](double a, double b) { return std::abs(a - b) <= 0.01 * b; };
+    NURI_CHECK(
+        plan.tokens <= 0 || (near(plan.tokens, tokens) && near(plan.flops, flops)),
+        "--plan: the plan is of {:.0f} tokens and {:.4g} FLOP, this run of {} and {:.4g}; make a plan of this run "
+        "(`nuri train --predict --json`, `nuri plan train --hardware this --json`)",
+        plan.tokens, plan.flops, total_tokens_, flops);
   }
 
   void describe(const MemoryPlan& plan) const {
