@@ -39,6 +39,12 @@ Tensor Moe::forward(const Normed& x, const ForwardContext& context, const std::v
                               .balance_alpha = context.balance_alpha};
   routing_ = route(logits, bias_, options, rows, &stats.expert_counts, &stats.balance, context.rows_of_step);
   const Dispatch slots = dispatch(routing_.experts, c.n_routed_experts);
+  if (!Tape::current()) {
+    const auto up = linear_beside(x.rounded, shared_->gate_up(), x.rounded, gate_up_, slots, true, context.precision);
+    const auto down = linear_beside(swiglu(up.shared, context.precision), shared_->down(),
+                                    swiglu(up.routed, context.precision), down_, slots, false, context.precision);
+    return combine(down.shared, down.routed, routing_.weights, slots, context.precision);
+  }
   const Tensor hidden = swiglu(grouped_linear(x.rounded, gate_up_, slots, true, context.precision), context.precision);
   const Tensor f = grouped_linear(hidden, down_, slots, false, context.precision);
   return combine(shared_->forward(x.rounded, context.precision), f, routing_.weights, slots, context.precision);

@@ -14,14 +14,20 @@ Operand operand(const Tensor& t, bool transposed = false, const int32_t* rows = 
   return {t.raw(), t.dtype(), t.row_stride(), transposed, rows};
 }
 
-Tensor forward(const Tensor& x, Weight& w, Precision precision) {
+/// The product into y, which it makes.
+ProductArgs forward_item(const Tensor& x, Weight& w, Precision precision, Tensor& y) {
   x.expect({-1, w.in()}, "linear x [n_tokens, in]");
-  const int64_t n_tokens = x.dim(0);
-  Tensor y = Tensor::empty({n_tokens, w.out()});
-  ProductArgs forward{precision, n_tokens, w.out(), w.in(), operand(x)};
-  forward.packed = &w.packed_forward(precision);
-  forward.c = y.data<float>(), forward.c_stride = w.out();
-  products({&forward, 1});
+  y = Tensor::empty({x.dim(0), w.out()});
+  ProductArgs item{precision, x.dim(0), w.out(), w.in(), operand(x)};
+  item.packed = &w.packed_forward(precision);
+  item.c = y.data<float>(), item.c_stride = w.out();
+  return item;
+}
+
+Tensor forward(const Tensor& x, Weight& w, Precision precision) {
+  Tensor y;
+  const ProductArgs item = forward_item(x, w, precision, y);
+  products({&item, 1});
   return y;
 }
 
@@ -76,6 +82,21 @@ struct Grouped {
     return operand(x.rows(begin, x.dim(0)), transposed);
   }
 
+  /// The products into y, which it makes, behind those in `items`.
+  void add_items(const Tensor& x, Tensor& y, std::vector<ProductArgs>& items) const {
+    x.expect({gather ? -1 : n_slots(), in()}, "grouped_linear x [n_tokens or n_slots, in]");
+    y = Tensor::empty({n_slots(), out()});
+    Weight::pack_all(experts, precision, true);
+    for (size_t e = 0; e < experts.size(); ++e) {
+      const int64_t begin = dispatch.offsets[e], count = dispatch.offsets[e + 1] - begin;
+      if (count == 0) continue;
+      ProductArgs item{precision, count, out(), in(), slots_of(x, begin, false)};
+      item.packed = &experts[e]->packed_forward(precision);
+      item.c = y.rows(begin, begin + count).data<float>(), item.c_stride = out();
+      items.push_back(item);
+    }
+  }
+
   void backward(Tape& tape, uint64_t x_id, const Tensor& x, const Tensor& dy) const {
     Tensor dxs = Tensor::empty({n_slots(), in()});
     Weight::pack_all(experts, precision, false);
@@ -105,18 +126,9 @@ struct Grouped {
 Tensor grouped_linear(const Tensor& x, std::span<Weight* const> experts, const Dispatch& dispatch, bool gather,
                       Precision precision) {
   const Grouped g{{experts.begin(), experts.end()}, dispatch, gather, precision, x.dim(0)};
-  x.expect({gather ? -1 : g.n_slots(), g.in()}, "grouped_linear x [n_tokens or n_slots, in]");
-  Tensor y = Tensor::empty({g.n_slots(), g.out()});
-  Weight::pack_all(experts, precision, true);
+  Tensor y;
   std::vector<ProductArgs> items;
-  for (size_t e = 0; e < experts.size(); ++e) {
-    const int64_t begin = dispatch.offsets[e], count = dispatch.offsets[e + 1] - begin;
-    if (count == 0) continue;
-    ProductArgs item{precision, count, g.out(), g.in(), g.slots_of(x, begin, false)};
-    item.packed = &experts[e]->packed_forward(precision);
-    item.c = y.rows(begin, begin + count).data<float>(), item.c_stride = g.out();
-    items.push_back(item);
-  }
+  g.add_items(x, y, items);
   products(items);
   if (Tape* tape = Tape::current()) {
     tape->record("grouped_linear", [g, x = Kept(x), id = x.id(), y = y.id()](Tape& t) {
@@ -125,6 +137,19 @@ Tensor grouped_linear(const Tensor& x, std::span<Weight* const> experts, const D
     });
   }
   observe("grouped_linear", y);
+  return y;
+}
+
+SharedAndRouted linear_beside(const Tensor& shared, Weight& w, const Tensor& x, std::span<Weight* const> experts,
+                              const Dispatch& dispatch, bool gather, Precision precision) {
+  NURI_ASSERT(!Tape::current());
+  SharedAndRouted y;
+  std::vector<ProductArgs> items{forward_item(shared, w, precision, y.shared)};
+  const Grouped g{{experts.begin(), experts.end()}, dispatch, gather, precision, x.dim(0)};
+  g.add_items(x, y.routed, items);
+  products(items);
+  observe("linear", y.shared);
+  observe("grouped_linear", y.routed);
   return y;
 }
 

@@ -21,6 +21,14 @@ Tensor linear(const Tensor& x, Weight& w, Precision precision, int use = 0, bool
 Tensor grouped_linear(const Tensor& x, std::span<Weight* const> experts, const Dispatch& dispatch, bool gather,
                       Precision precision);
 
+/// Of a layer that serves: `linear` of shared and `grouped_linear` of x in one call, where a thread that reads experts
+/// of few tokens and one that multiplies for all of them get along. REQUIRES: no tape.
+struct SharedAndRouted {
+  Tensor shared, routed;
+};
+SharedAndRouted linear_beside(const Tensor& shared, Weight& w, const Tensor& x, std::span<Weight* const> experts,
+                              const Dispatch& dispatch, bool gather, Precision precision);
+
 /// Products per head, for the absorbed form of MLA. Head h multiplies with rows
 /// [h * head_rows + begin, h * head_rows + end) of W [n_heads * head_rows, rank]:
 ///   into_rank:  y[t,h,:rank] = x[t, h*x_head : +width] W_h            (W_UK folded into the query)

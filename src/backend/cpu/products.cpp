@@ -53,7 +53,7 @@ class Scratch {
 struct Workspace {
   std::vector<ProductPlan> plans;
   std::vector<PackTask> packing;
-  std::vector<ProductTask> tasks;
+  std::vector<ProductTask> tasks, spare;
   Scratch scratch;
 };
 Workspace& workspace() {
@@ -183,6 +183,7 @@ void products(std::span<const ProductArgs> items) {
       pack_elements += item.n * item.k;
     }
   }
+  mix_tasks(space.tasks, space.plans, space.spare);
   own_words = round_up(own_words, 16);
   const int64_t words = own_words * thread_count() + shared_words;
   uint32_t* const own = space.scratch.take(static_cast<size_t>(words) * 4);

@@ -10,6 +10,7 @@ namespace {
 constexpr int64_t kLeastTask = 256 * 1024;
 constexpr int64_t kTasksPerThread = 8;
 constexpr int64_t kTaskRows = 168, kTaskColumns = 256;  // at most: A and B of one pass stay in L2
+constexpr int64_t kReadingRows = 32;                    // up to so many, reading B takes longer than multiplying
 constexpr int64_t kMemoryRows = 16;                     // reading B costs about as much as multiplying this many rows
 constexpr int64_t kPackElements = 32 * 1024;            // of one packing task, about
 // Of a task that packs for itself: what it packs at a time stays in L2, and its C does.
@@ -130,6 +131,26 @@ void add_tasks(std::vector<ProductTask>& tasks, const ProductPlan& plan, int32_t
   // Columns outside, so that threads share the panels they read.
   for (int64_t column = 0; column < plan.item->n; column += plan.task_columns)
     for (int64_t row = 0; row < plan.item->m; row += plan.task_rows) tasks.push_back({index, row, column});
+}
+
+void mix_tasks(std::vector<ProductTask>& tasks, const std::vector<ProductPlan>& plans,
+               std::vector<ProductTask>& spare) {
+  const auto reads = [&](const ProductTask& task) {
+    return plans[static_cast<size_t>(task.plan)].item->m <= kReadingRows;
+  };
+  const auto readers = static_cast<size_t>(std::count_if(tasks.begin(), tasks.end(), reads));
+  const size_t total[2] = {tasks.size() - readers, readers};  // those that multiply, those that read
+  if (total[0] == 0 || total[1] == 0) return;
+  spare.clear();
+  size_t done[2] = {0, 0}, next[2] = {0, 0};
+  while (spare.size() < tasks.size()) {
+    // The kind that is behind its share.
+    const bool read = done[0] == total[0] || (done[1] < total[1] && done[1] * total[0] <= done[0] * total[1]);
+    while (reads(tasks[next[read]]) != read) ++next[read];
+    spare.push_back(tasks[next[read]++]);
+    ++done[read];
+  }
+  tasks.swap(spare);
 }
 
 void add_packing(std::vector<PackTask>& tasks, int32_t item, bool is_b, const PackSource& source, int64_t outer) {

@@ -60,6 +60,10 @@ int64_t cost_of(const ProductArgs& item);
 /// All of a plan but the offsets. `total_cost`: of all products of the call.
 ProductPlan make_plan(const ProductArgs& item, const ProductKernels& kernels, int64_t total_cost, int threads);
 void add_tasks(std::vector<ProductTask>& tasks, const ProductPlan& plan, int32_t index);
+/// Spreads the tasks of products that multiply more than they read among those that read, so that threads do both at
+/// any time: memory is shared, multipliers are not. The order within each kind stays. spare: room that the caller
+/// keeps.
+void mix_tasks(std::vector<ProductTask>& tasks, const std::vector<ProductPlan>& plans, std::vector<ProductTask>& spare);
 /// Cuts the packing of an operand [outer, k] into tasks. Memory rows are read whole, or in long runs.
 void add_packing(std::vector<PackTask>& tasks, int32_t item, bool is_b, const PackSource& source, int64_t outer);
 
