@@ -134,4 +134,10 @@ int64_t kv_bytes_per_token(const DeepseekV3Config& c, MlaForm form, int64_t valu
   return c.n_layers * value_bytes * (form == MlaForm::absorbed ? c.latent_cache_dim() : c.expanded_cache_dim());
 }
 
+double head_training_flops(const DeepseekV3Config& config, int64_t tokens, bool with_mtp) {
+  const int64_t heads = 1 + (with_mtp ? config.n_mtp_layers : 0);
+  return 6.0 * static_cast<double>(heads) * static_cast<double>(config.vocab_size * config.d_model) *
+         static_cast<double>(tokens);
+}
+
 }  // namespace nuri

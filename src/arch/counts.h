@@ -44,6 +44,9 @@ double forward_flops(const DeepseekV3Config& config, std::span<const int64_t> le
 /// One training step: forward with MTP, and backward at twice the forward; recomputation is not counted.
 double training_flops(const ModelShape& shape, std::span<const int64_t> lengths);
 double training_flops(const DeepseekV3Config& config, std::span<const int64_t> lengths);
+/// Of training_flops, the heads of so many tokens: where a token has no target (a question in fine-tuning), its logits
+/// are not computed. 3 x 2 x vocabulary x width each, for the main model and each MTP layer.
+double head_training_flops(const DeepseekV3Config& config, int64_t tokens, bool with_mtp);
 
 /// Bytes of the stored weights with `value_bytes` a value (2: BF16); router biases take 4 each.
 int64_t weight_bytes(const DeepseekV3Config& config, int64_t value_bytes, bool with_mtp);

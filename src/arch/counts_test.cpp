@@ -76,6 +76,9 @@ TEST(Counts, FlopsFollowTheFormula) {
   const double square = 2 * 256.0 * 256.0;
   EXPECT_EQ(forward_flops(c, rows, false), 2 * main * 512 + 4 * 4 * (48 + 32) * square);
   EXPECT_EQ(training_flops(c, rows), 6 * (main + mtp) * 512 + 3 * 5 * 4 * (48 + 32) * square);
+  // Of the matrices of main model and MTP each has one head; without heads for half of the tokens:
+  EXPECT_EQ(head_training_flops(c, 256, true), 2 * head_training_flops(c, 256, false));
+  EXPECT_EQ(head_training_flops(c, 256, false), 6.0 * static_cast<double>(c.vocab_size * c.d_model) * 256);
   EXPECT_EQ(training_flops(c, rows) - training_flops(c, documents), 3 * 5 * 4 * 80 * (2.0 * 100 * 156));
 }
 

@@ -64,7 +64,10 @@ void Updates::add(const StepResult& r, const PolicyStats& s) {
   stats_.other_experts += s.other_experts;
 }
 
-double Updates::training_flops() const { return 3 * forward_flops(model_.config(), sum_.sequence_lengths, false); }
+double Updates::training_flops() const {
+  return 3 * forward_flops(model_.config(), sum_.sequence_lengths, false) -
+         head_training_flops(model_.config(), sum_.tokens - sum_.targets, false);
+}
 
 PolicyRow policy_row(const Drawn& drawn, const Updates& updates, const tasks::Reward& reward) {
   PolicyRow row;

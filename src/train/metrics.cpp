@@ -250,7 +250,8 @@ StepRow make_step_row(const StepResult& result, DeepseekV3& model, int64_t step,
             .layer_grad_norm = result.layer_grad_norms,
             .layer_update = result.layer_updates,
             .clipped_heads = result.clipped_heads};
-  r.flops = training_flops(model.config(), result.sequence_lengths);
+  r.flops = training_flops(model.config(), result.sequence_lengths) -
+            head_training_flops(model.config(), result.tokens - result.targets, true);
   for (const LayerStats& layer : result.layers) {
     r.layer_rms.push_back(layer.elements ? x1::sqrt(layer.square_sum / static_cast<double>(layer.elements)) : 0.0);
     r.layer_logit.push_back(static_cast<double>(layer.largest_logit));
