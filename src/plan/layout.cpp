@@ -171,11 +171,13 @@ void validate(const Job& job) {
              static_cast<double>(l.micro_batch * job.seq_len) * job.data_parallel());
 }
 
+double Job::round_micro_batches() const {
+  if (layout.vp > 1) return static_cast<double>(layout.pp);
+  return layout.schedule == Schedule::dualpipe ? 2 : 1;  // as many from either end
+}
+
 double Job::whole_micro_batches() const {
-  const double round = layout.vp > 1                           ? static_cast<double>(layout.pp)
-                       : layout.schedule == Schedule::dualpipe ? 2  // as many from either end
-                                                               : 1;
-  return std::ceil(micro_batches() / round - 1e-9) * round;
+  return std::ceil(micro_batches() / round_micro_batches() - 1e-9) * round_micro_batches();
 }
 
 double Job::least_micro_batches() const {
@@ -188,8 +190,7 @@ double Job::least_batch() const {
 }
 
 double Job::round_tokens() const {
-  const double round = layout.vp > 1 ? static_cast<double>(layout.pp) : 1;
-  return static_cast<double>(seq_len * layout.micro_batch) * data_parallel() * round;
+  return static_cast<double>(seq_len * layout.micro_batch) * data_parallel() * round_micro_batches();
 }
 
 double Job::fullest_stage() const {

@@ -44,13 +44,15 @@ struct Job {
   double data_parallel() const;
   /// Micro-batches of a step that one pipeline works on, at least 1.
   double micro_batches() const;
-  /// Those that it has time for: whole ones, and whole rounds of the stages where chunks are interleaved.
+  /// Of a round: all stages' where chunks are interleaved, two with DualPipe, else one.
+  double round_micro_batches() const;
+  /// Those that it has time for: whole rounds.
   double whole_micro_batches() const;
   /// The fewest that the schedule can work with.
   double least_micro_batches() const;
   /// Tokens of a step of that many on every replica.
   double least_batch() const;
-  /// Tokens of a step of one such micro-batch (or round) on every replica.
+  /// Tokens of a step of one round on every replica.
   double round_tokens() const;
   /// Layers of the fullest stage (chunks are whole layers) over those of a stage on average, at least 1.
   double fullest_stage() const;

@@ -80,6 +80,26 @@ TEST(Ramp, IsNearManyStagesOfWholeMicroBatches) {
   EXPECT_NEAR(make_plan(r).device_hours / make_plan(fine).device_hours, 1, 1e-3);
 }
 
+TEST(Ramp, OfDualPipeIsMadeOfEvenMicroBatches) {
+  // 32, 34, ... 120 micro-batches on each of 128 replicas.
+  PlanRequest r = ramped("pp=16 ep=64 schedule=dualpipe recompute=selective");
+  r.stages[0].batch_tokens = 15'360 * kSequence;
+  r.stages[0].tokens = 469e9;
+  r.stages[0].ramp.first = 128 * kSequence * 32;
+  PlanRequest fine = r;
+  fine.stages.clear();
+  for (int micros = 32; micros <= 120; micros += 2) {
+    PlanStage stage = r.stages[0];
+    stage.ramp = {};
+    stage.batch_tokens = 128 * kSequence * micros;
+    stage.tokens = 469e9 / 44 * (micros == 32 || micros == 120 ? 0.5 : 1);
+    fine.stages.push_back(stage);
+  }
+  const Plan plan = make_plan(r);
+  EXPECT_NEAR(plan.device_hours / make_plan(fine).device_hours, 1, 1e-3);
+  EXPECT_EQ(plan.stages[0].job.round_tokens(), 2 * 128 * kSequence);
+}
+
 TEST(Ramp, FromABatchToItselfIsNone) {
   PlanRequest r = ramped();
   r.stages[0].ramp.first = r.stages[0].batch_tokens;

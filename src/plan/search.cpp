@@ -40,9 +40,7 @@ bool is_possible(const Job& job) {
   if (l.cp > 1 && job.seq_len / l.cp < 64) return false;
   if (l.zero >= 3 && l.pp > 1) return false;
   const double rows = job.batch_tokens / static_cast<double>(job.seq_len) / job.data_parallel();
-  const double micros = std::max(1.0, rows / static_cast<double>(l.micro_batch)), stages = static_cast<double>(l.pp);
-  if (l.vp > 1 && micros < stages * (1 - 1e-9)) return false;
-  if (l.vp == 1 && l.schedule != Schedule::one_f_one_b && micros < 2 * stages) return false;
+  if (std::max(1.0, rows / static_cast<double>(l.micro_batch)) < job.least_micro_batches() * (1 - 1e-9)) return false;
   return rows >= static_cast<double>(l.micro_batch) * (1 - 1e-9);
 }
 

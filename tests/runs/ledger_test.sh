@@ -169,26 +169,28 @@ grep -q 'NOT .*made by another recipe: lr' "$work/out" || fail "a changed recipe
 cp "$work/base/run.json" "$work/base/recipe.toml" "$work/changed"
 sed -i 's/"rms_norm_eps": *[^,]*/"rms_norm_eps": 1e-3/' "$work/changed/checkpoints/step-000004/config.json"
 ledger verify "$work/changed" >"$work/out" && fail "a changed config.json of a checkpoint was not found"
+grep -q 'NOT .*made by another recipe.*config.json' "$work/out" || fail "a changed config.json: $(cat "$work/out")"
 rm -rf "$work/changed" && cp -r "$work/base" "$work/changed"
-relink() { # without the rows of these steps, each link computed again
-  python3 - "$1" "$2" <<'PY'
-import hashlib, json, sys
-rows = [r for r in map(json.loads, open(sys.argv[1])) if r["step"] != int(sys.argv[2])]
-before = ""
-for r in rows:
-    text = "%s\n%d\n" % (before, r["step"]) + "".join("%d %s\n%s\n" % (len(k), k, v) for k, v in sorted(r["facts"].items()))
-    before = r["link"] = hashlib.sha256(text.encode()).hexdigest()
-open(sys.argv[1], "w").write("".join(json.dumps(r, separators=(",", ":")) + "\n" for r in rows))
-PY
+# relink CHAIN STEP: without the row of this step, each link computed again (train/chain.h).
+relink() {
+  local before='' row rows
+  mapfile -t rows < <(jq -c --argjson step "$2" 'select(.step != $step)' "$1")
+  for row in "${rows[@]}"; do
+    before=$(jq -j --arg before "$before" '"\($before)\n\(.step)\n" + (.facts | to_entries | sort_by(.key) | map("\(.key | length) \(.key)\n\(.value)\n") | add)' \
+      <<<"$row" | sha256sum | cut -d' ' -f1)
+    jq -c --arg link "$before" '.link = $link' <<<"$row"
+  done >"$1.new"
+  mv "$1.new" "$1"
 }
-if command -v python3 >/dev/null; then
-  relink "$work/changed/chain.jsonl" 8
-  rm -r "$work/changed/checkpoints/step-000008"
-  ledger verify "$work/changed" >"$work/out" && fail "a checkpoint left out was not found"
-  grep -q 'NOT .*run.json names the last link' "$work/out" || fail "a checkpoint left out: $(cat "$work/out")"
-  grep -q 'NOT .*checkpoints that the ledger names' "$work/out" || fail "a checkpoint left out: $(cat "$work/out")"
-  rm -rf "$work/changed" && cp -r "$work/base" "$work/changed"
-fi
+cp "$work/changed/chain.jsonl" "$work/chain"
+relink "$work/changed/chain.jsonl" 999 # no row left out: the links that were there
+[ "$(jq -r .link "$work/changed/chain.jsonl")" = "$(jq -r .link "$work/chain")" ] || fail "the links are not as documented"
+relink "$work/changed/chain.jsonl" 8
+rm -r "$work/changed/checkpoints/step-000008"
+ledger verify "$work/changed" >"$work/out" && fail "a checkpoint left out was not found"
+grep -q 'NOT .*run.json names the last link' "$work/out" || fail "a checkpoint left out: $(cat "$work/out")"
+grep -q 'NOT .*checkpoints that the ledger names' "$work/out" || fail "a checkpoint left out: $(cat "$work/out")"
+rm -rf "$work/changed" && cp -r "$work/base" "$work/changed"
 # Another seed in the record of the beginning; then a changed weight, with its size as before.
 sed -i 's/"seed":"0"/"seed":"1"/' "$work/changed/chain.jsonl"
 ledger verify "$work/changed" >"$work/out" && fail "a changed seed was not found"
