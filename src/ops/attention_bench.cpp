@@ -162,6 +162,7 @@ const int kRegistered = [] {
       {"v3_16_of_128_heads", {.n_heads = 16, .d_k = 128, .d_shared = 64, .d_v = 128, .lengths = {512}}},
       {"nano_documents", {.n_heads = 4, .d_k = 32, .d_shared = 16, .d_v = 32, .lengths = {50, 100, 150, 200, 12, 256}}},
       {"nano_absorbed", {.absorbed = true, .n_heads = 4, .d_k = 64, .d_shared = 16, .d_v = 64, .lengths = eight}},
+      {"v2_lite_absorbed", {.absorbed = true, .n_heads = 16, .d_k = 512, .d_shared = 64, .d_v = 512, .lengths = {64}}},
       {"v3_absorbed_8_of_128_heads",
        {.absorbed = true, .n_heads = 8, .d_k = 512, .d_shared = 64, .d_v = 512, .lengths = {512}}},
   };

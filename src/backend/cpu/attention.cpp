@@ -239,6 +239,7 @@ class Forward {
     const uint32_t* values;
     int64_t value_words;
     int64_t key_rows = 0;        ///< keys, where they are rows
+    int64_t value_row = 0;       ///< not 0: values lie in rows, so many words apart
     const void* next = nullptr;  ///< lines of the next block
     int64_t next_lines = 0;
   };
@@ -247,6 +248,11 @@ class Forward {
     const uint32_t* keys = keys_of(at(block.k, head * args_.k_head), args_.k_row, n_keys, args_.d_k, as_rows,
                                    next ? next->k : nullptr, room.keys);
     const char* v = at(block.v, head * args_.v_head);
+    // Latents are key and value: as floats in rows they serve as both.
+    if (as_rows && !pack_.pairs() && block.v == block.k && args_.v_row == args_.k_row && columns_ == args_.d_v &&
+        args_.d_v <= args_.d_k)
+      return {
+          .keys = keys, .values = keys, .value_words = n_keys, .key_rows = n_keys, .value_row = key_words(args_.d_k)};
     if (!panels()) {
       pack_.straight({v, args_.kv_dtype == DType::bf16, args_.v_row, n_keys, args_.d_v}, room.values);
       return {keys, room.values, pack_.depth(n_keys), as_rows ? n_keys : 0};
@@ -338,6 +344,7 @@ class Forward {
                      .values = panels.values,
                      .value_words = panels.value_words,
                      .value_panels = columns_ / 16,
+                     .value_row = panels.value_row,
                      .next = panels.next,
                      .next_lines = panels.next_lines,
                      .first = first,

@@ -39,6 +39,7 @@ struct AttendTile {
   float scale = 1;
   const uint32_t* values = nullptr;  ///< panels of V, value_words deep: at least the keys that rows see
   int64_t value_words = 0, value_panels = 0;
+  int64_t value_row = 0;       ///< not 0 (words are floats): V lies in rows, so many words apart
   const void* next = nullptr;  ///< lines that the next block will read: asked for as the values are multiplied
   int64_t next_lines = 0;
   bool first = false;  ///< first block of the segment: m, l, o are written
@@ -101,6 +102,7 @@ struct RowProduct {
   int64_t a_stride = 0;
   bool across = false;          ///< word p of row r is a[p * a_stride + r], else a[r * a_stride + p]
   const uint32_t* b = nullptr;  ///< panels, `words` deep
+  int64_t b_row = 0;            ///< not 0 (words are floats): B lies in rows, so many words apart
   float* c = nullptr;
   int64_t c_stride = 0;
   bool fresh = false;                ///< chains start at +0, else at what is in C

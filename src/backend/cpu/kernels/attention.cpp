@@ -77,7 +77,7 @@ NURI_INLINE float row_exp(float* s, float m, int32_t visible) {
   return sum_of_block(p);
 }
 
-template <Word kWord, int kRows, int kPanels, bool kAcross>
+template <Word kWord, int kRows, int kPanels, bool kAcross, bool kRowsOfB>
 NURI_TILE_CHECKS __attribute__((noinline)) void product_tile(const RowProduct& x, int64_t row, int64_t panel) {
   Tile<kWord, kRows, kPanels, kAcross> tile;
   float* c = x.c + row * x.c_stride + panel * kPanel;
@@ -107,11 +107,12 @@ NURI_TILE_CHECKS __attribute__((noinline)) void product_tile(const RowProduct& x
       for (int v = 0; v < tile.kVectors; ++v) tile.acc[r][v] = tile.acc[r][v] * x.row_scale[row + r];
   }
   const uint32_t* a = x.a + (kAcross ? row : row * x.a_stride);
-  const uint32_t* b = x.b + panel * x.words * kPanel;
+  const int64_t panel_stride = kRowsOfB ? kPanel : x.words * kPanel, b_row = kRowsOfB ? x.b_row : kPanel;
+  const uint32_t* b = x.b + panel * panel_stride;
   if (x.begins || x.ends)
-    tile.run_bounded(x, a, b, row);
+    tile.run_bounded(x, a, b, panel_stride, b_row, row);
   else
-    tile.run(a, x.a_stride, b, x.words * kPanel, 0, x.words);
+    tile.run(a, x.a_stride, b, panel_stride, b_row, 0, x.words);
   if (whole) {
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r)
@@ -132,7 +133,7 @@ NURI_TILE_CHECKS __attribute__((noinline)) void product_tile(const RowProduct& x
   }
 }
 
-template <Word kWord, bool kAcross>
+template <Word kWord, bool kAcross, bool kRowsOfB = false>
 void product_of(const RowProduct& x) {
   // Some lines with each tile: all at once they would wait for each other, and the products for them.
   const int64_t panels = (x.columns + kPanel - 1) / kPanel;
@@ -144,7 +145,7 @@ void product_of(const RowProduct& x) {
   auto body = [&]<int kRows, int kPanels>(int64_t row, int64_t panel) __attribute__((always_inline)) {
     for (const int64_t end = asked + share < x.next_lines ? asked + share : x.next_lines; asked < end; ++asked)
       prefetch_far(static_cast<const char*>(x.next) + asked * 64);
-    product_tile<kWord, kRows, kPanels, kAcross>(x, row, panel);
+    product_tile<kWord, kRows, kPanels, kAcross, kRowsOfB>(x, row, panel);
   };
   for_tiles(x.rows, panels, body);
 }
@@ -183,12 +184,15 @@ void attend_strip(const AttendTile& t, int64_t first, int64_t rows) {
   x.a = reinterpret_cast<const uint32_t*>(strip.s);
   x.a_stride = kBlockKeys;
   x.b = t.values;
+  x.b_row = t.value_row;
   x.c = t.o + first * t.o_stride;
   x.c_stride = t.o_stride;
   x.fresh = t.first;
   x.row_scale = t.first ? nullptr : strip.a;
   x.ends = visible;
   if (first == 0) x.next = t.next, x.next_lines = t.next_lines;
+  if constexpr (arithmetic(kWord) == Word::fp32)
+    if (x.b_row) return product_of<Word::fp32, false, true>(x);
   product_of<arithmetic(kWord), false>(x);
 }
 

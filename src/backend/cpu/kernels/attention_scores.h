@@ -13,8 +13,8 @@ NURI_TILE_CHECKS __attribute__((noinline)) void score_tile(const ChainPart* part
   tile.zero();
   for (int i = 0; i < n_parts; ++i) {
     const ChainPart& part = parts[i];
-    tile.run(part.a + row * part.a_stride, part.a_stride, part.b + panel * part.words * kPanel, part.words * kPanel, 0,
-             part.words);
+    tile.run(part.a + row * part.a_stride, part.a_stride, part.b + panel * part.words * kPanel, part.words * kPanel,
+             kPanel, 0, part.words);
   }
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r)

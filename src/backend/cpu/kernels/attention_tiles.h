@@ -56,14 +56,14 @@ struct Tile {
       for (int v = 0; v < kVectors; ++v) acc[r][v] = F{};
   }
 
-  /// Words [begin, end) of all rows.
+  /// Words [begin, end) of all rows; b_row lies between the words of a panel of B.
   inline __attribute__((always_inline)) void run(const uint32_t* a, int64_t a_stride, const uint32_t* b,
-                                                 int64_t panel_stride, int64_t begin, int64_t end) {
+                                                 int64_t panel_stride, int64_t b_row, int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) {
       U bv[kVectors];
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v)
-        bv[v] = load_u32(b + (v / kPanelVectors) * panel_stride + p * kPanel + (v % kPanelVectors) * kWidth);
+        bv[v] = load_u32(b + (v / kPanelVectors) * panel_stride + p * b_row + (v % kPanelVectors) * kWidth);
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
         const uint32_t av = word(a, a_stride, r, p);
@@ -76,11 +76,11 @@ struct Tile {
   /// Word p of one row; `mask` keeps the half of B's pairs that the row sees (the other half of A holds -0, so that its
   /// product is -0 and adds nothing).
   inline __attribute__((always_inline)) void run_one(int row, const uint32_t* a, int64_t a_stride, const uint32_t* b,
-                                                     int64_t panel_stride, int64_t p, uint32_t mask) {
+                                                     int64_t panel_stride, int64_t b_row, int64_t p, uint32_t mask) {
     const uint32_t av = word(a, a_stride, row, p);
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) {
-      const U bv = load_u32(b + (v / kPanelVectors) * panel_stride + p * kPanel + (v % kPanelVectors) * kWidth);
+      const U bv = load_u32(b + (v / kPanelVectors) * panel_stride + p * b_row + (v % kPanelVectors) * kWidth);
       acc[row][v] = multiply_add<kWord>(av, bv & mask, acc[row][v]);
     }
   }
@@ -88,10 +88,9 @@ struct Tile {
   /// Row r sees elements [begins[r], ends[r]) only (null: 0, all); both ascend with r. Words that all rows see run
   /// together, the others row by row.
   inline __attribute__((always_inline)) void run_bounded(const RowProduct& x, const uint32_t* a, const uint32_t* b,
-                                                         int64_t first_row) {
+                                                         int64_t panel_stride, int64_t b_row, int64_t first_row) {
     constexpr int64_t kElements = kWord == Word::pair ? 2 : 1;
     constexpr uint32_t kAll = 0xFFFFFFFFu, kHigh = 0xFFFF0000u, kLow = 0x0000FFFFu;
-    const int64_t panel_stride = x.words * kPanel;
     const int32_t* begins = x.begins ? x.begins + first_row : nullptr;
     const int32_t* ends = x.ends ? x.ends + first_row : nullptr;
     const int64_t first = begins ? (begins[kRows - 1] + kElements - 1) / kElements : 0;
@@ -100,17 +99,17 @@ struct Tile {
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
         int64_t p = begins[r] / kElements;
-        if (kElements == 2 && (begins[r] & 1)) run_one(r, a, x.a_stride, b, panel_stride, p++, kLow);
-        for (; p < first; ++p) run_one(r, a, x.a_stride, b, panel_stride, p, kAll);
+        if (kElements == 2 && (begins[r] & 1)) run_one(r, a, x.a_stride, b, panel_stride, b_row, p++, kLow);
+        for (; p < first; ++p) run_one(r, a, x.a_stride, b, panel_stride, b_row, p, kAll);
       }
     }
-    run(a, x.a_stride, b, panel_stride, first, last);
+    run(a, x.a_stride, b, panel_stride, b_row, first, last);
     if (ends) {
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
         const int64_t end = ends[r] / kElements;
-        for (int64_t p = last; p < end; ++p) run_one(r, a, x.a_stride, b, panel_stride, p, kAll);
-        if (kElements == 2 && (ends[r] & 1)) run_one(r, a, x.a_stride, b, panel_stride, end, kHigh);
+        for (int64_t p = last; p < end; ++p) run_one(r, a, x.a_stride, b, panel_stride, b_row, p, kAll);
+        if (kElements == 2 && (ends[r] & 1)) run_one(r, a, x.a_stride, b, panel_stride, b_row, end, kHigh);
       }
     }
   }

@@ -227,7 +227,7 @@ constexpr TileTable kTiles[2][2] = {  // by precision and order of A
 
 void multiply(const ProductBlock& block) {
   const int64_t a_words = block.pairs && !kPairs ? 2 : 1;  // words of A per word of B
-  // Turned A lies in panels of 16 rows, cut into tiles of equal height.
+  // Turned A lies in panels of 16 rows, cut into tiles of about equal height.
   const int64_t height = block.rows < kPanel ? block.rows : kPanel;
   const int64_t cuts = (height + kMaxTurnedRows - 1) / kMaxTurnedRows;
   const int64_t tile_rows = block.a_turned ? (height + cuts - 1) / cuts : block.tile_rows;
@@ -255,8 +255,10 @@ void multiply(const ProductBlock& block) {
       for (int64_t i = 0, rows; i < block.rows; i += rows) {
         rows = block.rows - i < tile_rows ? block.rows - i : tile_rows;
         if (block.a_turned) {
-          const int64_t in_panel = i % kPanel;
-          if (rows > kPanel - in_panel) rows = kPanel - in_panel;
+          // Tiles of a panel differ by a row at most.
+          const int64_t in_panel = i % kPanel, left_of_panel = kPanel - in_panel;
+          rows = block.rows - i < left_of_panel ? block.rows - i : left_of_panel;
+          rows /= (rows + kMaxTurnedRows - 1) / kMaxTurnedRows;
           tile.a = block.a + i / kPanel * block.a_stride + p * a_words * kPanel + in_panel;
         } else {
           tile.a = block.a + i * block.a_stride + p * a_words;

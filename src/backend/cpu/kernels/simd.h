@@ -140,11 +140,11 @@ NURI_INLINE void store_partial(float* p, F v, int n) {
 /// Rounds to BF16, nearest even, by integer arithmetic (profile x1, rule 4): the result is the FP32 value of the BF16
 /// number. |x| below the smallest normal gives signed zero, NaN gives 0x7FC0.
 NURI_INLINE U round_bf16_bits(F x) {
-  const U u = bits(x), magnitude = u & 0x7FFFFFFFu;
-  const U rounded = (u + 0x7FFFu + ((u >> 16) & 1u)) & 0xFFFF0000u;
-  const U tiny = reinterpret_cast<U>(magnitude < 0x00800000u), nan = reinterpret_cast<U>(magnitude > 0x7F800000u);
-  const U kept = (tiny & (u & 0x80000000u)) | (~tiny & rounded);
-  return (nan & 0x7FC00000u) | (~nan & kept);
+  const U u = bits(x);
+  const I magnitude = reinterpret_cast<I>(u & 0x7FFFFFFFu);  // signed: the comparison that every level has
+  const U rounded = u + 0x7FFFu + ((u >> 16) & 1u);
+  const U kept = rounded & (magnitude < 0x00800000 ? U{} + 0x80000000u : U{} + 0xFFFF0000u);
+  return magnitude > 0x7F800000 ? U{} + 0x7FC00000u : kept;
 }
 NURI_INLINE F round_bf16(F x) { return from_bits(round_bf16_bits(x)); }
 
