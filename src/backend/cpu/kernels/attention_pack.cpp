@@ -88,59 +88,83 @@ void rows_of(const PackMatrix& m, uint32_t* out, int64_t stride) {
     }
 }
 
+/// kWidth rows from `first` on, turned: words [begin, end) of their depth to `out`, panel after panel of 16. kWhole:
+/// the rows are there, and end - begin is a multiple of kWidth.
+template <Word kWord, bool kFromBf16, bool kWhole>
+NURI_INLINE void turn_rows(const PackMatrix& m, int64_t first, int64_t begin, int64_t end, uint32_t* out) {
+  constexpr int64_t kBytes = kBytesOfWord<kWord, kFromBf16>;
+  const int64_t rows = m.rows - first, row_bytes = m.stride * (kFromBf16 ? 2 : 4);
+  const char* const from = static_cast<const char*>(row_of(m, first));
+  const char* const ahead = m.ahead ? static_cast<const char*>(m.ahead) + first * row_bytes : nullptr;
+  for (int64_t at = begin; at < end; at += kWidth) {
+    U v[kWidth];
+    if (ahead && at * kBytes % kLine == 0)
+      for (int i = 0; i < kWidth; ++i)
+        for (int64_t line = 0; line < (kWidth * kBytes + kLine - 1) / kLine * kLine; line += kLine)
+          prefetch_far(ahead + i * row_bytes + at * kBytes + line);
+#pragma GCC unroll 16
+    for (int i = 0; i < kWidth; ++i) {
+      if constexpr (kWhole)
+        v[i] = words_of_row<kWord, kFromBf16>(from + i * row_bytes, at, INT32_MAX);
+      else  // a row that is not there has no columns
+        v[i] = words_of_row<kWord, kFromBf16>(from + (i < rows ? i : 0) * row_bytes, at, i < rows ? m.columns : 0);
+    }
+    transpose(v);
+#pragma GCC unroll 16
+    for (int i = 0; i < kWidth; ++i)
+      if (kWhole || at + i < end) store_u32(out + (at + i) * kPanel, v[i]);
+  }
+}
+
 template <Word kWord, bool kFromBf16>
 void turned_of(const PackMatrix& m, uint32_t* out, int64_t) {
   const int64_t depth = depth_of<kWord>(m.columns);
+  const int64_t whole = m.columns / (kWord == Word::pair ? 2 : 1) / kWidth * kWidth;
   for (int64_t panel = 0; panel < m.rows; panel += kPanel, out += depth * kPanel) {
     for (int part = 0; part < kPanel; part += kWidth) {
-      const int64_t first = panel + part, rows = m.rows - first;
-      for (int64_t at = 0; at < depth; at += kWidth) {
-        U v[kWidth];
-        if (m.ahead) {
-          constexpr int64_t kBytes = kBytesOfWord<kWord, kFromBf16>;
-          const char* row = static_cast<const char*>(m.ahead) + first * m.stride * (kFromBf16 ? 2 : 4) + at * kBytes;
-          for (int i = 0; i < kWidth; ++i, row += m.stride * (kFromBf16 ? 2 : 4))
-            for (int64_t line = 0; line < kWidth * kBytes; line += kLine) prefetch_far(row + line);
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < kWidth; ++i)  // a row that is not there has no columns
-          v[i] = words_of_row<kWord, kFromBf16>(row_of(m, i < rows ? first + i : 0), at, i < rows ? m.columns : 0);
-        transpose(v);
-#pragma GCC unroll 16
-        for (int i = 0; i < kWidth; ++i)
-          if (at + i < depth) store_u32(out + (at + i) * kPanel + part, v[i]);
-      }
+      const int64_t first = panel + part, in_whole = first + kWidth <= m.rows ? whole : 0;
+      turn_rows<kWord, kFromBf16, true>(m, first, 0, in_whole, out + part);
+      turn_rows<kWord, kFromBf16, false>(m, first, in_whole, depth, out + part);
     }
     if (kWord == Word::pair && (m.columns & 1))
       for (int64_t i = 0; i < kPanel; ++i) out[(depth - 1) * kPanel + i] |= kMinusZeroLow;
   }
 }
 
-template <Word kWord, bool kFromBf16>
-void straight_of(const PackMatrix& m, uint32_t* out, int64_t) {
-  const int64_t depth = depth_of<kWord>(m.rows);
-  for (int64_t p = 0; p < depth; ++p) {
-    for (int64_t at = 0; at < m.columns; at += kWidth) {
-      uint32_t* to = out + at / kPanel * kPanel * depth + p * kPanel + at % kPanel;
 #if defined(__AVX512BF16__)
-      if (kWord == Word::pair && kFromBf16 && at + 2 * kPanel <= m.columns && 2 * p + 1 < m.rows) {
+/// Panels of pairs: two rows side by side.
+template <bool kFromBf16>
+void straight_pairs_of(const PackMatrix& m, uint32_t* out) {
+  const int64_t depth = depth_of<Word::pair>(m.rows);
+  for (int64_t p = 0; p < depth; ++p)
+    for (int64_t at = 0; at < m.columns; at += kPanel) {
+      uint32_t* to = out + at * depth + p * kPanel;
+      if (kFromBf16 && at + 2 * kPanel <= m.columns && 2 * p + 1 < m.rows) {
         interleave(row_of(m, 2 * p), row_of(m, 2 * p + 1), at, to, depth * kPanel);
         at += kPanel;  // two panels at once
         continue;
       }
-      if constexpr (kWord == Word::pair) {
-        const F even = elements_of_row<kFromBf16>(row_of(m, 2 * p), at, m.columns);
-        const F odd =
-            2 * p + 1 < m.rows ? elements_of_row<kFromBf16>(row_of(m, 2 * p + 1), at, m.columns) : set1(-0.0f);
-        store_u32(to, kFromBf16 ? bits(even) | (bits(odd) >> 16) : pairs_across(even, odd));
-        continue;
-      }
-#endif
-      store_u32(to, words_of_row<kWord, kFromBf16>(row_of(m, p), at, m.columns));
+      const F even = elements_of_row<kFromBf16>(row_of(m, 2 * p), at, m.columns);
+      const F odd = 2 * p + 1 < m.rows ? elements_of_row<kFromBf16>(row_of(m, 2 * p + 1), at, m.columns) : set1(-0.0f);
+      store_u32(to, kFromBf16 ? bits(even) | (bits(odd) >> 16) : pairs_across(even, odd));
     }
-    // The rest of the last panel; narrow vectors may have left some of it.
-    for (int64_t at = (m.columns + kWidth - 1) / kWidth * kWidth; at % kPanel != 0; at += kWidth)
-      store_u32(out + at / kPanel * kPanel * depth + p * kPanel + at % kPanel, U{});
+}
+#endif
+
+template <Word kWord, bool kFromBf16>
+void straight_of(const PackMatrix& m, uint32_t* out, int64_t) {
+#if defined(__AVX512BF16__)
+  if constexpr (kWord == Word::pair) return straight_pairs_of<kFromBf16>(m, out);
+#endif
+  const int64_t row_bytes = m.stride * (kFromBf16 ? 2 : 4);
+  for (int64_t at = 0; at < m.columns; at += kPanel) {  // a panel: beyond the columns it is zero
+    const char* from = static_cast<const char*>(m.data);
+    const bool whole = at + kPanel <= m.columns;
+    for (int64_t r = 0; r < m.rows; ++r, from += row_bytes, out += kPanel)
+#pragma GCC unroll 4
+      for (int v = 0; v < kPanelVectors; ++v)
+        store_u32(out + v * kWidth,
+                  words_of_row<kWord, kFromBf16>(from, at + v * kWidth, whole ? INT32_MAX : m.columns));
   }
 }
 

@@ -35,19 +35,11 @@ NURI_INLINE F elements_of_row(const void* row, int64_t at, int64_t n) {
   }
 }
 #else
-typedef uint16_t H __attribute__((vector_size(kWidth * 2)));
-typedef uint16_t HUnaligned __attribute__((vector_size(kWidth * 2), aligned(2), may_alias));
 template <bool kFromBf16>
 NURI_INLINE F elements_of_row(const void* row, int64_t at, int64_t n) {
   const int64_t left = n - at;
   if constexpr (kFromBf16) {
-    const uint16_t* p = static_cast<const uint16_t*>(row) + at;
-    H half{};
-    if (left >= kWidth)
-      half = *reinterpret_cast<const HUnaligned*>(p);
-    else
-      for (int64_t i = 0; i < left; ++i) half[i] = p[i];
-    return from_bits(__builtin_convertvector(half, U) << 16);
+    return from_bits(words_of(load_halves(static_cast<const uint16_t*>(row) + at, left)) << 16);
   } else {
     const float* p = static_cast<const float*>(row) + at;
     return left >= kWidth ? load(p) : left > 0 ? load_partial(p, static_cast<int>(left)) : F{};

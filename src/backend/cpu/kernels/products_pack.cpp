@@ -10,8 +10,6 @@ namespace nuri::cpu::NURI_LEVEL {
 namespace {
 
 constexpr int kPanel = 16;
-typedef uint16_t H __attribute__((vector_size(kWidth * 2)));
-typedef uint16_t HUnaligned __attribute__((vector_size(kWidth * 2), aligned(2), may_alias));
 
 NURI_INLINE const void* row_of(const PackSource& s, int64_t row) {
   const int64_t offset = (s.rows ? s.rows[row] : row) * s.stride;
@@ -19,21 +17,15 @@ NURI_INLINE const void* row_of(const PackSource& s, int64_t row) {
 }
 
 /// n (at most kWidth) BF16 numbers from element `at` of a memory row in the lower halves of words; the others +0.
-NURI_INLINE U load_halves(const void* row, int64_t at, int64_t n) {
-  const uint16_t* p = static_cast<const uint16_t*>(row) + at;
-  H half{};
-  if (n >= kWidth)
-    half = *reinterpret_cast<const HUnaligned*>(p);
-  else
-    for (int64_t i = 0; i < n; ++i) half[i] = p[i];
-  return __builtin_convertvector(half, U);
+NURI_INLINE U load_halves_of(const void* row, int64_t at, int64_t n) {
+  return words_of(load_halves(static_cast<const uint16_t*>(row) + at, n));
 }
 
 /// n (at most kWidth) elements from element `at` of a memory row, as FP32; the others +0. Nothing else is read.
 template <bool kBf16Source>
 NURI_INLINE F load_elements(const void* row, int64_t at, int64_t n) {
   if constexpr (kBf16Source) {
-    return from_bits(load_halves(row, at, n) << 16);
+    return from_bits(load_halves_of(row, at, n) << 16);
   } else {
     const float* p = static_cast<const float*>(row) + at;
     return n >= kWidth ? load(p) : load_partial(p, static_cast<int>(n < 0 ? 0 : n));
@@ -118,7 +110,7 @@ NURI_INLINE U word_of(const RowRun<kRows>& run, int i, int64_t at, int64_t n) {
   const auto half = [&](int r) {
     __builtin_prefetch(run.ahead[r] + at * 2);
     if (!kWhole && !run.row[r]) return U{};
-    return load_halves(run.row[r], at, kWhole ? kWidth : n);
+    return load_halves_of(run.row[r], at, kWhole ? kWidth : n);
   };
   if constexpr (kWords == Words::pairs && kBf16Source)
     return (half(2 * i) << 16) | half(2 * i + 1);

@@ -18,12 +18,7 @@ void round(int64_t n, const float* x, uint16_t* y) {
 
 void widen(int64_t n, const uint16_t* x, float* y) {
   for_vectors(n, [=](int64_t i, int64_t count) {
-    H half{};
-    if (count == kWidth)
-      half = *reinterpret_cast<const HUnaligned*>(x + i);
-    else
-      for (int64_t j = 0; j < count; ++j) half[j] = x[i + j];
-    store_some(y + i, from_bits(__builtin_convertvector(half, U) << 16), count);
+    store_some(y + i, from_bits(words_of(load_halves(x + i, count)) << 16), count);
   });
 }
 

@@ -17,9 +17,6 @@ NURI_INLINE void store_some(float* p, F v, int64_t count) {
     store_partial(p, v, static_cast<int>(count));
 }
 
-typedef uint16_t H __attribute__((vector_size(kWidth * 2)));
-typedef uint16_t HUnaligned __attribute__((vector_size(kWidth * 2), aligned(2), may_alias));
-
 /// BF16 of the first `count` lanes.
 NURI_INLINE void store_bf16(uint16_t* p, F v, int64_t count) {
 #if defined(__AVX512BF16__)
@@ -28,12 +25,9 @@ NURI_INLINE void store_bf16(uint16_t* p, F v, int64_t count) {
   const __m256i rounded = (__m256i)_mm512_cvtneps_pbh(x);
   const H half = (H)_mm256_mask_blend_epi16(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), rounded, _mm256_set1_epi16(0x7FC0));
 #else
-  const H half = __builtin_convertvector(round_bf16_bits(v) >> 16, H);
+  const H half = halves_of(round_bf16_bits(v) >> 16);
 #endif
-  if (count == kWidth)
-    *reinterpret_cast<HUnaligned*>(p) = half;
-  else
-    for (int64_t i = 0; i < count; ++i) p[i] = half[i];
+  store_halves(p, half, count);
 }
 
 /// Where a result goes: FP32, or BF16.

@@ -137,6 +137,38 @@ NURI_INLINE void store_partial(float* p, F v, int n) {
 }
 #endif
 
+/// kWidth BF16 numbers, one in each half word.
+typedef uint16_t H __attribute__((vector_size(kWidth * 2)));
+typedef uint16_t HUnaligned __attribute__((vector_size(kWidth * 2), aligned(2), may_alias));
+
+/// The first n (at most kWidth) of them, the others 0; nothing else is read.
+NURI_INLINE H load_halves(const uint16_t* p, int64_t n) {
+  if (n >= kWidth) return *reinterpret_cast<const HUnaligned*>(p);
+  H v{};
+  for (int64_t i = 0; i < n; ++i) v[i] = p[i];
+  return v;
+}
+NURI_INLINE void store_halves(uint16_t* p, H v, int64_t n) {
+  if (n >= kWidth)
+    *reinterpret_cast<HUnaligned*>(p) = v;
+  else
+    for (int64_t i = 0; i < n; ++i) p[i] = v[i];
+}
+/// Halves to words and back (of words below 2^16): one or two instructions, where the compiler's conversion takes five.
+#if defined(__AVX512F__)
+NURI_INLINE U words_of(H v) { return reinterpret_cast<U>(_mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(v))); }
+NURI_INLINE H halves_of(U v) { return reinterpret_cast<H>(_mm512_cvtepi32_epi16(reinterpret_cast<__m512i>(v))); }
+#elif defined(__AVX2__)
+NURI_INLINE U words_of(H v) { return reinterpret_cast<U>(_mm256_cvtepu16_epi32(reinterpret_cast<__m128i>(v))); }
+NURI_INLINE H halves_of(U v) {
+  const __m256i words = reinterpret_cast<__m256i>(v);
+  return reinterpret_cast<H>(_mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+}
+#else
+NURI_INLINE U words_of(H v) { return __builtin_convertvector(v, U); }
+NURI_INLINE H halves_of(U v) { return __builtin_convertvector(v, H); }
+#endif
+
 /// Rounds to BF16, nearest even, by integer arithmetic (profile x1, rule 4): the result is the FP32 value of the BF16
 /// number. |x| below the smallest normal gives signed zero, NaN gives 0x7FC0.
 NURI_INLINE U round_bf16_bits(F x) {
