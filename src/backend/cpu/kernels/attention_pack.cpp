@@ -116,14 +116,54 @@ NURI_INLINE void turn_rows(const PackMatrix& m, int64_t first, int64_t begin, in
   }
 }
 
+#if defined(__AVX2__) && !defined(__AVX512F__)
+/// 16 rows of BF16, turned: elements [0, count) to `out`; count is a multiple of 8. Halves are turned before they
+/// become floats: half as many vectors to shuffle.
+NURI_INLINE void turn_panel_of_halves(const PackMatrix& m, int64_t first, int64_t count, uint32_t* out) {
+  // Rows in the order in which unpacking to floats puts them side by side.
+  constexpr int kLow[8] = {0, 1, 2, 3, 8, 9, 10, 11}, kHigh[8] = {4, 5, 6, 7, 12, 13, 14, 15};
+  const auto* from = static_cast<const uint16_t*>(row_of(m, first));
+  const auto* ahead = m.ahead ? static_cast<const uint16_t*>(m.ahead) + first * m.stride : nullptr;
+  for (int64_t at = 0; at < count; at += 8, out += 8 * kPanel) {
+    if (ahead && at % 32 == 0)
+      for (int i = 0; i < kPanel; ++i) prefetch_far(ahead + i * m.stride + at);
+    __m256i x[8], y[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i)
+      x[i] = _mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(from + kHigh[i] * m.stride + at),
+                                 reinterpret_cast<const __m128i*>(from + kLow[i] * m.stride + at));
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i += 2)  // elements 0..3 and 4..7 of two rows
+      y[i] = _mm256_unpacklo_epi16(x[i], x[i + 1]), y[i + 1] = _mm256_unpackhi_epi16(x[i], x[i + 1]);
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i += 4)  // of four rows, two elements in each
+      for (int half = 0; half < 2; ++half) {
+        x[i + 2 * half] = _mm256_unpacklo_epi32(y[i + half], y[i + 2 + half]);
+        x[i + 2 * half + 1] = _mm256_unpackhi_epi32(y[i + half], y[i + 2 + half]);
+      }
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {  // element i of all rows
+      const __m256i all =
+          i % 2 == 0 ? _mm256_unpacklo_epi64(x[i / 2], x[4 + i / 2]) : _mm256_unpackhi_epi64(x[i / 2], x[4 + i / 2]);
+      store_u32(out + i * kPanel, reinterpret_cast<U>(_mm256_unpacklo_epi16(_mm256_setzero_si256(), all)));
+      store_u32(out + i * kPanel + 8, reinterpret_cast<U>(_mm256_unpackhi_epi16(_mm256_setzero_si256(), all)));
+    }
+  }
+}
+#endif
+
 template <Word kWord, bool kFromBf16>
 void turned_of(const PackMatrix& m, uint32_t* out, int64_t) {
   const int64_t depth = depth_of<kWord>(m.columns);
   const int64_t whole = m.columns / (kWord == Word::pair ? 2 : 1) / kWidth * kWidth;
   for (int64_t panel = 0; panel < m.rows; panel += kPanel, out += depth * kPanel) {
+    int64_t done = 0;
+#if defined(__AVX2__) && !defined(__AVX512F__)
+    if (kFromBf16 && panel + kPanel <= m.rows) turn_panel_of_halves(m, panel, done = whole, out);
+#endif
     for (int part = 0; part < kPanel; part += kWidth) {
       const int64_t first = panel + part, in_whole = first + kWidth <= m.rows ? whole : 0;
-      turn_rows<kWord, kFromBf16, true>(m, first, 0, in_whole, out + part);
+      turn_rows<kWord, kFromBf16, true>(m, first, done, in_whole, out + part);
       turn_rows<kWord, kFromBf16, false>(m, first, in_whole, depth, out + part);
     }
     if (kWord == Word::pair && (m.columns & 1))
