@@ -2,7 +2,7 @@
 # bench_torch.sh PYTHON SCRIPT CONFIG PRESET ROWS LENGTH: tokens per second of a training step of `nuri bench step --no-mtp`
 # beside those of a PyTorch script, alternating, three times each; medians, with CPU and commit, into
 # docs/numbers/LEVEL/torch_PRESET.json, from which tools/update_numbers.sh fills the tables. Several ways of running the
-# peer are tried once and the fastest is compared.
+# peer are tried once, for three minutes at most with what they compile, and the fastest is compared.
 #   PYTHON  one with torch and transformers
 #   SCRIPT  takes CONFIG --batch N --length N --experts E --dtype D [--compile] --seconds S and prints JSON with tokens_per_s
 #   CONFIG  the preset's config.json for that script; PRESET: nano, micro or small, the same model here
@@ -14,12 +14,12 @@ python=$1 script=$2 config=$3 preset=$4 rows=$5 length=$6
 rounds=3
 [ -x build/nuri ] || die "bench_torch: there is no build/nuri yet; ./run build makes it"
 
-# peer SECONDS EXPERTS DTYPE [--compile]: its tokens per second, 0 where it does not run that way.
+# peer SECONDS EXPERTS DTYPE [--compile]: its tokens per second, 0 where it does not run that way or not in time.
 peer() {
   local seconds=$1 experts=$2 dtype=$3
   shift 3
   {
-    "$python" "$script" "$config" --batch "$rows" --length "$length" --experts "$experts" --dtype "$dtype" "$@" \
+    timeout 180 "$python" "$script" "$config" --batch "$rows" --length "$length" --experts "$experts" --dtype "$dtype" "$@" \
       --seconds "$seconds" 2>/dev/null || true
   } | jq -s '.[-1].tokens_per_s // 0'
 }

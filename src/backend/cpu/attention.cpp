@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "backend/cpu/attention_plan.h"
 #include "backend/cpu/attention_scratch.h"
 #include "backend/cpu/cpu.h"
 #include "base/threads.h"
@@ -16,32 +17,13 @@ void attention_grad(const AttentionGradArgs& args);  // attention_grad.cpp
 
 namespace {
 
-constexpr int64_t kSegmentKeys = kKeyBlock * kSegmentBlocks;
-constexpr int64_t kTaskBytes = 256 * 1024;           // of queries and results of a task: they stay in L2
-constexpr int64_t kLeastRows = 24, kMostRows = 512;  // of a task: packing a block costs about as much as 24 rows
-constexpr int64_t kPartialFloats = 16 << 20;         // largest memory for segments that are merged later
-constexpr int64_t kTasksPerThread = 4;
 // Keys of a decoded token come from memory, a block ahead: narrow ones are asked for as the block before is packed, as
 // few tiles of values follow; wide ones as its values are multiplied, so that packing need not wait for them.
 constexpr int64_t kNarrowKeys = 128;
 // Up to so many heads of one query, keys are turned: as a panel of 16, the heads would leave most lanes empty.
 constexpr int64_t kFewHeads = 8;
 
-/// Queries [first, first + queries) of a sequence for heads [head, head + heads), over segments [segment, end_segment).
-/// Several heads: they share their keys, or there is one query.
-struct Task {
-  const AttentionSequence* sequence;
-  int64_t head, heads, first, queries;
-  int64_t segment, end_segment;
-  float* partial;  // m, l [rows], o [rows, columns] of the one segment; null: the task finishes its rows
-
-  int64_t rows() const { return queries * heads; }
-  int64_t first_position() const { return sequence->first_position + first; }
-  int64_t n_keys() const { return first_position() + queries; }
-  int64_t cost() const { return rows() * n_keys(); }
-  /// First row that sees the key at this position.
-  int64_t first_row_seeing(int64_t position) const { return std::max<int64_t>(0, position - first_position()) * heads; }
-};
+using Task = AttentionTask;
 
 /// The softmax state of rows: m, l [rows], o [rows, columns].
 struct State {
@@ -71,16 +53,16 @@ class Forward {
         kernels_(attention_level()),
         pack_(args.precision),
         shares_keys_(args.k_head == 0 && args.v_head == 0),
-        columns_(round_up_16(args.d_v)) {}
+        columns_(round_up_16(args.d_v)),
+        plan_(plan_attention(args, shares_keys_, columns_)) {}
 
   void run() {
-    plan();
-    if (tasks_.empty()) return;
+    if (plan_.tasks.empty()) return;
     Cutter sizes;
     Room unused;
     cut(sizes, unused);
     const Scratch rooms(sizes.used() * static_cast<size_t>(thread_count()));
-    const Scratch partials(static_cast<size_t>(partial_floats_) * sizeof(float));
+    const Scratch partials(static_cast<size_t>(plan_.partial_floats) * sizeof(float));
     if (meta_active()) return;
     auto room_here = [&] {
       Cutter cutter(rooms.data() + sizes.used() * static_cast<size_t>(thread_index()));
@@ -88,82 +70,17 @@ class Forward {
       cut(cutter, room);
       return room;
     };
-    for (auto& [task, at] : partial_at_) tasks_[task].partial = reinterpret_cast<float*>(partials.data()) + at;
-    parallel_for(static_cast<int64_t>(tasks_.size()),
-                 [&](int64_t i) { attend(tasks_[static_cast<size_t>(i)], room_here()); });
-    parallel_for(static_cast<int64_t>(merges_.size()),
-                 [&](int64_t i) { merge_partials(merges_[static_cast<size_t>(i)], room_here()); });
+    for (auto& [task, at] : plan_.partial_at)
+      plan_.tasks[task].partial = reinterpret_cast<float*>(partials.data()) + at;
+    parallel_for(static_cast<int64_t>(plan_.tasks.size()),
+                 [&](int64_t i) { attend(plan_.tasks[static_cast<size_t>(i)], room_here()); });
+    parallel_for(static_cast<int64_t>(plan_.merges.size()),
+                 [&](int64_t i) { merge_partials(plan_.merges[static_cast<size_t>(i)], room_here()); });
   }
 
  private:
-  struct Merge {
-    Task task;  // over all segments
-    size_t first_partial;
-  };
-
-  void plan() {
-    int64_t total_rows = 0;
-    for (const AttentionSequence& s : args_.sequences) total_rows += s.n_queries * args_.n_heads;
-    const int64_t threads = thread_count(), wanted = kTasksPerThread * threads;
-    const int64_t row_bytes = 4 * (args_.d_k + args_.d_shared + args_.d_v);
-    const int64_t most = std::clamp(kTaskBytes / row_bytes, kKeyBlock, kMostRows);
-    const int64_t rows = std::clamp(total_rows / wanted, kLeastRows, most);
-    const int64_t one_query_heads = std::max<int64_t>(1, total_rows / (threads == 1 ? 1 : 2 * threads));
-    for (const AttentionSequence& s : args_.sequences) {
-      const int64_t most_heads = shares_keys_       ? (s.n_queries == 1 ? round_up_16(rows) : rows)
-                                 : s.n_queries == 1 ? one_query_heads
-                                                    : 1;
-      const int64_t groups = (args_.n_heads + most_heads - 1) / most_heads;
-      const int64_t heads = (args_.n_heads + groups - 1) / groups;
-      const int64_t queries = std::max<int64_t>(1, rows / heads);
-      for (int64_t head = 0; head < args_.n_heads; head += heads)
-        for (int64_t first = 0; first < s.n_queries; first += queries) {
-          Task task{.sequence = &s,
-                    .head = head,
-                    .heads = std::min(heads, args_.n_heads - head),
-                    .first = first,
-                    .queries = std::min(queries, s.n_queries - first),
-                    .segment = 0,
-                    .end_segment = 0,
-                    .partial = nullptr};
-          task.end_segment = (task.n_keys() + kSegmentKeys - 1) / kSegmentKeys;
-          tasks_.push_back(task);
-        }
-    }
-    if (threads > 1 && static_cast<int64_t>(tasks_.size()) < wanted) split_segments();
-    if (partial_at_.empty())
-      std::stable_sort(tasks_.begin(), tasks_.end(), [](const Task& a, const Task& b) { return a.cost() > b.cost(); });
-    for (const Task& task : tasks_) {
-      most_rows_ = std::max(most_rows_, task.rows());
-      merging_ = merging_ || task.end_segment > 1;
-    }
-  }
-
-  void split_segments() {
-    int64_t floats = 0;
-    for (const Task& task : tasks_)
-      if (task.end_segment > 1) floats += task.end_segment * task.rows() * (columns_ + 2);
-    if (floats == 0 || floats > kPartialFloats) return;
-    std::vector<Task> split;
-    for (const Task& task : tasks_) {
-      if (task.end_segment == 1) {
-        split.push_back(task);
-        continue;
-      }
-      merges_.push_back({task, split.size()});
-      for (int64_t segment = 0; segment < task.end_segment; ++segment) {
-        partial_at_.push_back({split.size(), partial_floats_});
-        partial_floats_ += task.rows() * (columns_ + 2);
-        split.push_back(task);
-        split.back().segment = segment;
-        split.back().end_segment = segment + 1;
-      }
-    }
-    tasks_ = std::move(split);
-  }
-
   void cut(Cutter& cutter, Room& room) const {
-    const int64_t rows = most_rows_, d_shared = args_.d_shared;
+    const int64_t rows = plan_.most_rows, d_shared = args_.d_shared;
     auto state = [&](State& s) {
       cutter.take(s.m, rows);
       cutter.take(s.l, rows);
@@ -175,7 +92,7 @@ class Forward {
     cutter.take(room.keys_shared, kKeyBlock * key_words(d_shared));
     cutter.take(room.values, pack_.depth(kKeyBlock) * columns_);
     state(room.segment);
-    if (merging_) state(room.all);
+    if (plan_.merging) state(room.all);
     cutter.take(room.visible, rows);
     cutter.take(room.out, rows);
     cutter.take(room.lse, rows);
@@ -214,13 +131,24 @@ class Forward {
     return static_cast<const char*>(data) + static_cast<size_t>(elements) * dtype_bytes(args_.kv_dtype);
   }
   bool panels() const { return args_.layout == KeyLayout::panels; }
+  /// The cache holds pairs, the level multiplies floats.
+  bool splits_pairs() const { return panels() && pack_.bf16() && !pack_.pairs(); }
+
+  /// Lines of 64 bytes that will be read next.
+  struct Lines {
+    const void* data = nullptr;
+    int64_t count = 0;
+  };
+  Lines lines(const void* data, int64_t elements) const {
+    return {data, (elements * static_cast<int64_t>(dtype_bytes(args_.kv_dtype)) + 63) / 64};
+  }
 
   /// k or k_shared of a block (rows of `width`) as words: panels along the width, or rows. ahead: those of the block
-  /// that comes after it, or null.
-  const uint32_t* keys_of(const void* data, int64_t stride, int64_t n_keys, int64_t width, bool as_rows,
-                          const void* ahead, uint32_t* room) const {
+  /// that comes after it.
+  const uint32_t* keys_of(const void* data, int64_t stride, int64_t n_keys, int64_t width, bool as_rows, Lines ahead,
+                          uint32_t* room) const {
     if (!panels()) {
-      const PackMatrix keys{data, args_.kv_dtype == DType::bf16, stride, n_keys, width, ahead};
+      const PackMatrix keys{data, args_.kv_dtype == DType::bf16, stride, n_keys, width, ahead.data, ahead.count};
       if (as_rows)
         pack_.rows(keys, room, key_words(width));
       else
@@ -228,7 +156,7 @@ class Forward {
       return room;
     }
     const auto* words = static_cast<const uint32_t*>(data);
-    if (!pack_.bf16() || pack_.pairs()) return words;
+    if (!splits_pairs()) return words;
     pack_.split(words, (n_keys + kPanelColumns - 1) / kPanelColumns, width, room);
     return room;
   }
@@ -238,27 +166,39 @@ class Forward {
     const uint32_t* keys;
     const uint32_t* values;
     int64_t value_words;
-    int64_t key_rows = 0;        ///< keys, where they are rows
-    int64_t value_row = 0;       ///< not 0: values lie in rows, so many words apart
-    const void* next = nullptr;  ///< lines of the next block
-    int64_t next_lines = 0;
+    int64_t key_rows = 0;  ///< keys, where they are rows
+    Lying keys_lie = Lying::panels, values_lie = Lying::panels;
+    int64_t value_row = 0;
+    Lines next{};  ///< to ask for as the values are multiplied
   };
-  Panels panels_of(int64_t head, const KeyBlock& block, int64_t n_keys, bool as_rows, const KeyBlock* next,
+  Panels panels_of(const Task& task, int64_t head, const KeyBlock& block, int64_t n_keys, Lines ahead,
                    const Room& room) const {
-    const uint32_t* keys = keys_of(at(block.k, head * args_.k_head), args_.k_row, n_keys, args_.d_k, as_rows,
-                                   next ? next->k : nullptr, room.keys);
+    const bool as_rows = keys_in_rows(task);
+    // One query reads each pair once: taking them all apart before would only write them and read them again.
+    if (splits_pairs() && !shares_keys_ && task.queries == 1 && n_keys == kKeyBlock)
+      return {.keys = reinterpret_cast<const uint32_t*>(at(block.k, head * args_.k_head)),
+              .values = reinterpret_cast<const uint32_t*>(at(block.v, head * args_.v_head)),
+              .value_words = kKeyBlock,
+              .keys_lie = Lying::pairs,
+              .values_lie = Lying::pairs};
+    const uint32_t* keys =
+        keys_of(at(block.k, head * args_.k_head), args_.k_row, n_keys, args_.d_k, as_rows, ahead, room.keys);
     const char* v = at(block.v, head * args_.v_head);
     // Latents are key and value: as floats in rows they serve as both.
     if (as_rows && !pack_.pairs() && block.v == block.k && args_.v_row == args_.k_row && columns_ == args_.d_v &&
         args_.d_v <= args_.d_k)
-      return {
-          .keys = keys, .values = keys, .value_words = n_keys, .key_rows = n_keys, .value_row = key_words(args_.d_k)};
+      return {.keys = keys,
+              .values = keys,
+              .value_words = n_keys,
+              .key_rows = n_keys,
+              .values_lie = Lying::rows,
+              .value_row = key_words(args_.d_k)};
     if (!panels()) {
       pack_.straight({v, args_.kv_dtype == DType::bf16, args_.v_row, n_keys, args_.d_v}, room.values);
       return {keys, room.values, pack_.depth(n_keys), as_rows ? n_keys : 0};
     }
     const auto* words = reinterpret_cast<const uint32_t*>(v);
-    if (!pack_.bf16() || pack_.pairs()) return {keys, words, pack_.depth(kKeyBlock)};
+    if (!splits_pairs()) return {keys, words, pack_.depth(kKeyBlock)};
     pack_.split(words, columns_ / kPanelColumns, kKeyBlock, room.values);
     return {keys, room.values, kKeyBlock};
   }
@@ -276,16 +216,21 @@ class Forward {
     if (!task.partial) finish(task, task.end_segment > 1 ? room.all : state, room);
   }
 
-  /// The block that this thread will probably meet after the one at `key`: of the task, or of the task it will claim.
-  /// How many keys it holds is not asked: a page is there in whole.
-  const KeyBlock* block_behind(const Task& task, int64_t key) const {
+  /// A block and its keys; null: none.
+  struct Ahead {
+    const KeyBlock* block = nullptr;
+    int64_t keys = 0;
+  };
+  /// What this thread will probably meet after the block at `key`: of the task, or of the task it will claim.
+  Ahead block_behind(const Task& task, int64_t key) const {
     const int64_t next = key + kKeyBlock;
     if (next < std::min(task.n_keys(), task.end_segment * kSegmentKeys))
-      return &task.sequence->blocks[next / kKeyBlock];
-    const int64_t claimed = &task - tasks_.data() + thread_count();
-    if (claimed >= static_cast<int64_t>(tasks_.size())) return nullptr;
-    const Task& other = tasks_[static_cast<size_t>(claimed)];
-    return &other.sequence->blocks[other.segment * kSegmentKeys / kKeyBlock];
+      return {&task.sequence->blocks[next / kKeyBlock], keys_in(task, next)};
+    const int64_t claimed = &task - plan_.tasks.data() + thread_count();
+    if (claimed >= static_cast<int64_t>(plan_.tasks.size())) return {};
+    const Task& other = plan_.tasks[static_cast<size_t>(claimed)];
+    const int64_t first = other.segment * kSegmentKeys;
+    return {&other.sequence->blocks[first / kKeyBlock], keys_in(other, first)};
   }
 
   int64_t keys_in(const Task& task, int64_t key) const { return std::min(kKeyBlock, task.n_keys() - key); }
@@ -295,24 +240,26 @@ class Forward {
     const int64_t n_keys = keys_in(task, key);
     const uint32_t* shared = nullptr;
     const bool as_rows = keys_in_rows(task);
-    const KeyBlock* next = shares_keys_ && !panels() && task.queries == 1 ? block_behind(task, key) : nullptr;
+    Lines next, next_shared;
     const bool early = args_.d_k <= kNarrowKeys;
-    if (args_.d_shared)
-      shared = keys_of(block.k_shared, args_.shared_row, n_keys, args_.d_shared, as_rows,
-                       next && early ? next->k_shared : nullptr, room.keys_shared);
-    if (task.heads == 1 || shares_keys_) {
-      Panels panels = panels_of(task.head, block, n_keys, as_rows, early ? next : nullptr, room);
-      if (next && !early && args_.k_row == args_.d_k) {
-        panels.next = next->k;
-        panels.next_lines = kKeyBlock * args_.d_k * static_cast<int64_t>(dtype_bytes(args_.kv_dtype)) / 64;
+    if (shares_keys_ && !panels() && task.queries == 1)
+      if (const Ahead ahead = block_behind(task, key); ahead.block) {
+        next = lines(ahead.block->k, ahead.keys * args_.k_row);
+        if (early) next_shared = lines(ahead.block->k_shared, ahead.keys * args_.shared_row);
       }
+    if (args_.d_shared)
+      shared =
+          keys_of(block.k_shared, args_.shared_row, n_keys, args_.d_shared, as_rows, next_shared, room.keys_shared);
+    if (task.heads == 1 || shares_keys_) {
+      Panels panels = panels_of(task, task.head, block, n_keys, early ? next : Lines{}, room);
+      if (!early) panels.next = next;
       attend_queries(task, key, first, panels, shared, room, state);
       return;
     }
     const int32_t visible = static_cast<int32_t>(n_keys);  // of the one query
     for (int64_t i = 0; i < task.heads; ++i) {
       attend_rows(i, i + 1, n_keys < kKeyBlock ? &visible : nullptr, first,
-                  panels_of(task.head + i, block, n_keys, false, nullptr, room), shared, room, state);
+                  panels_of(task, task.head + i, block, n_keys, {}, room), shared, room, state);
     }
   }
 
@@ -330,23 +277,25 @@ class Forward {
   void attend_rows(int64_t begin, int64_t end, const int32_t* visible, bool first, const Panels& panels,
                    const uint32_t* shared, const Room& room, const State& state) const {
     if (begin >= end) return;
-    const auto part = [&](const uint32_t* q, const uint32_t* keys, int64_t width) -> ChainPart {
+    const auto part = [&](const uint32_t* q, const uint32_t* keys, int64_t width, Lying lie) -> ChainPart {
       const int64_t stride = pack_.row_words(width), depth = pack_.depth(width);
       if (panels.key_rows) return {keys, key_words(width), q, depth};
-      return {q + begin * stride, stride, keys, depth};
+      return {q + begin * stride, stride, keys, depth, lie};
     };
     kernels_.attend({.bf16 = pack_.bf16(),
                      .rows = end - begin,
                      .visible = visible,
-                     .scores = {part(room.q, panels.keys, args_.d_k), part(room.q_shared, shared, args_.d_shared)},
+                     .scores = {part(room.q, panels.keys, args_.d_k, panels.keys_lie),
+                                part(room.q_shared, shared, args_.d_shared, Lying::panels)},
                      .key_rows = panels.key_rows,
                      .scale = args_.scale,
                      .values = panels.values,
                      .value_words = panels.value_words,
                      .value_panels = columns_ / 16,
+                     .values_lie = panels.values_lie,
                      .value_row = panels.value_row,
-                     .next = panels.next,
-                     .next_lines = panels.next_lines,
+                     .next = panels.next.data,
+                     .next_lines = panels.next.count,
                      .first = first,
                      .m = state.m + begin,
                      .l = state.l + begin,
@@ -371,9 +320,9 @@ class Forward {
                     .all_stride = columns_});
   }
 
-  void merge_partials(const Merge& m, const Room& room) const {
+  void merge_partials(const AttentionMerge& m, const Room& room) const {
     for (int64_t segment = 0; segment < m.task.end_segment; ++segment) {
-      const Task& part = tasks_[m.first_partial + static_cast<size_t>(segment)];
+      const Task& part = plan_.tasks[m.first_partial + static_cast<size_t>(segment)];
       merge(m.task, segment, partial_state(part.partial, m.task.rows()), room.all);
     }
     finish(m.task, room.all, room);
@@ -405,11 +354,7 @@ class Forward {
   const Packer pack_;
   const bool shares_keys_;
   const int64_t columns_;  // of o: d_v in whole panels
-  std::vector<Task> tasks_;
-  std::vector<Merge> merges_;
-  std::vector<std::pair<size_t, int64_t>> partial_at_;  // task, floats into the memory of partial results
-  int64_t partial_floats_ = 0, most_rows_ = 0;
-  bool merging_ = false;
+  AttentionPlan plan_;
 };
 
 void attention(const AttentionArgs& args) { Forward(args).run(); }

@@ -12,12 +12,20 @@ namespace nuri::cpu {
 
 inline constexpr int64_t kBlockKeys = 64;  ///< keys of a block: columns of a tile of scores
 
-/// One stretch of a chain over words: rows of A against panels of B that are `words` deep.
+/// How B lies where the level's words of BF16 are floats.
+enum class Lying : uint8_t {
+  panels,  ///< as above
+  rows,    ///< one word of depth after the other, b_row words apart (a product's B)
+  pairs,   ///< panels of pairs, which are taken apart on the way (one row of A)
+};
+
+/// One stretch of a chain over words: rows of A against panels of B that are `words` deep (pairs: half of that).
 struct ChainPart {
   const uint32_t* a = nullptr;
   int64_t a_stride = 0;
   const uint32_t* b = nullptr;
   int64_t words = 0;
+  Lying b_lies = Lying::panels;
 };
 
 /// n rows of elements in memory.
@@ -26,7 +34,8 @@ struct PackMatrix {
   bool bf16 = false;   ///< else FP32
   int64_t stride = 0;  ///< elements between rows
   int64_t rows = 0, columns = 0;
-  const void* ahead = nullptr;  ///< the matrix that will be packed next, asked for meanwhile (rows, turned; null: none)
+  const void* ahead = nullptr;  ///< of the matrix that will be packed next: asked for meanwhile (rows, turned)
+  int64_t ahead_lines = 0;      ///< of 64 bytes
 };
 
 /// Rows of queries meet one block of keys: scores, softmax, values (ARCHITECTURE.md, "Attention").
@@ -39,7 +48,8 @@ struct AttendTile {
   float scale = 1;
   const uint32_t* values = nullptr;  ///< panels of V, value_words deep: at least the keys that rows see
   int64_t value_words = 0, value_panels = 0;
-  int64_t value_row = 0;       ///< not 0 (words are floats): V lies in rows, so many words apart
+  Lying values_lie = Lying::panels;
+  int64_t value_row = 0;       ///< of values in rows: words between them
   const void* next = nullptr;  ///< lines that the next block will read: asked for as the values are multiplied
   int64_t next_lines = 0;
   bool first = false;  ///< first block of the segment: m, l, o are written
@@ -102,7 +112,8 @@ struct RowProduct {
   int64_t a_stride = 0;
   bool across = false;          ///< word p of row r is a[p * a_stride + r], else a[r * a_stride + p]
   const uint32_t* b = nullptr;  ///< panels, `words` deep
-  int64_t b_row = 0;            ///< not 0 (words are floats): B lies in rows, so many words apart
+  Lying b_lies = Lying::panels;
+  int64_t b_row = 0;  ///< of B in rows: words between them
   float* c = nullptr;
   int64_t c_stride = 0;
   bool fresh = false;                ///< chains start at +0, else at what is in C

@@ -60,6 +60,25 @@ constexpr uint32_t kMinusZeroLow = 0x8000u;  // as the missing half of a pair of
 
 constexpr int64_t kLine = 64;  // bytes
 
+/// A decoded token's keys stream through here, from memory: a block comes to L2 as another is packed, its lines in
+/// equal shares of `steps`; all at once they would wait for each other.
+class Ahead {
+ public:
+  Ahead(const PackMatrix& m, int64_t steps)
+      : next_(static_cast<const char*>(m.ahead)),
+        end_(next_ + m.ahead_lines * kLine),
+        share_((m.ahead_lines + steps - 1) / (steps > 0 ? steps : 1) * kLine) {}
+  void ask() {
+    for (const char* stop = end_ - next_ < share_ ? end_ : next_ + share_; next_ < stop; next_ += kLine)
+      prefetch_far(next_);
+  }
+
+ private:
+  const char* next_;
+  const char* end_;
+  int64_t share_;
+};
+
 /// Of a word's elements in memory.
 template <Word kWord, bool kFromBf16>
 constexpr int64_t kBytesOfWord = (kWord == Word::pair ? 2 : 1) * (kFromBf16 ? 2 : 4);
@@ -74,34 +93,28 @@ void rows_of(const PackMatrix& m, uint32_t* out, int64_t stride) {
   constexpr int64_t kBytes = kBytesOfWord<kWord, kFromBf16>;
   const int64_t rows = m.rows, columns = m.columns, row_bytes = m.stride * (kFromBf16 ? 2 : 4);
   const char* from = static_cast<const char*>(m.data);
-  // A decoded token's keys stream through here, from memory: a block comes to L2 as another is met, then to L1.
-  constexpr int64_t kNear = 4096;
-  const char* ahead = static_cast<const char*>(m.ahead);
-  for (int64_t r = 0; r < rows; ++r, from += row_bytes, out += stride)
+  constexpr int64_t kNear = 4096;  // to L1
+  Ahead ahead(m, rows);
+  for (int64_t r = 0; r < rows; ++r, from += row_bytes, out += stride) {
+    ahead.ask();
     for (int64_t at = 0; at < depth_of<kWord>(columns); at += kWidth) {
 #pragma GCC unroll 2
-      for (int64_t line = 0; line < kWidth * kBytes; line += kLine) {
-        prefetch_near(from + at * kBytes + line + kNear);
-        if (ahead) prefetch_far(ahead + r * row_bytes + at * kBytes + line);
-      }
+      for (int64_t line = 0; line < kWidth * kBytes; line += kLine) prefetch_near(from + at * kBytes + line + kNear);
       store_u32(out + at, words_of_row<kWord, kFromBf16>(from, at, columns));
     }
+  }
 }
 
 /// kWidth rows from `first` on, turned: words [begin, end) of their depth to `out`, panel after panel of 16. kWhole:
 /// the rows are there, and end - begin is a multiple of kWidth.
 template <Word kWord, bool kFromBf16, bool kWhole>
-NURI_INLINE void turn_rows(const PackMatrix& m, int64_t first, int64_t begin, int64_t end, uint32_t* out) {
-  constexpr int64_t kBytes = kBytesOfWord<kWord, kFromBf16>;
+NURI_INLINE void turn_rows(const PackMatrix& m, int64_t first, int64_t begin, int64_t end, Ahead& ahead,
+                           uint32_t* out) {
   const int64_t rows = m.rows - first, row_bytes = m.stride * (kFromBf16 ? 2 : 4);
   const char* const from = static_cast<const char*>(row_of(m, first));
-  const char* const ahead = m.ahead ? static_cast<const char*>(m.ahead) + first * row_bytes : nullptr;
   for (int64_t at = begin; at < end; at += kWidth) {
     U v[kWidth];
-    if (ahead && at * kBytes % kLine == 0)
-      for (int i = 0; i < kWidth; ++i)
-        for (int64_t line = 0; line < (kWidth * kBytes + kLine - 1) / kLine * kLine; line += kLine)
-          prefetch_far(ahead + i * row_bytes + at * kBytes + line);
+    ahead.ask();
 #pragma GCC unroll 16
     for (int i = 0; i < kWidth; ++i) {
       if constexpr (kWhole)
@@ -119,14 +132,12 @@ NURI_INLINE void turn_rows(const PackMatrix& m, int64_t first, int64_t begin, in
 #if defined(__AVX2__) && !defined(__AVX512F__)
 /// 16 rows of BF16, turned: elements [0, count) to `out`; count is a multiple of 8. Halves are turned before they
 /// become floats: half as many vectors to shuffle.
-NURI_INLINE void turn_panel_of_halves(const PackMatrix& m, int64_t first, int64_t count, uint32_t* out) {
+NURI_INLINE void turn_panel_of_halves(const PackMatrix& m, int64_t first, int64_t count, Ahead& ahead, uint32_t* out) {
   // Rows in the order in which unpacking to floats puts them side by side.
   constexpr int kLow[8] = {0, 1, 2, 3, 8, 9, 10, 11}, kHigh[8] = {4, 5, 6, 7, 12, 13, 14, 15};
   const auto* from = static_cast<const uint16_t*>(row_of(m, first));
-  const auto* ahead = m.ahead ? static_cast<const uint16_t*>(m.ahead) + first * m.stride : nullptr;
   for (int64_t at = 0; at < count; at += 8, out += 8 * kPanel) {
-    if (ahead && at % 32 == 0)
-      for (int i = 0; i < kPanel; ++i) prefetch_far(ahead + i * m.stride + at);
+    ahead.ask();
     __m256i x[8], y[8];
 #pragma GCC unroll 8
     for (int i = 0; i < 8; ++i)
@@ -156,15 +167,16 @@ template <Word kWord, bool kFromBf16>
 void turned_of(const PackMatrix& m, uint32_t* out, int64_t) {
   const int64_t depth = depth_of<kWord>(m.columns);
   const int64_t whole = m.columns / (kWord == Word::pair ? 2 : 1) / kWidth * kWidth;
+  Ahead ahead(m, (m.rows + kPanel - 1) / kPanel * ((depth + kWidth - 1) / kWidth));
   for (int64_t panel = 0; panel < m.rows; panel += kPanel, out += depth * kPanel) {
     int64_t done = 0;
 #if defined(__AVX2__) && !defined(__AVX512F__)
-    if (kFromBf16 && panel + kPanel <= m.rows) turn_panel_of_halves(m, panel, done = whole, out);
+    if (kFromBf16 && panel + kPanel <= m.rows) turn_panel_of_halves(m, panel, done = whole, ahead, out);
 #endif
     for (int part = 0; part < kPanel; part += kWidth) {
       const int64_t first = panel + part, in_whole = first + kWidth <= m.rows ? whole : 0;
-      turn_rows<kWord, kFromBf16, true>(m, first, done, in_whole, out + part);
-      turn_rows<kWord, kFromBf16, false>(m, first, in_whole, depth, out + part);
+      turn_rows<kWord, kFromBf16, true>(m, first, done, in_whole, ahead, out + part);
+      turn_rows<kWord, kFromBf16, false>(m, first, in_whole, depth, ahead, out + part);
     }
     if (kWord == Word::pair && (m.columns & 1))
       for (int64_t i = 0; i < kPanel; ++i) out[(depth - 1) * kPanel + i] |= kMinusZeroLow;

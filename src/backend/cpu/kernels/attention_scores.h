@@ -13,6 +13,12 @@ NURI_TILE_CHECKS __attribute__((noinline)) void score_tile(const ChainPart* part
   tile.zero();
   for (int i = 0; i < n_parts; ++i) {
     const ChainPart& part = parts[i];
+    if constexpr (kRows == 1 && !kHasPairs)
+      if (part.b_lies == Lying::pairs) {
+        const int64_t panel_stride = (part.words + 1) / 2 * kPanel;
+        tile.run_pairs(part.a + row * part.a_stride, part.b + panel * panel_stride, panel_stride, part.words);
+        continue;
+      }
     tile.run(part.a + row * part.a_stride, part.a_stride, part.b + panel * part.words * kPanel, part.words * kPanel,
              kPanel, 0, part.words);
   }
@@ -33,6 +39,10 @@ NURI_INLINE void score_rows(const ChainPart* parts, int n_parts, int64_t first, 
     if (visible && visible[row + kRows - 1] <= panel * kPanel) return;
     score_tile<arithmetic(kWord), kRows, kPanels>(parts, n_parts, first + row, panel, scale, base);
   };
+  if (!kHasPairs && parts[0].b_lies == Lying::pairs) {  // from memory: fastest in one stream, as they lie
+    for (int64_t panel = 0; panel < kBlockKeys / kPanel; ++panel) body.template operator()<1, 1>(0, panel);
+    return;
+  }
   for_tiles(rows, kBlockKeys / kPanel, body);
 }
 
