@@ -96,8 +96,8 @@ fs::path shards_stage(const DemoOptions& o, const std::vector<std::string>& sour
   return b.out;
 }
 
-/// Steps that fit into `minutes` at the speed of a few trial steps.
-int64_t fit_steps(ResolvedRecipe recipe, const fs::path& shards, double minutes) {
+/// Of a step, from a few trial steps.
+double seconds_per_step(ResolvedRecipe recipe, const fs::path& shards) {
   recipe.recipe.steps = 12;
   recipe.recipe.eval_every = recipe.recipe.sample_every = recipe.recipe.save_every = 0;
   recipe.recipe.sample_prompts.clear();
@@ -122,8 +122,7 @@ int64_t fit_steps(ResolvedRecipe recipe, const fs::path& shards, double minutes)
     times.push_back(seconds_now() - begin);
   }
   std::sort(times.begin(), times.end());
-  const double per_step = times[times.size() / 2] * 1.03;
-  return std::max<int64_t>(20, static_cast<int64_t>(minutes * 60 / per_step));
+  return times[times.size() / 2] * 1.03;
 }
 
 int64_t read_steps(const fs::path& file) {
@@ -139,19 +138,21 @@ int64_t read_steps(const fs::path& file) {
 TrainSummary run_training(const DemoOptions& o, const fs::path& shards, const fs::path& run_dir) {
   demo_stage(4, "pre-training", "사전 학습");
   ResolvedRecipe recipe = load_recipe(o.recipe, o.settings);
-  // Twenty minutes in all with AVX-512, thirty with less: half of that is for what comes after it.
-  const bool wide = active_level_text().starts_with("avx512");
-  const double minutes = o.minutes > 0 ? o.minutes : o.quick ? 2.0 : wide ? 10 : 16;
   const fs::path plan = fs::path(o.out) / "steps";
   if (!recipe.origin.contains("steps") || recipe.origin["steps"].empty()) {
     if (!fs::exists(plan)) {  // measured once per run: a resumed run keeps its length
-      const int64_t fitting = fit_steps(recipe, shards, minutes), usual = o.quick ? kQuickSteps : kSteps;
+      const int64_t usual = o.quick ? kQuickSteps : kSteps;
+      const double per_step = seconds_per_step(recipe, shards) / 60, full = per_step * static_cast<double>(usual);
+      // Twenty minutes in all with AVX-512, thirty with less; what comes after takes about as long as the usual steps.
+      const double whole = active_level_text().starts_with("avx512") ? 20 : 30;
+      const double minutes = o.minutes > 0 ? o.minutes : o.quick ? 2.0 : std::max(whole - full, whole / 3);
+      const auto fitting = std::max<int64_t>(20, static_cast<int64_t>(minutes / per_step));
       const bool slow = o.minutes <= 0 && fitting < usual;
       if (slow)
         fmt::print(
-            "  this machine does about {} steps in {} minutes, fewer than the usual {}: the schedule is fitted to "
+            "  this machine does about {} steps in {:.0f} minutes, fewer than the usual {}: the schedule is fitted to "
             "that (--minutes {:.0f} for all of them), and the final hash will be another one than elsewhere\n",
-            fitting, minutes, usual, std::ceil(minutes * static_cast<double>(usual) / static_cast<double>(fitting)));
+            fitting, minutes, usual, std::ceil(full));
       recipe.recipe.steps = o.minutes > 0 || slow ? fitting : usual;
       write_file_atomic(plan, std::to_string(recipe.recipe.steps) + "\n");
     }

@@ -77,7 +77,7 @@ NURI_INLINE float row_exp(float* s, float m, int32_t visible) {
   return sum_of_block(p);
 }
 
-template <Word kWord, int kRows, int kPanels, bool kAcross, Lying kB>
+template <Word kWord, int kRows, int kPanels, bool kAcross, bool kPairsOfB>
 NURI_TILE_CHECKS __attribute__((noinline)) void product_tile(const RowProduct& x, int64_t row, int64_t panel) {
   Tile<kWord, kRows, kPanels, kAcross> tile;
   float* c = x.c + row * x.c_stride + panel * kPanel;
@@ -107,12 +107,11 @@ NURI_TILE_CHECKS __attribute__((noinline)) void product_tile(const RowProduct& x
       for (int v = 0; v < tile.kVectors; ++v) tile.acc[r][v] = tile.acc[r][v] * x.row_scale[row + r];
   }
   const uint32_t* a = x.a + (kAcross ? row : row * x.a_stride);
-  const int64_t panel_stride = kB == Lying::rows    ? kPanel
-                               : kB == Lying::pairs ? x.words / 2 * kPanel
-                                                    : x.words * kPanel;
-  const int64_t b_row = kB == Lying::rows ? x.b_row : kPanel;
+  const bool in_rows = x.b_lies == Lying::rows;
+  const int64_t panel_stride = in_rows ? kPanel : (kPairsOfB ? x.words / 2 : x.words) * kPanel;
+  const int64_t b_row = in_rows ? x.b_row : kPanel;
   const uint32_t* b = x.b + panel * panel_stride;
-  if constexpr (kB == Lying::pairs)
+  if constexpr (kPairsOfB)
     tile.run_pairs(a, b, panel_stride, x.words);
   else if (x.begins || x.ends)
     tile.run_bounded(x, a, b, panel_stride, b_row, row);
@@ -138,7 +137,7 @@ NURI_TILE_CHECKS __attribute__((noinline)) void product_tile(const RowProduct& x
   }
 }
 
-template <Word kWord, bool kAcross, Lying kB = Lying::panels>
+template <Word kWord, bool kAcross>
 void product_of(const RowProduct& x) {
   // Some lines with each tile: all at once they would wait for each other, and the products for them.
   const int64_t panels = (x.columns + kPanel - 1) / kPanel;
@@ -150,7 +149,7 @@ void product_of(const RowProduct& x) {
   auto body = [&]<int kRows, int kPanels>(int64_t row, int64_t panel) __attribute__((always_inline)) {
     for (const int64_t end = asked + share < x.next_lines ? asked + share : x.next_lines; asked < end; ++asked)
       prefetch_far(static_cast<const char*>(x.next) + asked * 64);
-    product_tile<kWord, kRows, kPanels, kAcross, kB>(x, row, panel);
+    product_tile<kWord, kRows, kPanels, kAcross, false>(x, row, panel);
   };
   for_tiles(x.rows, panels, body);
 }
@@ -158,8 +157,7 @@ void product_of(const RowProduct& x) {
 #if !defined(__AVX512BF16__)
 /// One row of A, of all its words, against panels of pairs.
 void product_of_pairs(const RowProduct& x) {
-  for (int64_t panel = 0; panel * kPanel < x.columns; ++panel)
-    product_tile<Word::fp32, 1, 1, false, Lying::pairs>(x, 0, panel);
+  for (int64_t panel = 0; panel * kPanel < x.columns; ++panel) product_tile<Word::fp32, 1, 1, false, true>(x, 0, panel);
 }
 #endif
 
@@ -205,8 +203,6 @@ void attend_strip(const AttendTile& t, int64_t first, int64_t rows) {
   x.row_scale = t.first ? nullptr : strip.a;
   x.ends = visible;
   if (first == 0) x.next = t.next, x.next_lines = t.next_lines;
-  if constexpr (arithmetic(kWord) == Word::fp32)
-    if (x.b_lies == Lying::rows) return product_of<Word::fp32, false, Lying::rows>(x);
 #if !defined(__AVX512BF16__)
   if (x.b_lies == Lying::pairs) return product_of_pairs(x);
 #endif

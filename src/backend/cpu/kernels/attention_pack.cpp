@@ -164,7 +164,7 @@ NURI_INLINE void turn_panel_of_halves(const PackMatrix& m, int64_t first, int64_
 #endif
 
 template <Word kWord, bool kFromBf16>
-void turned_of(const PackMatrix& m, uint32_t* out, int64_t) {
+NURI_TILE_CHECKS void turned_of(const PackMatrix& m, uint32_t* out, int64_t) {
   const int64_t depth = depth_of<kWord>(m.columns);
   const int64_t whole = m.columns / (kWord == Word::pair ? 2 : 1) / kWidth * kWidth;
   Ahead ahead(m, (m.rows + kPanel - 1) / kPanel * ((depth + kWidth - 1) / kWidth));
