@@ -14,12 +14,12 @@ python=$1 script=$2 config=$3 preset=$4 rows=$5 length=$6
 rounds=3
 [ -x build/nuri ] || die "bench_torch: there is no build/nuri yet; ./run build makes it"
 
-# peer SECONDS EXPERTS DTYPE [--compile]: its tokens per second, 0 where it does not run that way or not in time.
+# peer LIMIT SECONDS EXPERTS DTYPE [--compile]: its tokens per second, 0 where it does not run that way or not within LIMIT.
 peer() {
-  local seconds=$1 experts=$2 dtype=$3
-  shift 3
+  local limit=$1 seconds=$2 experts=$3 dtype=$4
+  shift 4
   {
-    timeout 180 "$python" "$script" "$config" --batch "$rows" --length "$length" --experts "$experts" --dtype "$dtype" "$@" \
+    timeout -k 5 "$limit" "$python" "$script" "$config" --batch "$rows" --length "$length" --experts "$experts" --dtype "$dtype" "$@" \
       --seconds "$seconds" 2>/dev/null || true
   } | jq -s '.[-1].tokens_per_s // 0'
 }
@@ -31,7 +31,7 @@ tried='{}'
 for experts in eager grouped_mm; do
   for dtype in float32 bfloat16; do
     for compile in '' --compile; do
-      rate=$(peer 5 "$experts" "$dtype" $compile)
+      rate=$(peer 180 5 "$experts" "$dtype" $compile)
       say "$experts $dtype $compile: $rate tokens/s" >&2
       tried=$(jq --arg what "$experts $dtype${compile:+ compiled}" --argjson rate "$rate" '.[$what] = $rate' <<<"$tried")
       if jq -en --argjson a "$rate" --argjson b "$best" '$a > $b' >/dev/null; then
@@ -45,7 +45,9 @@ done
 theirs='' nuri=''
 for _ in $(seq "$rounds"); do
   # shellcheck disable=SC2086  # the words of a variant are arguments
-  theirs+=" $(peer 10 $variant)"
+  rate=$(peer 900 10 $variant)
+  [ "$rate" != 0 ] || die "bench_torch: '$variant' ran in the trial and now does not"
+  theirs+=" $rate"
   bench=$(ours)
   nuri+=" $(jq .tokens_per_s <<<"$bench")"
 done

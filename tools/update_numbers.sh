@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# update_numbers.sh [--measure | --check]: the tables of numbers in the docs, made from docs/numbers.
+# update_numbers.sh [--measure [FILE...] | --check]: the tables of numbers in the docs, made from docs/numbers.
 #   docs/numbers/tables.txt       the rows: TABLE | LABEL ~ KOREAN LABEL | FILE | JQ EXPRESSION | GOAL on AVX-512 |
 #                                 GOAL on AVX2; the pipe of jq is written \p there
 #   docs/numbers/benches.txt      what --measure runs: FILE, then the arguments of `nuri bench`
 #   docs/numbers/LEVEL/FILE.json  what `nuri bench ... --json` printed on a machine of that level (CPU and commit inside)
-# A table stands in a page between `<!-- numbers: TABLE -->` and `<!-- end -->`. --measure runs the benchmarks first and
-# replaces the files of this machine's level; the other levels keep their last ones. --check changes nothing and fails where
-# a page would change.
+# A table stands in a page between `<!-- numbers: TABLE -->` and `<!-- end -->`. --measure runs the benchmarks first (of
+# FILEs, if any) and replaces the files of this machine's level; the other levels keep their last ones. --check changes
+# nothing and fails where a page would change.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 source tools/setup.sh
@@ -16,11 +16,18 @@ heading() { case $1 in avx512_bf16) echo 'AVX-512 BF16' ;; avx512) echo 'AVX-512
 mode=${1:-}
 case $mode in '' | --measure | --check) ;; *) wrong_use "update_numbers: unknown option '$mode' (allowed: --measure, --check)" ;; esac
 
+[ $# -le 1 ] || [ "$mode" = --measure ] || wrong_use "update_numbers: $mode takes no file"
 if [ "$mode" = --measure ]; then
+  shift
+  for file in "$@"; do
+    awk -v file="$file" '!/^#/ && $1 == file { found = 1 } END { exit !found }' "$numbers/benches.txt" ||
+      wrong_use "update_numbers: no line of $numbers/benches.txt is named '$file'"
+  done
   ninja -C build --quiet nuri
   level=$(build/nuri info --json | jq -r '.level | split(" ")[0]')
   mkdir -p "$numbers/$level"
   while read -r file arguments; do
+    [ $# -eq 0 ] || [[ " $* " == *" $file "* ]] || continue
     say "bench $arguments"
     # shellcheck disable=SC2086  # the arguments of a line are several words
     build/nuri bench $arguments --json | jq -S . >"$numbers/$level/$file.json.new"

@@ -176,7 +176,8 @@ Action add_demo(Arguments args) {
   args.option("--skip", o->skip, "sft, rl, eval or chat (repeated)").one_value_each();
   args.option("--minutes", o->minutes,
               "minutes of training, as many steps as fit (default: 3000 steps, or 240 with --quick, and "
-              "fewer where all stages would take over 20 minutes with AVX-512 or 30 without, or these 2 with --quick)")
+              "down to a third where all stages would take over 20 minutes with AVX-512 or 30 without, with --quick "
+              "fewer where these would take over 2)")
       .between(0.0, 100000.0);
   args.flag("--quick", o->quick, "a few minutes in all: to see every stage, not a good model");
   args.flag("--json", o->json, "print the closing figures as JSON; the stages report on standard error");

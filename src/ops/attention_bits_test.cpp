@@ -258,7 +258,7 @@ TEST_P(AttentionBits, DefinitionReadsPages) {
 TEST_P(AttentionBits, OneQueryAtATime) {
   for (const int64_t d_v : {1, 8, 16, 33, 64, 100, 130}) {
     AttentionCase<float> definition(
-        {.precision = GetParam(), .n_heads = 3, .d_k = d_v % 7 + 19, .d_shared = 4, .d_v = d_v, .lengths = {70, 3}});
+        {.precision = GetParam(), .n_heads = 3, .d_k = d_v % 7 + 19, .d_shared = 4, .d_v = d_v, .lengths = {140, 3}});
     AttentionCase<float> found(definition.shape);
     definition.reference_forward();
     test::expect_same_bits("one query of width " + std::to_string(d_v), [&](bool reference) {
@@ -274,7 +274,7 @@ TEST_P(AttentionBits, OneQueryAtATime) {
 // at different times.
 TEST_P(AttentionBits, OneQueryOfHeadsThatShareKeys) {
   for (const auto& [n_heads, d_k] :
-       {std::pair<int64_t, int64_t>{1, 16}, {4, 64}, {8, 20}, {9, 33}, {16, 128}, {17, 129}, {33, 16}}) {
+       {std::pair<int64_t, int64_t>{1, 16}, {4, 64}, {8, 20}, {9, 33}, {16, 128}, {16, 144}, {17, 129}, {33, 16}}) {
     AttentionCase<float> definition({.precision = GetParam(),
                                      .absorbed = true,
                                      .n_heads = n_heads,

@@ -4,7 +4,6 @@
 // too few for the threads (decode of a long context), segments of keys become tasks of their own and are merged after
 // them.
 #include <algorithm>
-#include <vector>
 
 #include "backend/cpu/attention_plan.h"
 #include "backend/cpu/attention_scratch.h"

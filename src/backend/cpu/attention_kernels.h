@@ -12,11 +12,11 @@ namespace nuri::cpu {
 
 inline constexpr int64_t kBlockKeys = 64;  ///< keys of a block: columns of a tile of scores
 
-/// How B lies where the level's words of BF16 are floats.
+/// How B lies.
 enum class Lying : uint8_t {
   panels,  ///< as above
-  rows,    ///< one word of depth after the other, b_row words apart (a product's B)
-  pairs,   ///< panels of pairs, which are taken apart on the way (one row of A)
+  rows,    ///< words are floats: one word of depth after the other, some words apart (of a product, not of scores)
+  pairs,   ///< panels of pairs though the level's words are floats: taken apart on the way (one row of A)
 };
 
 /// One stretch of a chain over words: rows of A against panels of B that are `words` deep (pairs: half of that).
@@ -46,7 +46,7 @@ struct AttendTile {
   ChainPart scores[2];               ///< q . k, then q . k_shared (words 0: none)
   int64_t key_rows = 0;  ///< not 0: the scores' A are so many keys in rows, their B the queries in panels of 16 rows
   float scale = 1;
-  const uint32_t* values = nullptr;  ///< panels of V, value_words deep: at least the keys that rows see
+  const uint32_t* values = nullptr;  ///< V, value_words deep: at least the keys that rows see
   int64_t value_words = 0, value_panels = 0;
   Lying values_lie = Lying::panels;
   int64_t value_row = 0;       ///< of values in rows: words between them
@@ -111,7 +111,7 @@ struct RowProduct {
   const uint32_t* a = nullptr;
   int64_t a_stride = 0;
   bool across = false;          ///< word p of row r is a[p * a_stride + r], else a[r * a_stride + p]
-  const uint32_t* b = nullptr;  ///< panels, `words` deep
+  const uint32_t* b = nullptr;  ///< `words` deep
   Lying b_lies = Lying::panels;
   int64_t b_row = 0;  ///< of B in rows: words between them
   float* c = nullptr;

@@ -129,6 +129,13 @@ NURI_INLINE void turn_rows(const PackMatrix& m, int64_t first, int64_t begin, in
   }
 }
 
+/// Without checks of its unrolled loads and stores; the ends of rows keep theirs.
+template <Word kWord, bool kFromBf16>
+NURI_TILE_CHECKS __attribute__((noinline)) void turn_whole_rows(const PackMatrix& m, int64_t first, int64_t begin,
+                                                                int64_t end, Ahead& ahead, uint32_t* out) {
+  turn_rows<kWord, kFromBf16, true>(m, first, begin, end, ahead, out);
+}
+
 #if defined(__AVX2__) && !defined(__AVX512F__)
 /// 16 rows of BF16, turned: elements [0, count) to `out`; count is a multiple of 8. Halves are turned before they
 /// become floats: half as many vectors to shuffle.
@@ -164,10 +171,11 @@ NURI_INLINE void turn_panel_of_halves(const PackMatrix& m, int64_t first, int64_
 #endif
 
 template <Word kWord, bool kFromBf16>
-NURI_TILE_CHECKS void turned_of(const PackMatrix& m, uint32_t* out, int64_t) {
+void turned_of(const PackMatrix& m, uint32_t* out, int64_t) {
   const int64_t depth = depth_of<kWord>(m.columns);
   const int64_t whole = m.columns / (kWord == Word::pair ? 2 : 1) / kWidth * kWidth;
-  Ahead ahead(m, (m.rows + kPanel - 1) / kPanel * ((depth + kWidth - 1) / kWidth));
+  constexpr int64_t kParts = kFromBf16 && kWidth == 8 ? 1 : kPanel / kWidth;  // of a panel, turned one by one
+  Ahead ahead(m, (m.rows + kPanel - 1) / kPanel * kParts * ((depth + kWidth - 1) / kWidth));
   for (int64_t panel = 0; panel < m.rows; panel += kPanel, out += depth * kPanel) {
     int64_t done = 0;
 #if defined(__AVX2__) && !defined(__AVX512F__)
@@ -175,7 +183,7 @@ NURI_TILE_CHECKS void turned_of(const PackMatrix& m, uint32_t* out, int64_t) {
 #endif
     for (int part = 0; part < kPanel; part += kWidth) {
       const int64_t first = panel + part, in_whole = first + kWidth <= m.rows ? whole : 0;
-      turn_rows<kWord, kFromBf16, true>(m, first, done, in_whole, ahead, out + part);
+      turn_whole_rows<kWord, kFromBf16>(m, first, done, in_whole, ahead, out + part);
       turn_rows<kWord, kFromBf16, false>(m, first, in_whole, depth, ahead, out + part);
     }
     if (kWord == Word::pair && (m.columns & 1))

@@ -149,7 +149,7 @@ NURI_INLINE void for_tiles(int64_t rows, int64_t panels, const Body& body) {
     // One row waits for memory, which comes fastest in one stream: panel after panel, as they lie.
     for (; rows > 1 && panel + 4 <= panels; panel += 4) for_rows<4>(rows, panel, body);
     if (rows > 1 && panel + 2 <= panels) for_rows<2>(rows, panel, body), panel += 2;
-  } else if (rows == 1) {  // narrow levels read panels from the cache: there its few chains wait for each other
+  } else if (rows == 1) {  // panels mostly come from the cache: there its few chains wait for each other
     for (; panel + 4 <= panels; panel += 4) body.template operator()<1, 4>(0, panel);
   }
   for (; panel < panels; ++panel) for_rows<1>(rows, panel, body);

@@ -258,7 +258,8 @@ void multiply(const ProductBlock& block) {
           // Tiles of a panel differ by a row at most.
           const int64_t in_panel = i % kPanel, left_of_panel = kPanel - in_panel;
           rows = block.rows - i < left_of_panel ? block.rows - i : left_of_panel;
-          rows /= (rows + kMaxTurnedRows - 1) / kMaxTurnedRows;
+          const int64_t tiles = (rows + kMaxTurnedRows - 1) / kMaxTurnedRows;
+          rows = (rows + tiles - 1) / tiles;
           tile.a = block.a + i / kPanel * block.a_stride + p * a_words * kPanel + in_panel;
         } else {
           tile.a = block.a + i * block.a_stride + p * a_words;

@@ -161,8 +161,7 @@ void rows_of(const PackSource& s, const PackPart& part, uint32_t* out, int64_t s
 }
 
 template <Words kWords, bool kBf16Source>
-NURI_TILE_CHECKS void panels_of(const PackSource& s, bool is_b, const PackPart& part, uint32_t* out,
-                                int64_t panel_stride) {
+void panels_of(const PackSource& s, bool is_b, const PackPart& part, uint32_t* out, int64_t panel_stride) {
   WordRange range = words_of<kWords>(part);
   if (kWords == Words::rounded) range.end += range.end & 1;  // two words are read for a pair
   const int64_t outer_end = part.outer + part.outer_count;
