@@ -112,7 +112,7 @@ NURI_TILE_CHECKS __attribute__((noinline)) void product_tile(const RowProduct& x
   const int64_t b_row = in_rows ? x.b_row : kPanel;
   const uint32_t* b = x.b + panel * panel_stride;
   if constexpr (kPairsOfB)
-    tile.run_pairs(a, b, panel_stride, x.words);
+    tile.run_pairs(a, b, x.words);
   else if (x.begins || x.ends)
     tile.run_bounded(x, a, b, panel_stride, b_row, row);
   else

@@ -13,10 +13,9 @@ NURI_TILE_CHECKS __attribute__((noinline)) void score_tile(const ChainPart* part
   tile.zero();
   for (int i = 0; i < n_parts; ++i) {
     const ChainPart& part = parts[i];
-    if constexpr (kRows == 1 && !kHasPairs)
+    if constexpr (kRows == 1 && kPanels == 1 && !kHasPairs)
       if (part.b_lies == Lying::pairs) {
-        const int64_t panel_stride = (part.words + 1) / 2 * kPanel;
-        tile.run_pairs(part.a + row * part.a_stride, part.b + panel * panel_stride, panel_stride, part.words);
+        tile.run_pairs(part.a + row * part.a_stride, part.b + panel * ((part.words + 1) / 2) * kPanel, part.words);
         continue;
       }
     tile.run(part.a + row * part.a_stride, part.a_stride, part.b + panel * part.words * kPanel, part.words * kPanel,

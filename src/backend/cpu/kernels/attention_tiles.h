@@ -73,10 +73,9 @@ struct Tile {
     }
   }
 
-  /// All words of one row against panels of pairs, the earlier element in the high half.
-  inline __attribute__((always_inline)) void run_pairs(const uint32_t* a, const uint32_t* b, int64_t panel_stride,
-                                                       int64_t words) {
-    static_assert(kRows == 1 && kWord == Word::fp32);
+  /// All words of one row against a panel of pairs, the earlier element in the high half.
+  inline __attribute__((always_inline)) void run_pairs(const uint32_t* a, const uint32_t* b, int64_t words) {
+    static_assert(kRows == 1 && kPanels == 1 && kWord == Word::fp32);
     constexpr int kAhead = 32;  // pairs: one stream is too little for what memory can do
     for (int64_t p = 0; p < words; p += 2, b += kPanel) {
       __builtin_prefetch(b + kAhead * kPanel);
@@ -84,7 +83,7 @@ struct Tile {
       const F second = set1(p + 1 < words ? __builtin_bit_cast(float, a[p + 1]) : 0.0f);
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) {
-        const U pair = load_u32(b + (v / kPanelVectors) * panel_stride + (v % kPanelVectors) * kWidth);
+        const U pair = load_u32(b + v * kWidth);
         acc[0][v] = fma(first, from_bits(pair & 0xFFFF0000u), acc[0][v]);
         acc[0][v] = fma(second, from_bits(pair << 16), acc[0][v]);
       }
