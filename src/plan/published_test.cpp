@@ -88,7 +88,7 @@ TEST(Published, DerivedAndLowRowsDoNotCount) {
 }
 
 /// The bars of the planner: docs/plan.md shows the table.
-TEST(Published, ErrorWithItsGroupLeftOut) {
+TEST(Published, SlowErrorWithItsGroupLeftOut) {
   NURI_SHARED_OR_SKIP(shared);
   const auto runs = read_published(shared / "reference" / "published-training-runs.csv");
   const FitResult result = cross_validate(runs, nullptr);

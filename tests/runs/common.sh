@@ -24,6 +24,27 @@ refused() {
   grep -q -- "$words" "$work/err" || fail "$*: $(cat "$work/err")"
 }
 
+# code CODE ARGUMENTS...: runs the program; its output is in $work/out and $work/err.
+code() {
+  local want=$1 got=0
+  shift
+  "$nuri" "$@" >"$work/out" 2>"$work/err" </dev/null || got=$?
+  [ $got -eq "$want" ] || fail "nuri $*: exit code $got, expected $want: $(tail -n 5 "$work/err")"
+}
+# json CODE FILTER ARGUMENTS...: standard output is one JSON value for which the filter is true.
+json() {
+  local want=$1 filter=$2
+  shift 2
+  code "$want" "$@"
+  jq -es "length == 1 and (.[0] | $filter)" "$work/out" >"$work/verdict" 2>&1 ||
+    fail "nuri $*: not ($filter): $(cat "$work/verdict") $(head -c 600 "$work/out")"
+}
+numbers() { # a filter: these keys are numbers
+  local filter=true key
+  for key in "$@"; do filter+=" and (.$key | type == \"number\")"; done
+  printf '%s' "$filter"
+}
+
 make_text() {
   local i
   for i in $(seq 1 400); do

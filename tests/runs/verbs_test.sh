@@ -1,34 +1,14 @@
 #!/usr/bin/env bash
-# What other programs script against: --json of every verb that prints numbers parses and has its keys, exit codes are 0, 1
-# and 2, --help names units and defaults, and generate --file prints one line of JSON for each prompt.
+# What other programs script against: --json of every verb that prints numbers parses and has its keys (of those that
+# measure: measures_test.sh), exit codes are 0, 1 and 2, --help names units and defaults, and generate --file prints one
+# line of JSON for each prompt.
 # shellcheck source=tests/runs/common.sh
 source "$(dirname "$0")/common.sh"
 command -v jq >/dev/null || { echo "SKIPPED: jq is not installed"; exit 77; }
 nuri=$(realpath "$nuri")
-cd "$(dirname "$0")/../.." # bench reads the presets of recipes/
+cd "$(dirname "$0")/../.." # plan reads recipes/
 make_text
 make_recipe
-
-# code CODE ARGUMENTS...: runs the program; its output is in $work/out and $work/err.
-code() {
-  local want=$1 got=0
-  shift
-  "$nuri" "$@" >"$work/out" 2>"$work/err" </dev/null || got=$?
-  [ $got -eq "$want" ] || fail "nuri $*: exit code $got, expected $want: $(tail -n 5 "$work/err")"
-}
-# json CODE FILTER ARGUMENTS...: standard output is one JSON value for which the filter is true.
-json() {
-  local want=$1 filter=$2
-  shift 2
-  code "$want" "$@"
-  jq -es "length == 1 and (.[0] | $filter)" "$work/out" >"$work/verdict" 2>&1 ||
-    fail "nuri $*: not ($filter): $(cat "$work/verdict") $(head -c 600 "$work/out")"
-}
-numbers() { # a filter: these keys are numbers
-  local filter=true key
-  for key in "$@"; do filter+=" and (.$key | type == \"number\")"; done
-  printf '%s' "$filter"
-}
 
 # The road from text to a model, each step with --json.
 json 0 "$(numbers documents bytes pieces pieces_left_out least_count vocab_size learned placeholders seconds mb_per_s)" \
@@ -47,10 +27,6 @@ json 0 "$(numbers steps total_steps tokens flops seconds tokens_per_s memory_pla
   train "$work/recipe.toml" --data "$work/data" --out "$work/run" --set steps=4 --quiet --json
 json 0 'length > 0 and all(has("row") and has("begin") and has("end") and has("source") and has("file") and has("line") and
   has("language") and has("offset") and has("text"))' data show --run "$work/run" --step 2 --json
-json 0 "$(numbers steps tokens flops step_seconds_predicted seconds_predicted tokens_per_s_predicted memory_planned_bytes measuring_seconds) and .steps == 4" \
-  train "$work/recipe.toml" --data "$work/data" --set steps=4 --predict --json
-code 0 train "$work/recipe.toml" --data "$work/data" --set steps=4 --predict
-grep -q '^4 steps, .* tokens, .* FLOP: .* without validation' "$work/out" || fail "--predict: $(cat "$work/out")"
 code 0 train "$work/recipe.toml" --print-config
 grep -q '^batch_rows = 4 *# rows; .*\[.*recipe.toml\]' "$work/out" || fail "--print-config: $(cat "$work/out")"
 code 0 report "$work/run"
@@ -96,10 +72,6 @@ json 0 '.ranked_by == "money" and .devices == 1024 and .days <= 120 and .usd.ren
 code 0 "${several[@]}" --rank-by money --staff 1000000 --html "$work/plan.html"
 grep -q 'USD: rent, staff' "$work/out" || fail "plan train --rank-by money: $(cat "$work/out")"
 json 0 'has("by_devices") | not' "${v3[@]}" --rank-by money --json
-json 0 "$(numbers read_gbs copy_gbs disk_gbs fp32_gflops seconds) and (.products | length) == 18 and all(.products[]; .gflops > 0 and .of_peak > 0)" plan profile --disk "$work" --out "$work/profile.json" --json
-json 0 '.stages[0].step_seconds > 0 and .stages[0].steps == 8 and .memory_bytes_per_device.total > 0 and .predicted' \
-  plan train "$work/recipe.toml" --hardware this --tokens 1700 --json
-code 0 plan train "$work/recipe.toml" --hardware this --set steps=7 --price 0.1
 code 0 plan hardware
 code 0 plan hardware --csv
 cp "$work/out" "$work/hardware.csv"
@@ -158,52 +130,10 @@ golden=${NURI_SHARED:-../shared}/golden/deepseek_v3
   has("bound") and .passed) and (.absent | type) == "array" and (.notes | type) == "array"' check "$golden" --json
 code 0 chat "$work/run" --max-tokens 2
 
-# The machine.
-json 0 "$(numbers cores_allowed threads memory_allowed_bytes fp32_gflops bf16_gflops read_gbps copy_gbps) and
-  .profile == \"x1\" and has(\"cpu\") and has(\"level\") and has(\"levels\") and has(\"commit\") and has(\"huge_pages\")" \
-  info --seconds 0.1 --json
 json 0 '.passed == true and has("level") and .profile == "x1" and (.lines | length) > 0 and
   (.lines[0] | has("name") and has("hash") and .verdict == "equal")' selftest --ops --json
 json 0 '.passed == true and .lines == []' selftest --prefix no_such_entry --json
-machine='has("cpu") and has("commit") and has("level") and .peak_gflops > 0 and .read_gbps > 0'
-json 0 "$machine and .tokens_per_s > 0 and .mfu > 0 and .step_ms > 0 and .breakdown.product > 0 and
-  .recompute == \"selective\"" bench step --rows 1 --length 16 --seconds 0.05 --recompute selective --json
-json 0 "$machine and .predicted_ms > 0 and .measured_ms > 0 and .ratio > 0 and .measuring_s > 0" \
-  bench predict --rows 1 --length 16 --seconds 0.05 --json
-code 0 bench step --rows 1 --length 16 --seconds 0.05 --table
-grep -q 'adamw .* tensors' "$work/out" || fail "bench step --table: $(head -c 2000 "$work/out")"
-json 0 "$machine and .tokens_per_s > 0 and (.decode | length) > 0 and
-  (.decode | map(.sequences) | unique) == [1, 4, 16, 64, 512] and
-  all(.decode[]; .context > 0 and .tokens_per_s > 0 and .bytes_per_step > 0 and .flops_per_step > 0 and .read_gbps > 0 and
-    .of_read > 0 and .of_roofline >= .of_read and .of_parts >= .of_roofline - 1e-9)" bench decode --preset nano --json
-json 0 "(.decode | map(.sequences) | unique) == [3]" bench decode --preset nano --sequences 3 --seconds 0.01 --json
-json 0 "$machine and (.decode | map(.context)) == [256, 256] and .decode[0].sequences == 3 and .of_one > 0" \
-  bench rollout --preset nano --sequences 3 --seconds 0.01 --json
-json 0 "$machine and .sampler_difference == 0 and .step_seconds > 0 and .price > 0 and .prompts == 1 and .new_tokens == 8" \
-  bench policy --preset nano --rows 1 --length 8 --json
-json 0 "$machine and (.prefill | length) > 0 and all(.prefill[]; .tokens > 0 and .tokens_per_s > 0 and .of_peak > 0)" \
-  bench prefill --preset nano --seconds 0.1 --json
-json 0 "$machine and (.depth | map(.context)) == [4096, 16384] and all(.depth[]; .ms > 0 and .of_peak > 0 and .gbps > 0)" \
-  bench depth --seconds 0.1 --json
-json 0 "$machine and .parameters > 0 and .gbps > 0 and .copy_gbps > 0 and .of_copy > 0" bench optimizer --seconds 0.1 --json
-json 0 "$machine and .train_mb_per_s > 0 and .shards_mb_per_s > 0 and .megabytes > 0 and (.sources | map(.name)) == [\"a\", \"b\"] and
-  all(.sources[]; .megabytes > 0 and .tokens > 0 and .encode_mb_per_s > 0 and .encode_threads_mb_per_s > 0)" \
-  bench text --text "$work/text.jsonl::name=a" --text "$work/line.txt::name=b" --vocab-size 400 --json
 
-# A profile: shares of the threads' time that add up, a trace whose kernels lie inside its steps, the verb's own output.
-code 0 profile --skip 1 --steps 2 --trace "$work/trace.json" --json "$work/rows.json" -- \
-  generate "$work/run" --prompt '1 더하기' --max-tokens 5 --temperature 0 --json
-[ "$(cat "$work/out")" = "$(cat "$work/alone")" ] || fail "profile changes what a verb prints"
-jq -e '([.breakdown[]] | add) as $sum | $sum > 0.999 and $sum < 1.001 and .steps == 2 and all(.breakdown[]; . >= -0.001) and
-  (.kernels | length) > 5 and any(.kernels[]; .kernel == "attention" and .gflops > 0 and (.shape | test("2 heads")))' \
-  "$work/rows.json" >/dev/null || fail "profile --json: $(cat "$work/rows.json")"
-jq -e '[.traceEvents[] | select(.ph == "X")] as $x | [$x[] | select(.name | startswith("forward "))] as $steps |
-  ($steps | length) == 2 and ([$x[] | select(.args.shape) | .ts + .dur] | max) <= ($steps[1].ts + $steps[1].dur) and
-  any($x[]; .name == "product" and .args.module != "" and .args.of_peak > 0 and has("tid"))' "$work/trace.json" >/dev/null ||
-  fail "profile --trace: $(head -c 2000 "$work/trace.json")"
-
-code 0 profile --steps 0 --rows 2 --trace "$work/trace.json" -- score "$work/run" --tokens 1,2,3
-grep -q 'more rows' "$work/err" || fail "profile --rows 2 of a whole verb: $(cat "$work/err")"
 # A choice that a recipe does not have: the message names those it has.
 bad_choice() {
   code 2 train "$work/recipe.toml" --data "$work/data" --out "$work/none" --set "$1"
