@@ -13,7 +13,7 @@ function(nuri_precompile target owner)
   endif()
 endfunction()
 
-# nuri_folder(name DEPENDS a b ... [COLD]): one static library per source folder, from its *.cpp files. COLD: nothing in it
+# nuri_folder(name [COLD] DEPENDS a b ...): one static library per source folder, from its *.cpp files. COLD: nothing in it
 # takes time, so that the sanitizers' build need not optimise it (which is two thirds of its compilation).
 # Files ending in _test.cpp, _bench.cpp and _fuzz.cpp lie beside their source and go into the folder's test program,
 # the common benchmark program and one fuzz target each.

@@ -15,7 +15,7 @@ cd "$source_dir/src"
   # "link FOLDER DEPENDENCY..." from nuri_folder(folder DEPENDS ...)
   for lists in */CMakeLists.txt; do
     tr '\n' ' ' <"$lists" | grep -oE 'nuri_folder\([^)]*\)' |
-      sed -E 's/nuri_folder\( *//; s/ DEPENDS / /; s/ PRIVATE [^)]*//; s/\)//; s/^/link /'
+      sed -E 's/nuri_folder\( *//; s/ COLD / /; s/ DEPENDS / /; s/ PRIVATE [^)]*//; s/\)//; s/^/link /'
   done
 } | awk '
   FNR == NR {

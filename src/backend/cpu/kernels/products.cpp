@@ -29,9 +29,14 @@ constexpr int max_panels(int) { return 1; }
 #endif
 
 constexpr int64_t kTileWords = 6144;  // of the rows of A that stay in the first cache through a pass of a single tile
-// Words of a panel that are asked for ahead: one panel at a time is one stream, too little for what memory can do.
-// Tiles of AVX-512 take more panels and gain nothing.
-constexpr int kAhead = kWidth == 16 ? 0 : 32;
+// Words of a panel that are asked for ahead into the first cache: one panel at a time is one stream, too little for
+// what memory can do. With AVX-512, tiles of few rows take four: a Xeon, which chooses the level without the pair
+// instruction, still gains a fifth, a Zen 5, which chooses the level with it, loses a tenth.
+#if defined(__AVX512BF16__)
+constexpr int kAhead = 0;
+#else
+constexpr int kAhead = 32;
+#endif
 // Whether a tile asks for the panels after its own into the second cache, so that they are there when their turn comes:
 // the processor looks too short a way ahead of tiles that multiply long. Tiles of few rows only read, and lose by it.
 constexpr bool asks_for_later_panels(int rows) { return kWidth == 16 ? rows > 4 : kWidth == 8 && rows > 3; }
