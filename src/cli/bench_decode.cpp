@@ -44,7 +44,7 @@ class Decoding {
   }
 
   /// One round: steps, and between them the read bandwidth of the moment.
-  void round(double seconds, cpu::BandwidthProbe& probe, double peak_gflops) {
+  void round(double seconds, cpu::BandwidthProbe& probe) {
     std::vector<double> times, reads;
     const double end = seconds_now() + seconds;
     for (int64_t i = 0; i < kSteps && (i <= kWarmSteps || seconds_now() < end); ++i) {
@@ -59,21 +59,25 @@ class Decoding {
     }
     seconds_.push_back(median(std::move(times)));
     reads_.push_back(median(std::move(reads)));
-    const double read = reads_.back() * 1e9, peak = peak_gflops * 1e9;
-    const auto limit = [&](const Part& part) { return std::max(part.bytes / read, part.flops / peak); };
-    double parts = 0;
-    for (const Part& part : parts_) parts += limit(part);
-    of_read_.push_back(result_.bytes_per_step / read / seconds_.back());
-    of_roofline_.push_back(limit({result_.bytes_per_step, result_.flops_per_step}) / seconds_.back());
-    of_parts_.push_back(parts / seconds_.back());
   }
-  DecodeBench result() const {
+  /// Shares of what was read meanwhile and of the peak of products.
+  DecodeBench result(double peak_gflops) const {
     DecodeBench r = result_;
+    std::vector<double> of_read, of_roofline, of_parts;
+    for (size_t i = 0; i < seconds_.size(); ++i) {
+      const double read = reads_[i] * 1e9, peak = peak_gflops * 1e9;
+      const auto limit = [&](const Part& part) { return std::max(part.bytes / read, part.flops / peak); };
+      double parts = 0;
+      for (const Part& part : parts_) parts += limit(part);
+      of_read.push_back(r.bytes_per_step / read / seconds_[i]);
+      of_roofline.push_back(limit({r.bytes_per_step, r.flops_per_step}) / seconds_[i]);
+      of_parts.push_back(parts / seconds_[i]);
+    }
     r.tokens_per_s = as_double(r.sequences) / median(seconds_);
     r.read_gbps = median(reads_);
-    r.of_read = median(of_read_);
-    r.of_roofline = median(of_roofline_);
-    r.of_parts = median(of_parts_);
+    r.of_read = median(of_read);
+    r.of_roofline = median(of_roofline);
+    r.of_parts = median(of_parts);
     return r;
   }
 
@@ -126,8 +130,8 @@ class Decoding {
   std::unique_ptr<KvPool> pool_;
   std::vector<KvSequence> caches_;
   uint64_t drawn_ = 10;
-  std::vector<double> seconds_, reads_, of_read_, of_roofline_, of_parts_;  // by round
-  std::array<Part, 3> parts_{};                                             // routed experts, other matrices, attention
+  std::vector<double> seconds_, reads_;  // by round
+  std::array<Part, 3> parts_{};          // routed experts, other matrices, attention
 };
 
 }  // namespace
@@ -162,11 +166,12 @@ std::vector<DecodeBench> measure(std::vector<std::unique_ptr<Decoding>> all, con
   for (int i = 0; i < kRounds; ++i)
     for (size_t c = 0; c < all.size(); ++c) {
       progress.show(fmt::format("round {} of {}, case {} of {}", i + 1, kRounds, c + 1, all.size()));
-      all[c]->round(o.seconds, probe, product_peak(machine_peaks(), o.precision != "f32"));
+      all[c]->round(o.seconds, probe);
     }
   progress.end();
+  measure_products_again();
   std::vector<DecodeBench> out;
-  for (const auto& decoding : all) out.push_back(decoding->result());
+  for (const auto& decoding : all) out.push_back(decoding->result(product_peak(machine_peaks(), o.precision != "f32")));
   return out;
 }
 
