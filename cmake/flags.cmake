@@ -18,7 +18,7 @@ if(NURI_SANITIZE)
 endif()
 
 if(NURI_SANITIZE)
-  # object-size finds what AddressSanitizer finds, vptr casts that are not in use here: a third of the compilation.
+  # object-size finds what AddressSanitizer finds, vptr casts that are not in use here: up to a third of the compilation.
   add_compile_options(-fsanitize=address,undefined -fno-sanitize=object-size,vptr -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
 endif()

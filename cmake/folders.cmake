@@ -14,7 +14,7 @@ function(nuri_precompile target owner)
 endfunction()
 
 # nuri_folder(name [COLD] DEPENDS a b ...): one static library per source folder, from its *.cpp files. COLD: nothing in it
-# takes time, so that the sanitizers' build need not optimise it (which is two thirds of its compilation).
+# takes time, so that the sanitizers' build need not optimise it (more than half of its compilation).
 # Files ending in _test.cpp, _bench.cpp and _fuzz.cpp lie beside their source and go into the folder's test program,
 # the common benchmark program and one fuzz target each.
 function(nuri_folder name)
@@ -30,12 +30,12 @@ function(nuri_folder name)
     target_link_libraries(nuri_${name} PUBLIC nuri_${dep})
   endforeach()
   target_link_libraries(nuri_${name} PRIVATE ${ARG_PRIVATE})
+  set(owner nuri_base)
   if(ARG_COLD AND NURI_SANITIZE)
     target_compile_options(nuri_${name} PRIVATE -O0)
-    nuri_precompile(nuri_${name} nuri_${name} ${ARG_PRECOMPILE})
-  else()
-    nuri_precompile(nuri_${name} nuri_base ${ARG_PRECOMPILE})
+    set(owner nuri_${name})  # other flags, so headers of its own
   endif()
+  nuri_precompile(nuri_${name} ${owner} ${ARG_PRECOMPILE})
   if(NURI_TESTS AND tests)
     find_package(GTest REQUIRED)
     add_executable(${name}_test ${tests})

@@ -87,7 +87,7 @@ TEST(Published, DerivedAndLowRowsDoNotCount) {
       one("a,m," + kDense + ",8192,,bf16,H100-SXM-80GB,8,dp=8,,,,,,low,throughput-benchmark,g,,100,1,,,").counts());
 }
 
-/// The bars of the planner: docs/plan.md shows the table.
+/// The bars of the planner: docs/plan.md shows the table. Slow: half a minute under the sanitizers.
 TEST(Published, SlowErrorWithItsGroupLeftOut) {
   NURI_SHARED_OR_SKIP(shared);
   const auto runs = read_published(shared / "reference" / "published-training-runs.csv");

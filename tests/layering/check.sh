@@ -12,7 +12,7 @@ cd "$source_dir/src"
   # "include FOLDER FILE TARGET", one for each #include "target/..." (tests, benches and fuzz targets too)
   grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' --include='*.h' --include='*.cpp' . |
     sed -E 's|^\./([^/]+)/([^:]*):([0-9]+):[^"]*"([^"]*)".*|include \1 \1/\2:\3 \4|'
-  # "link FOLDER DEPENDENCY..." from nuri_folder(folder DEPENDS ...)
+  # "link FOLDER DEPENDENCY..." from nuri_folder(folder [COLD] DEPENDS ...)
   for lists in */CMakeLists.txt; do
     tr '\n' ' ' <"$lists" | grep -oE 'nuri_folder\([^)]*\)' |
       sed -E 's/nuri_folder\( *//; s/ COLD / /; s/ DEPENDS / /; s/ PRIVATE [^)]*//; s/\)//; s/^/link /'

@@ -130,6 +130,7 @@ golden=${NURI_SHARED:-../shared}/golden/deepseek_v3
   has("bound") and .passed) and (.absent | type) == "array" and (.notes | type) == "array"' check "$golden" --json
 code 0 chat "$work/run" --max-tokens 2
 
+# The self-test.
 json 0 '.passed == true and has("level") and .profile == "x1" and (.lines | length) > 0 and
   (.lines[0] | has("name") and has("hash") and .verdict == "equal")' selftest --ops --json
 json 0 '.passed == true and .lines == []' selftest --prefix no_such_entry --json
