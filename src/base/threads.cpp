@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <exception>
 #include <fstream>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <system_error>
@@ -27,9 +28,14 @@ thread_local bool t_inside = false;  // a task is running on this thread: nested
 constexpr unsigned kFlushBits = 0x8040;  // MXCSR: FTZ (bit 15) and DAZ (bit 6)
 constexpr int kSpins = 4000;             // about 20 us of PAUSE before a worker sleeps
 
-/// Workers wait for a new generation number, claim tasks from a counter, and report back. Spinning first keeps the
-/// many short regions of one-token decode cheap; sleeping after that leaves the cores to others.
+/// Workers wait for a new generation number, claim tasks from counters, their own first, and report back. Spinning
+/// first keeps the many short regions of one-token decode cheap; sleeping after that leaves the cores to others.
 class Pool {
+  struct alignas(64) Part {  // tasks not yet claimed: [next, end)
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
+
  public:
   ~Pool() { stop(); }
 
@@ -40,6 +46,7 @@ class Pool {
     if (n == size_) return;
     stop();
     size_ = n;
+    parts_ = std::make_unique<Part[]>(static_cast<size_t>(n));
     quit_ = false;
     try {
       for (int i = 1; i < n; ++i) workers_.emplace_back([this, i, seen = generation_.load()] { work(i, seen); });
@@ -50,11 +57,16 @@ class Pool {
     }
   }
 
-  void run(int64_t n_tasks, TaskRef body) {
+  /// end_of(i): the end of thread i's part of the tasks.
+  template <class EndOf>
+  void run(const EndOf& end_of, TaskRef body) {
     std::lock_guard<std::mutex> one_caller(caller_);
     body_ = &body;
-    n_tasks_ = n_tasks;
-    next_.store(0, std::memory_order_relaxed);
+    for (int64_t i = 0, begin = 0; i < size_; ++i) {
+      Part& part = parts_[static_cast<size_t>(i)];
+      part.next.store(begin, std::memory_order_relaxed);
+      begin = part.end = end_of(i);
+    }
     running_.store(size_ - 1, std::memory_order_relaxed);
     error_ = nullptr;
     generation_.fetch_add(1, std::memory_order_release);
@@ -77,18 +89,25 @@ class Pool {
   void claim() {
     const profile::Doing working(profile::Activity::working);
     t_inside = true;
+    for (int i = 0; i < size_; ++i) claim(parts_[static_cast<size_t>((t_index + i) % size_)]);
+    t_inside = false;
+  }
+
+  void claim(Part& part) {
     for (;;) {
-      const int64_t task = next_.fetch_add(1, std::memory_order_relaxed);
-      if (task >= n_tasks_) break;
+      const int64_t task = part.next.fetch_add(1, std::memory_order_relaxed);
+      if (task >= part.end) return;
       try {
         (*body_)(task);
       } catch (...) {
         std::lock_guard<std::mutex> lock(mutex_);
         if (!error_) error_ = std::current_exception();
-        next_.store(n_tasks_, std::memory_order_relaxed);
+        for (int i = 0; i < size_; ++i) {
+          Part& other = parts_[static_cast<size_t>(i)];
+          other.next.store(other.end, std::memory_order_relaxed);
+        }
       }
     }
-    t_inside = false;
   }
 
   void work(int index, uint64_t seen) {
@@ -132,8 +151,7 @@ class Pool {
   std::atomic<int> sleeping_{0};
   std::atomic<int> running_{0};
   std::atomic<bool> quit_{false};
-  std::atomic<int64_t> next_{0};
-  int64_t n_tasks_ = 0;
+  std::unique_ptr<Part[]> parts_ = std::make_unique<Part[]>(1);  // [size_]
   const TaskRef* body_ = nullptr;
   std::exception_ptr error_;
 };
@@ -182,13 +200,33 @@ void set_thread_count(int n) {
 
 int thread_index() { return t_index; }
 
-void parallel_for(int64_t n_tasks, TaskRef body) {
+namespace {
+
+template <class EndOf>
+void run(int64_t n_tasks, const EndOf& end_of, TaskRef body) {
   if (n_tasks <= 0) return;
   if (n_tasks == 1 || t_inside || pool().size() == 1) {
     for (int64_t task = 0; task < n_tasks; ++task) body(task);
     return;
   }
-  pool().run(n_tasks, body);
+  pool().run(end_of, body);
+}
+
+}  // namespace
+
+void parallel_for(int64_t n_tasks, TaskRef body) {
+  run(
+      n_tasks, [n_tasks](int64_t) { return n_tasks; }, body);
+}
+void parallel_parts(int64_t n_tasks, TaskRef body) {
+  const int threads = thread_count();
+  run(
+      n_tasks, [=](int64_t i) { return part_end(n_tasks, i, threads); }, body);
+}
+void parallel_parts(std::span<const int64_t> ends, TaskRef body) {
+  NURI_ASSERT(static_cast<int>(ends.size()) == thread_count());
+  run(
+      ends.back(), [ends](int64_t i) { return ends[static_cast<size_t>(i)]; }, body);
 }
 
 FlushSubnormals::FlushSubnormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | kFlushBits); }

@@ -1,9 +1,10 @@
-// A small pool of worker threads with static ownership of outputs. Kernels are written so that who computes an output
-// never changes its bits (profile x1, rule 3); the pool may therefore hand out tasks dynamically.
+// A small pool of worker threads. Kernels are written so that who computes an output never changes its bits (profile
+// x1, rule 3); the pool may therefore hand out tasks dynamically.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <type_traits>
 
 namespace nuri {
@@ -36,12 +37,20 @@ int thread_index();
 /// order. An exception thrown by a task is rethrown to the caller. Nested calls run inline.
 void parallel_for(int64_t n_tasks, TaskRef body);
 
-/// The same with ranges: body receives [begin, end) chunks of at most `grain` items.
+/// The same, but each thread begins with a part of the tasks of its own, ascending, and helps others after that: what
+/// consecutive calls do to the same rows mostly happens on the same core, whose caches hold them. It matters most where
+/// cores do not share a cache. Parts are equal in number, or end at ends[thread], of which there are thread_count().
+void parallel_parts(int64_t n_tasks, TaskRef body);
+void parallel_parts(std::span<const int64_t> ends, TaskRef body);
+/// The end of part i of n in equal parts.
+constexpr int64_t part_end(int64_t n, int64_t i, int64_t parts) { return n * (i + 1) / parts; }
+
+/// parallel_parts with ranges: body receives [begin, end) chunks of at most `grain` items.
 template <class F>
 void parallel_ranges(int64_t n, int64_t grain, F&& body) {
   if (n <= 0) return;
   const int64_t tasks = (n + grain - 1) / grain;
-  parallel_for(tasks, [&](int64_t t) {
+  parallel_parts(tasks, [&](int64_t t) {
     const int64_t begin = t * grain;
     body(begin, begin + grain < n ? begin + grain : n);
   });

@@ -31,6 +31,39 @@ TEST_F(Threads, EveryTaskRunsOnceForEveryNumberOfThreads) {
   }
 }
 
+TEST_F(Threads, PartsRunOnceWhereverTheyEnd) {
+  for (const int threads : {1, 2, 3, 8}) {
+    set_thread_count(threads);
+    for (const int64_t n : {0, 1, 2, 7, 1000}) {
+      for (const bool all_of_the_last : {false, true}) {
+        std::vector<std::atomic<int>> runs(static_cast<size_t>(n));
+        const auto body = [&](int64_t task) { runs[static_cast<size_t>(task)].fetch_add(1); };
+        std::vector<int64_t> ends(static_cast<size_t>(threads), 0);
+        ends.back() = n;  // the others help
+        all_of_the_last ? parallel_parts(ends, body) : parallel_parts(n, body);
+        for (const auto& r : runs) ASSERT_EQ(r.load(), 1);
+      }
+    }
+  }
+}
+
+// Tasks that wait for each other show who runs them: each thread begins with the first of its own part.
+TEST_F(Threads, EachThreadBeginsWithItsOwnPart) {
+  set_thread_count(3);
+  std::atomic<int> begun{0};
+  std::vector<int> thread_of(6, -1);
+  parallel_parts(6, [&](int64_t task) {
+    thread_of[static_cast<size_t>(task)] = thread_index();
+    if (task % 2 == 0) {
+      begun.fetch_add(1);
+      while (begun.load() < 3) std::this_thread::yield();
+    }
+  });
+  EXPECT_EQ(thread_of[0], 0);
+  EXPECT_EQ(thread_of[2], 1);
+  EXPECT_EQ(thread_of[4], 2);
+}
+
 TEST_F(Threads, RangesCoverWithoutOverlap) {
   set_thread_count(3);
   std::vector<int> hits(1001, 0);

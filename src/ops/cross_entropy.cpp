@@ -134,7 +134,7 @@ class Chunk {
  private:
   /// The same rounding as log_sum_exp's own, whose exponents then are those of the gradient too.
   void scale(int64_t n) {
-    parallel_for(n, [&](int64_t i) {
+    parallel_parts(n, [&](int64_t i) {
       float* row = logits_.data<float>() + i * head_.out();
       for (int64_t id = 0; id < head_.out(); ++id) row[id] *= inverse_temperature_;
     });

@@ -73,8 +73,8 @@ void store_all(const KeyPage& page, const E* kv, const E* k_shared, std::span<co
     for (const KeyRun& run : runs) store(page, kv, k_shared, run);
     return;
   }
-  parallel_for(static_cast<int64_t>(runs.size()),
-               [&](int64_t i) { store(page, kv, k_shared, runs[static_cast<size_t>(i)]); });
+  parallel_parts(static_cast<int64_t>(runs.size()),
+                 [&](int64_t i) { store(page, kv, k_shared, runs[static_cast<size_t>(i)]); });
 }
 
 Tensor rounded(const Tensor& x) {

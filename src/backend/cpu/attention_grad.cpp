@@ -86,7 +86,7 @@ class Backward {
     if (meta_active()) return;
     delta_ = reinterpret_cast<float*>(deltas.data());
     make_deltas();
-    parallel_for(static_cast<int64_t>(tasks_.size()), [&](int64_t i) {
+    parallel_parts(ends_, [&](int64_t i) {
       Cutter cutter(rooms.data() + sizes.used() * static_cast<size_t>(thread_index()));
       Room room;
       cut(cutter, room);
@@ -126,13 +126,21 @@ class Backward {
     const int64_t threads = thread_count(), wanted = threads > 1 ? kTasksPerThread * threads : 1;
     group_blocks_ = std::min(kMostBlocks, std::max<int64_t>(1, longest));
     while (group_blocks_ > 1 && (groups() < wanted || room_bytes() > kRoomBytes)) --group_blocks_;
-    for (int64_t group = 0; group * group_blocks_ < longest; ++group)
-      for (size_t i = 0; i < args_.sequences.size(); ++i) {
-        const AttentionSequence& s = args_.sequences[i];
-        const int64_t first = group * group_blocks_;
-        if (first < blocks_of(s))
-          tasks_.push_back({&s, group, first, std::min(blocks_of(s), first + group_blocks_), first_done[i]});
-      }
+    // A thread begins with sequences of its own, where there are enough: groups of one wait for each other.
+    const auto n = static_cast<int64_t>(args_.sequences.size());
+    const int64_t parts = n >= threads ? threads : 1;
+    for (int64_t part = 0; part < parts; ++part) {
+      for (int64_t group = 0; group * group_blocks_ < longest; ++group)
+        for (int64_t i = part_end(n, part - 1, parts); i < part_end(n, part, parts); ++i) {
+          const AttentionSequence& s = args_.sequences[static_cast<size_t>(i)];
+          const int64_t first = group * group_blocks_;
+          if (first < blocks_of(s))
+            tasks_.push_back(
+                {&s, group, first, std::min(blocks_of(s), first + group_blocks_), first_done[static_cast<size_t>(i)]});
+        }
+      ends_.push_back(static_cast<int64_t>(tasks_.size()));
+    }
+    ends_.resize(static_cast<size_t>(threads), ends_.back());
   }
 
   void cut(Cutter& cutter, Room& room) const {
@@ -169,18 +177,16 @@ class Backward {
   }
 
   void make_deltas() const {
-    for (const AttentionSequence& s : args_.sequences) {
-      parallel_ranges(s.n_queries, 64, [&](int64_t begin, int64_t end) {
-        for (int64_t row = s.first_row + begin; row < s.first_row + end; ++row)
-          kernels_.dots({.rows = args_.n_heads,
-                         .columns = args_.d_v,
-                         .x = grad_.dout + row * args_.out_row,
-                         .y = args_.out + row * args_.out_row,
-                         .stride = args_.out_head,
-                         .sums = delta_ + row * args_.n_heads,
-                         .sums_stride = 1});
-      });
-    }
+    parallel_ranges(last_row_, 64, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row)
+        kernels_.dots({.rows = args_.n_heads,
+                       .columns = args_.d_v,
+                       .x = grad_.dout + row * args_.out_row,
+                       .y = args_.out + row * args_.out_row,
+                       .stride = args_.out_head,
+                       .sums = delta_ + row * args_.n_heads,
+                       .sums_stride = 1});
+    });
   }
 
   int64_t keys_in(const Task& task, int64_t block) const {
@@ -394,6 +400,7 @@ class Backward {
   const bool k_per_head_, v_per_head_;
   int64_t group_blocks_ = 1, last_row_ = 0;
   std::vector<Task> tasks_;
+  std::vector<int64_t> ends_;                     // of the parts of tasks_ that threads begin with
   std::unique_ptr<std::atomic<int32_t>[]> done_;  // groups that have added to dq of [tile, head] of each sequence
   float* delta_ = nullptr;                        // [rows, n_heads]
   // Bounds of the diagonal block: i, i + 1, 2 i.

@@ -35,6 +35,25 @@ void split_segments(AttentionPlan& plan, int64_t columns) {
   plan.tasks = std::move(split);
 }
 
+/// Parts in the order of rows. What is split into segments keeps its order: the results of a segment have an index.
+void cut_parts(AttentionPlan& plan, int64_t threads) {
+  int64_t total = 0, done = 0;
+  for (const AttentionTask& task : plan.tasks) total += task.cost();
+  for (const AttentionTask& task : plan.tasks) {
+    while (done * threads >= total * (static_cast<int64_t>(plan.ends.size()) + 1) && done > 0)
+      plan.ends.push_back(&task - plan.tasks.data());
+    done += task.cost();
+  }
+  plan.ends.resize(static_cast<size_t>(threads), static_cast<int64_t>(plan.tasks.size()));
+  if (!plan.partial_at.empty()) return;
+  int64_t begin = 0;
+  for (const int64_t end : plan.ends) {
+    std::stable_sort(plan.tasks.begin() + begin, plan.tasks.begin() + end,
+                     [](const AttentionTask& a, const AttentionTask& b) { return a.cost() > b.cost(); });
+    begin = end;
+  }
+}
+
 }  // namespace
 
 AttentionPlan plan_attention(const AttentionArgs& args, bool shares_keys, int64_t columns) {
@@ -68,9 +87,7 @@ AttentionPlan plan_attention(const AttentionArgs& args, bool shares_keys, int64_
       }
   }
   if (threads > 1 && static_cast<int64_t>(plan.tasks.size()) < wanted) split_segments(plan, columns);
-  if (plan.partial_at.empty())
-    std::stable_sort(plan.tasks.begin(), plan.tasks.end(),
-                     [](const AttentionTask& a, const AttentionTask& b) { return a.cost() > b.cost(); });
+  cut_parts(plan, threads);
   for (const AttentionTask& task : plan.tasks) {
     plan.most_rows = std::max(plan.most_rows, task.rows());
     plan.merging = plan.merging || task.end_segment > 1;

@@ -34,7 +34,8 @@ struct AttentionMerge {
 };
 
 struct AttentionPlan {
-  std::vector<AttentionTask> tasks;
+  std::vector<AttentionTask> tasks;  ///< part after part, in each the costliest first
+  std::vector<int64_t> ends;         ///< of the parts that threads begin with: about equal in cost
   std::vector<AttentionMerge> merges;
   std::vector<std::pair<size_t, int64_t>> partial_at;  ///< task, floats into the memory of partial results
   int64_t partial_floats = 0, most_rows = 0;           ///< of that memory; of a task

@@ -54,6 +54,7 @@ struct Workspace {
   std::vector<ProductPlan> plans;
   std::vector<PackTask> packing;
   std::vector<ProductTask> tasks, spare;
+  std::vector<int64_t> ends;
   Scratch scratch;
 };
 Workspace& workspace() {
@@ -167,7 +168,7 @@ void products(std::span<const ProductArgs> items) {
     if (item.m <= 0 || item.n <= 0) continue;
     const auto index = static_cast<int32_t>(space.plans.size());
     ProductPlan& plan = space.plans.emplace_back(make_plan(item, kernels, cost, thread_count()));
-    add_tasks(space.tasks, plan, index);
+    add_tasks(space.tasks, plan, index, thread_count());
     if (plan.fused_k > 0) {
       const int64_t rows = std::min(plan.task_rows, item.m);
       own_words = std::max(own_words, plan.a_size(rows, plan.fused_k) + plan.b_size(item.n, plan.fused_k));
@@ -183,7 +184,8 @@ void products(std::span<const ProductArgs> items) {
       pack_elements += item.n * item.k;
     }
   }
-  mix_tasks(space.tasks, space.plans, space.spare);
+  const bool mixed = mix_tasks(space.tasks, space.plans, space.spare);
+  if (!mixed) deal_tasks(space.tasks, space.plans, thread_count(), space.spare, space.ends);
   own_words = round_up(own_words, 16);
   const int64_t words = own_words * thread_count() + shared_words;
   uint32_t* const own = space.scratch.take(static_cast<size_t>(words) * 4);
@@ -198,15 +200,19 @@ void products(std::span<const ProductArgs> items) {
   if (pack_elements < kLeastPack)
     for (int64_t t = 0; t < n_packing; ++t) pack_task(t);
   else
-    parallel_for(n_packing, pack_task);
-  parallel_for(static_cast<int64_t>(space.tasks.size()), [&](int64_t t) {
+    parallel_parts(n_packing, pack_task);
+  const auto run = [&](int64_t t) {
     const ProductTask& task = space.tasks[static_cast<size_t>(t)];
     const ProductPlan& plan = space.plans[static_cast<size_t>(task.plan)];
     if (plan.fused_k > 0)
       run_fused_task(plan, task, own + own_words * thread_index(), kernels);
     else
       run_task(plan, task, shared, kernels);
-  });
+  };
+  if (mixed)
+    parallel_parts(static_cast<int64_t>(space.tasks.size()), run);
+  else
+    parallel_parts(space.ends, run);
 }
 
 void pack(std::span<const PackArgs> items) {
@@ -218,7 +224,7 @@ void pack(std::span<const PackArgs> items) {
     const PackedMatrix& packed = *items[i].packed;
     add_packing(tasks, static_cast<int32_t>(i), true, source_of(items[i].source, false, packed.k), packed.n);
   }
-  parallel_for(static_cast<int64_t>(tasks.size()), [&](int64_t t) {
+  parallel_parts(static_cast<int64_t>(tasks.size()), [&](int64_t t) {
     const PackTask& task = tasks[static_cast<size_t>(t)];
     const PackArgs& item = items[static_cast<size_t>(task.item)];
     const PackedMatrix& packed = *item.packed;

@@ -1,6 +1,7 @@
 #include "backend/cpu/products_plan.h"
 
 #include "base/error.h"
+#include "base/threads.h"
 
 namespace nuri::cpu {
 namespace {
@@ -127,20 +128,41 @@ ProductPlan make_plan(const ProductArgs& item, const ProductKernels& kernels, in
   return plan;
 }
 
-void add_tasks(std::vector<ProductTask>& tasks, const ProductPlan& plan, int32_t index) {
-  // Columns outside, so that threads share the panels they read.
-  for (int64_t column = 0; column < plan.item->n; column += plan.task_columns)
-    for (int64_t row = 0; row < plan.item->m; row += plan.task_rows) tasks.push_back({index, row, column});
+void add_tasks(std::vector<ProductTask>& tasks, const ProductPlan& plan, int32_t index, int threads) {
+  const int64_t rows = divide_up(plan.item->m, plan.task_rows), parts = rows >= threads ? threads : 1;
+  // In a part columns outside: its rows of A are few, and meet each panel of B together.
+  for (int64_t part = 0, begin = 0, end; part < parts; ++part, begin = end) {
+    end = part_end(rows, part, parts);
+    for (int64_t column = 0; column < plan.item->n; column += plan.task_columns)
+      for (int64_t row = begin; row < end; ++row) tasks.push_back({index, row * plan.task_rows, column});
+  }
 }
 
-void mix_tasks(std::vector<ProductTask>& tasks, const std::vector<ProductPlan>& plans,
+void deal_tasks(std::vector<ProductTask>& tasks, const std::vector<ProductPlan>& plans, int threads,
+                std::vector<ProductTask>& spare, std::vector<int64_t>& ends) {
+  const auto packed = [&](size_t task) { return plans[static_cast<size_t>(tasks[task].plan)].item->packed != nullptr; };
+  spare.clear();
+  ends.clear();
+  for (int part = 0; part < threads; ++part) {
+    for (size_t begin = 0, end; begin < tasks.size(); begin = end) {
+      for (end = begin + 1; end < tasks.size() && packed(end) == packed(begin);) ++end;
+      const auto run = tasks.begin() + static_cast<std::ptrdiff_t>(begin);
+      const auto n = static_cast<int64_t>(end - begin);
+      spare.insert(spare.end(), run + part_end(n, part - 1, threads), run + part_end(n, part, threads));
+    }
+    ends.push_back(static_cast<int64_t>(spare.size()));
+  }
+  tasks.swap(spare);
+}
+
+bool mix_tasks(std::vector<ProductTask>& tasks, const std::vector<ProductPlan>& plans,
                std::vector<ProductTask>& spare) {
   const auto reads = [&](const ProductTask& task) {
     return plans[static_cast<size_t>(task.plan)].item->m <= kReadingRows;
   };
   const auto readers = static_cast<size_t>(std::count_if(tasks.begin(), tasks.end(), reads));
   const size_t total[2] = {tasks.size() - readers, readers};  // those that multiply, those that read
-  if (total[0] == 0 || total[1] == 0) return;
+  if (total[0] == 0 || total[1] == 0) return false;
   spare.clear();
   size_t done[2] = {0, 0}, next[2] = {0, 0};
   while (spare.size() < tasks.size()) {
@@ -151,6 +173,7 @@ void mix_tasks(std::vector<ProductTask>& tasks, const std::vector<ProductPlan>& 
     ++done[read];
   }
   tasks.swap(spare);
+  return true;
 }
 
 void add_packing(std::vector<PackTask>& tasks, int32_t item, bool is_b, const PackSource& source, int64_t outer) {

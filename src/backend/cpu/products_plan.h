@@ -59,11 +59,16 @@ bool ends_inside_pair(const ProductArgs& item);
 int64_t cost_of(const ProductArgs& item);
 /// All of a plan but the offsets. `total_cost`: of all products of the call.
 ProductPlan make_plan(const ProductArgs& item, const ProductKernels& kernels, int64_t total_cost, int threads);
-void add_tasks(std::vector<ProductTask>& tasks, const ProductPlan& plan, int32_t index);
+/// threads: so many runs of rows, where there are enough, each with all columns.
+void add_tasks(std::vector<ProductTask>& tasks, const ProductPlan& plan, int32_t index, int threads);
+/// Orders the tasks by the thread that begins with them: of each run of products of a kind (B packed beforehand or not)
+/// every thread has an equal part, the same rows as in other calls. ends: [threads] where the parts end.
+void deal_tasks(std::vector<ProductTask>& tasks, const std::vector<ProductPlan>& plans, int threads,
+                std::vector<ProductTask>& spare, std::vector<int64_t>& ends);
 /// Spreads the tasks of products that multiply more than they read among those that read, so that threads do both at
-/// any time: memory is shared, multipliers are not. The order within each kind stays. spare: room that the caller
-/// keeps.
-void mix_tasks(std::vector<ProductTask>& tasks, const std::vector<ProductPlan>& plans, std::vector<ProductTask>& spare);
+/// any time: memory is shared, multipliers are not. The order within each kind stays. False: all are of one kind,
+/// nothing was done. spare: room that the caller keeps.
+bool mix_tasks(std::vector<ProductTask>& tasks, const std::vector<ProductPlan>& plans, std::vector<ProductTask>& spare);
 /// Cuts the packing of an operand [outer, k] into tasks. Memory rows are read whole, or in long runs.
 void add_packing(std::vector<PackTask>& tasks, int32_t item, bool is_b, const PackSource& source, int64_t outer);
 

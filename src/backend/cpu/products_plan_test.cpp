@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <tuple>
+
 namespace nuri::cpu {
 namespace {
 
@@ -34,6 +37,48 @@ TEST(ProductPlan, TasksThatReadAndTasksThatMultiplyAreSpread) {
             << reading << " and " << multiplying;
     }
   }
+}
+
+// Every thread has its rows of each kind, of products packed beforehand and of the others.
+TEST(ProductPlan, ThreadsBeginWithTheirOwnRowsOfEachKind) {
+  const PackedMatrix packed;
+  ProductArgs forward{Precision::bf16, 1000, 600, 64, {}}, gradient = forward;
+  forward.packed = &packed;
+  std::vector<ProductPlan> plans(3);
+  plans[0].item = plans[1].item = &forward;
+  plans[2].item = &gradient;
+  for (ProductPlan& plan : plans) plan.task_rows = 100, plan.task_columns = 256;
+  for (const int threads : {1, 2, 3, 10, 11, 64}) {
+    std::vector<ProductTask> tasks, spare;
+    std::vector<int64_t> ends;
+    for (int32_t i = 0; i < 3; ++i) add_tasks(tasks, plans[static_cast<size_t>(i)], i, threads);
+    std::set<std::tuple<int32_t, int64_t, int64_t>> all;
+    for (const ProductTask& task : tasks) all.insert({task.plan, task.row, task.column});
+    EXPECT_EQ(all.size(), 90u) << "each part of C once";
+    deal_tasks(tasks, plans, threads, spare, ends);
+    ASSERT_EQ(ends.size(), static_cast<size_t>(threads));
+    EXPECT_EQ(ends.back(), 90);
+    std::set<std::tuple<int32_t, int64_t, int64_t>> dealt;
+    int64_t begin = 0;
+    for (const int64_t end : ends) {
+      int64_t kinds[2] = {0, 0};
+      for (; begin < end; ++begin) {
+        const ProductTask& task = tasks[static_cast<size_t>(begin)];
+        dealt.insert({task.plan, task.row, task.column});
+        ++kinds[task.plan == 2];
+      }
+      EXPECT_NEAR(static_cast<double>(kinds[0]), 60.0 / threads, 1.0);
+      EXPECT_NEAR(static_cast<double>(kinds[1]), 30.0 / threads, 1.0);
+    }
+    EXPECT_EQ(dealt, all);
+  }
+  // Two threads: the gradient's rows 0 to 499 lie in the first part, with all columns.
+  std::vector<ProductTask> tasks, spare;
+  std::vector<int64_t> ends;
+  add_tasks(tasks, plans[2], 2, 2);
+  deal_tasks(tasks, plans, 2, spare, ends);
+  for (size_t i = 0; i < tasks.size(); ++i)
+    EXPECT_EQ(tasks[i].row < 500, static_cast<int64_t>(i) < ends[0]) << "row " << tasks[i].row;
 }
 
 }  // namespace

@@ -161,7 +161,7 @@ void adamw(std::span<const AdamWArgs> items) {
   constexpr int64_t kPiece = 8 * 1024;  // elements
   const ElementKernels& k = element();
   const std::vector<Piece> pieces = pieces_of(items, kPiece);
-  parallel_for(static_cast<int64_t>(pieces.size()), [&](int64_t i) {
+  parallel_parts(static_cast<int64_t>(pieces.size()), [&](int64_t i) {
     const auto [item, begin, size] = pieces[static_cast<size_t>(i)];
     const AdamWArgs& a = items[static_cast<size_t>(item)];
     const AdamWConstants constants = {a.clip, a.beta1,        1.0f - a.beta1, a.beta2, 1.0f - a.beta2,
