@@ -270,18 +270,35 @@ TEST_P(AttentionBits, OneQueryAtATime) {
   }
 }
 
-// Heads that share latents: few of them turn the keys, many meet keys in rows; narrow keys and wide ones are asked for
-// at different times.
+// Heads that share latents: few of them read keys where they lie or turn them, many meet keys in rows; narrow keys and
+// wide ones are asked for at different times.
 TEST_P(AttentionBits, OneQueryOfHeadsThatShareKeys) {
-  for (const auto& [n_heads, d_k] :
-       {std::pair<int64_t, int64_t>{1, 16}, {4, 64}, {8, 20}, {9, 33}, {16, 128}, {16, 144}, {17, 129}, {33, 16}}) {
+  struct Shape {
+    int64_t n_heads, d_k, d_shared, d_v;
+  };
+  for (const auto& [n_heads, d_k, d_shared, d_v] : {Shape{1, 16, 16, 16},
+                                                    {1, 32, 8, 32},
+                                                    {2, 96, 0, 96},
+                                                    {3, 40, 24, 32},
+                                                    {4, 64, 16, 64},
+                                                    {5, 64, 16, 32},
+                                                    {6, 128, 32, 128},
+                                                    {7, 32, 8, 32},
+                                                    {8, 160, 16, 160},
+                                                    {8, 20, 16, 20},
+                                                    {4, 64, 12, 64},
+                                                    {9, 33, 16, 33},
+                                                    {16, 128, 16, 128},
+                                                    {16, 144, 16, 144},
+                                                    {17, 129, 16, 129},
+                                                    {33, 16, 16, 16}}) {
     AttentionCase<float> definition({.precision = GetParam(),
                                      .absorbed = true,
                                      .n_heads = n_heads,
                                      .d_k = d_k,
-                                     .d_shared = 16,
-                                     .d_v = d_k,
-                                     .lengths = {150, 3, 64}});
+                                     .d_shared = d_shared,
+                                     .d_v = d_v,
+                                     .lengths = {75, 3, 64}});
     AttentionCase<float> found(definition.shape);
     definition.reference_forward();
     test::expect_same_bits(fmt::format("{} heads, latents of {}", n_heads, d_k), [&](bool reference) {

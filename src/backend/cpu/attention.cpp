@@ -71,10 +71,9 @@ class Forward {
     };
     for (auto& [task, at] : plan_.partial_at)
       plan_.tasks[task].partial = reinterpret_cast<float*>(partials.data()) + at;
-    parallel_for(static_cast<int64_t>(plan_.tasks.size()),
-                 [&](int64_t i) { attend(plan_.tasks[static_cast<size_t>(i)], room_here()); });
-    parallel_for(static_cast<int64_t>(plan_.merges.size()),
-                 [&](int64_t i) { merge_partials(plan_.merges[static_cast<size_t>(i)], room_here()); });
+    parallel_parts(plan_.ends, [&](int64_t i) { attend(plan_.tasks[static_cast<size_t>(i)], room_here()); });
+    parallel_parts(static_cast<int64_t>(plan_.merges.size()),
+                   [&](int64_t i) { merge_partials(plan_.merges[static_cast<size_t>(i)], room_here()); });
   }
 
  private:
@@ -102,7 +101,13 @@ class Forward {
   bool keys_in_rows(const Task& task) const {
     return shares_keys_ && !panels() && task.queries == 1 && task.heads > kFewHeads;
   }
-  /// Words between such keys: an odd number of cache lines, so that those of a tile fall into different sets.
+  /// One query whose few heads share keys that lie in rows of BF16: neither they nor the values are packed.
+  bool latents_in_place(const Task& task) const {
+    return kernels_.attend_latents && pack_.bf16() && shares_keys_ && !panels() && args_.kv_dtype == DType::bf16 &&
+           task.queries == 1 && task.heads <= kLatentHeads && args_.d_k % 8 == 0 && args_.d_shared % 8 == 0 &&
+           args_.d_v % 32 == 0;
+  }
+  /// Words between keys packed in rows: an odd number of cache lines, so that those of a tile fall into different sets.
   int64_t key_words(int64_t width) const { return pack_.row_words(width) | 16; }
 
   /// Rows of a task: queries ascending, for each its heads.
@@ -110,7 +115,7 @@ class Forward {
     auto pack = [&](int64_t at, int64_t width, uint32_t* out) {
       const int64_t stride = pack_.row_words(width);
       const float* q = args_.q + (task.sequence->first_row + task.first) * args_.q_row + task.head * args_.q_head + at;
-      if (keys_in_rows(task)) {
+      if (keys_in_rows(task) || latents_in_place(task)) {
         pack_.turned({q, false, args_.q_head, task.heads, width}, out);
         return;
       }
@@ -225,7 +230,7 @@ class Forward {
     const int64_t next = key + kKeyBlock;
     if (next < std::min(task.n_keys(), task.end_segment * kSegmentKeys))
       return {&task.sequence->blocks[next / kKeyBlock], keys_in(task, next)};
-    const int64_t claimed = &task - plan_.tasks.data() + thread_count();
+    const int64_t claimed = &task - plan_.tasks.data() + 1;
     if (claimed >= static_cast<int64_t>(plan_.tasks.size())) return {};
     const Task& other = plan_.tasks[static_cast<size_t>(claimed)];
     const int64_t first = other.segment * kSegmentKeys;
@@ -237,6 +242,10 @@ class Forward {
   void attend_block(const Task& task, int64_t key, bool first, const Room& room, const State& state) const {
     const KeyBlock& block = task.sequence->blocks[key / kKeyBlock];
     const int64_t n_keys = keys_in(task, key);
+    if (latents_in_place(task)) {
+      attend_latents(task, key, first, block, room, state);
+      return;
+    }
     const uint32_t* shared = nullptr;
     const bool as_rows = keys_in_rows(task);
     Lines next, next_shared;
@@ -260,6 +269,34 @@ class Forward {
       attend_rows(i, i + 1, n_keys < kKeyBlock ? &visible : nullptr, first,
                   panels_of(task, task.head + i, block, n_keys, {}, room), shared, room, state);
     }
+  }
+
+  void attend_latents(const Task& task, int64_t key, bool first, const KeyBlock& block, const Room& room,
+                      const State& state) const {
+    LatentTile tile{
+        .heads = task.heads,
+        .n_keys = keys_in(task, key),
+        .keys = {{.data = block.k, .stride = args_.k_row, .columns = args_.d_k, .q = room.q},
+                 {.data = block.k_shared, .stride = args_.shared_row, .columns = args_.d_shared, .q = room.q_shared}},
+        .scale = args_.scale,
+        .values = block.v,
+        .value_stride = args_.v_row,
+        .value_columns = args_.d_v,
+        .first = first,
+        .m = state.m,
+        .l = state.l,
+        .o = state.o,
+        .o_stride = columns_};
+    if (const Ahead ahead = block_behind(task, key); ahead.block) {
+      const auto ask = [&](LatentKeys& keys, const void* data) {
+        const Lines next = lines(data, ahead.keys * keys.stride);
+        keys.next = next.data;
+        keys.next_lines = next.count;
+      };
+      ask(tile.keys[0], ahead.block->k);
+      ask(tile.keys[1], ahead.block->k_shared);
+    }
+    kernels_.attend_latents(tile);
   }
 
   /// Rows that see a part of the block, then rows that see all of it.

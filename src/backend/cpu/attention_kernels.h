@@ -59,6 +59,31 @@ struct AttendTile {
   int64_t o_stride = 0;
 };
 
+/// One stretch of the keys of a LatentTile: rows of `columns` BF16 elements (a multiple of 8; 0: none) where they lie.
+struct LatentKeys {
+  const void* data = nullptr;
+  int64_t stride = 0;  ///< elements between rows
+  int64_t columns = 0;
+  const uint32_t* q = nullptr;  ///< pairs of the heads as a panel of B: [columns / 2, 16]
+  const void* next = nullptr;   ///< lines of 64 bytes to ask for meanwhile: this stretch of the next block
+  int64_t next_lines = 0;
+};
+/// As AttendTile for up to kLatentHeads heads of one query that share keys and values in rows of BF16, all seen.
+struct LatentTile {
+  int64_t heads = 0, n_keys = 0;
+  LatentKeys keys[2];
+  float scale = 1;
+  const void* values = nullptr;
+  int64_t value_stride = 0;
+  int64_t value_columns = 0;  ///< a multiple of 32
+  bool first = false;
+  float* m = nullptr;
+  float* l = nullptr;
+  float* o = nullptr;
+  int64_t o_stride = 0;
+};
+inline constexpr int64_t kLatentHeads = 8;
+
 /// A segment's (m, l, o) joins the finished ones; first: they are those of the segment.
 struct MergeRows {
   int64_t rows = 0, columns = 0;  ///< columns: a multiple of 16
@@ -149,6 +174,7 @@ struct AttentionKernels {
   void (*pack_straight)(bool bf16, const PackMatrix&, uint32_t* out) = nullptr;  ///< B: the rows are its depth
   /// Panels of pairs, for `depth` elements, to panels of floats.
   void (*split_pairs)(const uint32_t* pairs, int64_t panels, int64_t depth, uint32_t* out) = nullptr;
+  void (*attend_latents)(const LatentTile&) = nullptr;  ///< null: not at this level
 };
 
 namespace portable {

@@ -22,7 +22,8 @@ std::vector<void*> entries(const ProductKernels& k) {
   return entries(k.pack_rows, k.pack_panels, k.multiply);
 }
 std::vector<void*> entries(const AttentionKernels& k) {
-  static_assert(sizeof k == 8 + 10 * sizeof(void*));
+  static_assert(sizeof k == 8 + 11 * sizeof(void*));
+  EXPECT_EQ(k.attend_latents != nullptr, k.pairs);
   return entries(k.attend, k.merge, k.finish, k.grad, k.product, k.dots, k.pack_rows, k.pack_turned, k.pack_straight,
                  k.split_pairs);
 }

@@ -1,5 +1,6 @@
 // Attention forward, one level: rows of queries against a block of keys, in strips whose scores stay in L1.
 #include "backend/cpu/kernels/attention_grad.h"
+#include "backend/cpu/kernels/attention_latents.h"
 #include "backend/cpu/kernels/attention_pack.h"
 #include "backend/cpu/kernels/attention_scores.h"
 
@@ -161,33 +162,39 @@ void product_of_pairs(const RowProduct& x) {
 }
 #endif
 
-template <Word kWord>
-void attend_strip(const AttendTile& t, int64_t first, int64_t rows) {
-  Strip strip;
-  const int32_t* visible = t.visible ? t.visible + first : nullptr;
-  auto sees = [&](int64_t r) { return visible ? visible[r] : static_cast<int32_t>(kBlockKeys); };
-  const int n_parts = t.scores[1].words ? 2 : 1;
-  if (t.key_rows)
-    score_key_rows<kWord>(t.scores, n_parts, t.key_rows, first, rows, t.scale, strip.s);
-  else
-    score_rows<kWord>(t.scores, n_parts, first, rows, visible, t.scale, strip.s);
+/// Scores become P; m and l move on, and strip.a holds what o is multiplied by. fresh: the first block of a segment.
+template <Word kWord, class Sees>
+NURI_INLINE void softmax_strip(Strip& strip, int64_t rows, const Sees& sees, bool fresh, float* m_of, float* l_of) {
   for (int64_t r = 0; r < rows; ++r) {
     const float m = row_max(strip.s + r * kBlockKeys, sees(r));
-    strip.m[r] = t.first || m > t.m[first + r] ? m : t.m[first + r];
+    strip.m[r] = fresh || m > m_of[r] ? m : m_of[r];
   }
   for (int64_t r = 0; r < rows; ++r) strip.sum[r] = row_exp<kWord>(strip.s + r * kBlockKeys, strip.m[r], sees(r));
   for (int64_t r = 0; r < rows; r += kWidth) {
     const int n = static_cast<int>(rows - r < kWidth ? rows - r : kWidth);
     const F m = load_partial(strip.m + r, n), sum = load_partial(strip.sum + r, n);
-    if (t.first) {
-      store_partial(t.l + first + r, sum, n);
+    if (fresh) {
+      store_partial(l_of + r, sum, n);
     } else {
-      const F a = exp_of_nonpositive(load_partial(t.m + first + r, n) - m);
-      store_partial(t.l + first + r, fma(load_partial(t.l + first + r, n), a, sum), n);
+      const F a = exp_of_nonpositive(load_partial(m_of + r, n) - m);
+      store_partial(l_of + r, fma(load_partial(l_of + r, n), a, sum), n);
       store(strip.a + r, a);
     }
-    store_partial(t.m + first + r, m, n);
+    store_partial(m_of + r, m, n);
   }
+}
+
+template <Word kWord>
+void attend_strip(const AttendTile& t, int64_t first, int64_t rows) {
+  Strip strip;
+  const int32_t* visible = t.visible ? t.visible + first : nullptr;
+  const int n_parts = t.scores[1].words ? 2 : 1;
+  if (t.key_rows)
+    score_key_rows<kWord>(t.scores, n_parts, t.key_rows, first, rows, t.scale, strip.s);
+  else
+    score_rows<kWord>(t.scores, n_parts, first, rows, visible, t.scale, strip.s);
+  const auto sees = [&](int64_t r) { return visible ? visible[r] : static_cast<int32_t>(kBlockKeys); };
+  softmax_strip<kWord>(strip, rows, sees, t.first, t.m + first, t.l + first);
   RowProduct x;
   x.rows = rows;
   x.columns = t.value_panels * kPanel;
@@ -216,6 +223,44 @@ void attend_rows(const AttendTile& t) {
 }
 
 void attend(const AttendTile& t) { t.bf16 ? attend_rows<kBf16Word>(t) : attend_rows<Word::fp32>(t); }
+
+#if defined(__AVX512BF16__)
+void attend_latents(const LatentTile& t) {
+  Strip strip;
+  const bool one_group = t.heads <= kHeadGroup;
+  const int64_t keys = one_group ? 2 * kQuadKeys : kQuadKeys;  // of a tile: eight chains hide their latency
+  const int64_t tiles = (t.n_keys + keys - 1) / keys;
+  NextLines next[2] = {{t.keys[0], tiles * t.keys[0].columns / 8}, {t.keys[1], tiles * t.keys[1].columns / 8}};
+  for (int64_t key = 0; key < t.n_keys; key += keys) {
+    if (key + keys <= t.n_keys)
+      one_group ? score_latents<2, 1, true>(t, key, next, strip.s) : score_latents<1, 2, true>(t, key, next, strip.s);
+    else
+      one_group ? score_latents<2, 1, false>(t, key, next, strip.s) : score_latents<1, 2, false>(t, key, next, strip.s);
+  }
+  const auto sees = [&](int64_t) { return static_cast<int32_t>(t.n_keys); };
+  softmax_strip<Word::pair>(strip, t.heads, sees, t.first, t.m, t.l);
+  switch (t.heads) {
+    case 1:
+      return add_all_values<1>(t, strip.s, strip.a);
+    case 2:
+      return add_all_values<2>(t, strip.s, strip.a);
+    case 3:
+      return add_all_values<3>(t, strip.s, strip.a);
+    case 4:
+      return add_all_values<4>(t, strip.s, strip.a);
+    case 5:
+      return add_all_values<5>(t, strip.s, strip.a);
+    case 6:
+      return add_all_values<6>(t, strip.s, strip.a);
+    case 7:
+      return add_all_values<7>(t, strip.s, strip.a);
+    default:
+      return add_all_values<8>(t, strip.s, strip.a);
+  }
+}
+#else
+constexpr void (*attend_latents)(const LatentTile&) = nullptr;
+#endif
 
 void product(const RowProduct& x) {
   constexpr Word kBf16Product = arithmetic(kBf16Word);
@@ -262,7 +307,8 @@ void finish(const FinishRows& x) {
 
 }  // namespace
 
-const AttentionKernels attention_kernels = {kHasPairs, attend,         merge,       finish,        grad,       product,
-                                            dots,      pack_rows_of_a, pack_turned, pack_straight, split_pairs};
+const AttentionKernels attention_kernels = {kHasPairs,   attend,        merge,       finish,
+                                            grad,        product,       dots,        pack_rows_of_a,
+                                            pack_turned, pack_straight, split_pairs, attend_latents};
 
 }  // namespace nuri::cpu::NURI_LEVEL

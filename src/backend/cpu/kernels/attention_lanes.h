@@ -74,6 +74,17 @@ NURI_INLINE U pairs_across(F high, F low) {
   const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(high), reinterpret_cast<__m512>(low));
   return reinterpret_cast<U>(_mm512_permutexvar_epi16(_mm512_load_si512(kOrder), halves));
 }
+/// 32 elements of two rows of BF16 as 2 x 16 words, those of `high` in the high halves.
+NURI_INLINE void pairs_of_rows(__m512i high, __m512i low, U* words) {
+  alignas(64) static constexpr uint16_t kOrder[2][32] = {
+      {0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
+       8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47},
+      {16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55,
+       24, 56, 25, 57, 26, 58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63}};
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; ++half)
+    words[half] = reinterpret_cast<U>(_mm512_permutex2var_epi16(low, _mm512_load_si512(kOrder[half]), high));
+}
 #endif
 
 }  // namespace nuri::cpu::NURI_LEVEL

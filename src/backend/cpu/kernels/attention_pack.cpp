@@ -31,17 +31,11 @@ NURI_INLINE U pairs_of_row(const void* row, int64_t at, int64_t n) {
 #if defined(__AVX512BF16__)
 /// Elements at .. at + 32 of two BF16 rows as words (first row high), 16 to `to` and 16 to the next panel.
 NURI_INLINE void interleave(const void* high, const void* low, int64_t at, uint32_t* to, int64_t panel_stride) {
-  alignas(64) static constexpr uint16_t kOrder[2][32] = {
-      {0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
-       8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47},
-      {16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55,
-       24, 56, 25, 57, 26, 58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63}};
-  const __m512i h = _mm512_loadu_si512(static_cast<const uint16_t*>(high) + at);
-  const __m512i l = _mm512_loadu_si512(static_cast<const uint16_t*>(low) + at);
-#pragma GCC unroll 2
-  for (int half = 0; half < 2; ++half)
-    store_u32(to + half * panel_stride,
-              reinterpret_cast<U>(_mm512_permutex2var_epi16(l, _mm512_load_si512(kOrder[half]), h)));
+  U words[2];
+  pairs_of_rows(_mm512_loadu_si512(static_cast<const uint16_t*>(high) + at),
+                _mm512_loadu_si512(static_cast<const uint16_t*>(low) + at), words);
+  store_u32(to, words[0]);
+  store_u32(to + panel_stride, words[1]);
 }
 #endif
 
