@@ -1,5 +1,6 @@
 // FP32 products y = x W^T of nuri, oneDNN and OpenBLAS in one process, alternating: GFLOP/s by medians of rounds, as
-// JSON. Weights are packed beforehand where a library can (nuri, oneDNN); x is what it is in all. Built by
+// JSON. Weights are packed beforehand where a library can (nuri, oneDNN); x is what it is in all. All operands of all
+// three, packed weights too, lie in memory as nuri allocates it: in huge pages where they are large. Built by
 // tools/bench_products.sh alone; nuri never links a peer.
 #include <cblas.h>
 #include <fmt/format.h>
@@ -8,6 +9,7 @@
 #include <chrono>
 #include <functional>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include "backend/kernels.h"
 #include "base/threads.h"
 #include "nuri_commit.h"
+#include "tensor/memory.h"
 
 namespace {
 
@@ -32,11 +35,24 @@ constexpr Shape kShapes[] = {{512, 512, 512},    {1024, 1024, 1024}, {512, 4096,
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-std::vector<float> numbers(int64_t n) {
-  std::vector<float> x(static_cast<size_t>(n));
-  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(static_cast<int64_t>(i * 7919 % 1000) - 500) * 1e-3f;
-  return x;
-}
+/// Memory of tensors, in small numbers.
+class Memory {
+ public:
+  explicit Memory(size_t bytes)
+      : bytes_(bytes), data_(static_cast<float*>(nuri::allocate(bytes, nuri::Owner::activations))) {
+    for (size_t i = 0; i < bytes / sizeof(float); ++i)
+      data_[i] = static_cast<float>(static_cast<int64_t>(i * 7919 % 1000) - 500) * 1e-3f;
+  }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() { nuri::release(data_, bytes_, nuri::Owner::activations); }
+  float* data() const { return data_; }
+
+ private:
+  size_t bytes_;
+  float* data_;
+};
+Memory numbers(int64_t n) { return Memory(static_cast<size_t>(n) * sizeof(float)); }
 
 double rate(const std::function<void()>& product, double flops) {
   product();
@@ -67,7 +83,8 @@ class OneDnn {
     const memory::desc any({s.k, s.n}, f32, memory::format_tag::any), stored({s.k, s.n}, f32, memory::format_tag::ba);
     const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(x_desc, any, y_desc), engine_);
     memory weights(stored, engine_, w);
-    packed_ = memory(description.weights_desc(), engine_);
+    room_.emplace(description.weights_desc().get_size());
+    packed_ = memory(description.weights_desc(), engine_, room_->data());
     dnnl::reorder(weights, packed_).execute(stream_, weights, packed_);
     stream_.wait();
     matmul_ = dnnl::matmul(description);
@@ -83,6 +100,7 @@ class OneDnn {
  private:
   dnnl::engine engine_;
   dnnl::stream stream_;
+  std::optional<Memory> room_;
   dnnl::memory packed_;
   dnnl::matmul matmul_;
   std::unordered_map<int, dnnl::memory> arguments_;
@@ -95,12 +113,11 @@ int main() {
   openblas_set_num_threads(nuri::thread_count());
   std::string rows;
   for (const Shape& s : kShapes) {
-    std::vector<float> x = numbers(s.m * s.k), w = numbers(s.n * s.k), y(static_cast<size_t>(s.m * s.n));
+    const Memory x = numbers(s.m * s.k), w = numbers(s.n * s.k), y = numbers(s.m * s.n);
     const double flops = 2 * static_cast<double>(s.m * s.n * s.k);
     OneDnn onednn(s, x.data(), w.data(), y.data());
-    std::vector<uint32_t> room(nuri::packed_bytes(nuri::Precision::f32, s.k, s.n) / 4 + 16);
-    const size_t skip = (64 - reinterpret_cast<uintptr_t>(room.data()) % 64) % 64 / 4;
-    nuri::PackedMatrix packed{nuri::Precision::f32, s.k, s.n, room.data() + skip};
+    const Memory room(nuri::packed_bytes(nuri::Precision::f32, s.k, s.n));
+    nuri::PackedMatrix packed{nuri::Precision::f32, s.k, s.n, room.data()};
     const nuri::PackArgs pack{{w.data(), nuri::DType::f32, s.k, true, nullptr}, &packed};
     nuri::kernels().pack({&pack, 1});
     nuri::ProductArgs p;
