@@ -38,10 +38,13 @@ void report_machine(const Options& o, OrderedJson& j) {
   j["peak_bf16_gflops"] = machine_peaks().bf16_gflops;
   j["peak_gflops"] = machine_peaks().bf16_gflops;  // of the default precision; a step in FP32 puts its own
   j["read_gbps"] = machine_peaks().read_gbps;
+  j["handover_ns"] = machine_peaks().handover_ns;
   if (!o.json)
-    fmt::print("{}, {} threads, level {}, commit {}; peak FP32 {:.1f}, BF16 {:.1f} GFLOP/s, read {:.1f} GB/s\n",
-               j["cpu"].get<std::string>(), thread_count(), active_level_text(), NURI_COMMIT,
-               machine_peaks().fp32_gflops, machine_peaks().bf16_gflops, machine_peaks().read_gbps);
+    fmt::print(
+        "{}, {} threads, level {}, commit {}; peak FP32 {:.1f}, BF16 {:.1f} GFLOP/s, read {:.1f} GB/s, handover {:.0f} "
+        "ns\n",
+        j["cpu"].get<std::string>(), thread_count(), active_level_text(), NURI_COMMIT, machine_peaks().fp32_gflops,
+        machine_peaks().bf16_gflops, machine_peaks().read_gbps, machine_peaks().handover_ns);
 }
 
 void run_ops(const Options& o, OrderedJson& j) {

@@ -46,6 +46,7 @@ int print_info(bool json, double seconds) {
     j["bf16_gflops"] = peaks.bf16_gflops;
     j["read_gbps"] = peaks.read_gbps;
     j["copy_gbps"] = peaks.copy_gbps;
+    j["handover_ns"] = peaks.handover_ns;
     fmt::print("{}", json_text(j));
     return kExitOk;
   }
@@ -61,6 +62,10 @@ int print_info(bool json, double seconds) {
              machine.level == "avx512_bf16" ? "" : "; this level multiplies BF16 by FP32 FMA");
   fmt::print("read bandwidth   {:.1f} GB/s (measured over {})\n", peaks.read_gbps, bytes_text(peaks.buffer_bytes));
   fmt::print("copy bandwidth   {:.1f} GB/s read and written (measured)\n", peaks.copy_gbps);
+  if (peaks.handover_ns > 0)
+    fmt::print(
+        "handover         {:.0f} ns for a cache line from thread to thread (measured; over 100: no common cache)\n",
+        peaks.handover_ns);
   return kExitOk;
 }
 

@@ -11,7 +11,8 @@ namespace nuri {
 /// go over 4 GiB, given back afterwards.
 const cpu::Peaks& machine_peaks(double seconds = 0.6);
 /// Measures the peaks of products again and keeps the better ones: other guests of a machine take their share for
-/// seconds, and a share of a peak that was measured meanwhile would be too high.
+/// seconds, and a share of a peak that was measured meanwhile would be too high. Of the handover it keeps the slower
+/// one.
 void measure_products_again();
 /// The peaks of products only, in no memory worth naming: what a training run needs for its utilisation.
 const cpu::Peaks& compute_peaks();

@@ -11,7 +11,7 @@ train "$work/run" --set steps=4 >/dev/null
 printf '12 더하기 3은 15이다.' >"$work/line.txt"
 
 # The machine, and what a run would take on it.
-json 0 "$(numbers cores_allowed threads memory_allowed_bytes fp32_gflops bf16_gflops read_gbps copy_gbps) and
+json 0 "$(numbers cores_allowed threads memory_allowed_bytes fp32_gflops bf16_gflops read_gbps copy_gbps handover_ns) and
   .profile == \"x1\" and has(\"cpu\") and has(\"level\") and has(\"levels\") and has(\"commit\") and has(\"huge_pages\")" \
   info --seconds 0.1 --json
 json 0 "$(numbers read_gbs copy_gbs disk_gbs fp32_gflops seconds) and (.products | length) == 18 and all(.products[]; .gflops > 0 and .of_peak > 0)" plan profile --disk "$work" --out "$work/profile.json" --json

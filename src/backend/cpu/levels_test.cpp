@@ -165,6 +165,7 @@ TEST(Peak, IsMeasuredAtTheActiveLevel) {
   EXPECT_GE(peaks.bf16_gflops, 0.2 * peaks.fp32_gflops);
   EXPECT_GT(peaks.read_gbps, 0);
   EXPECT_GT(peaks.copy_gbps, 0);
+  EXPECT_EQ(peaks.handover_ns > 0, thread_count() > 1);
   std::printf("%s: %.0f GFLOP/s FP32, %.0f BF16, %.1f GB/s read, %.1f copied, %lld MiB, %d threads\n",
               std::string(level_name(active_level())).c_str(), peaks.fp32_gflops, peaks.bf16_gflops, peaks.read_gbps,
               peaks.copy_gbps, static_cast<long long>(peaks.buffer_bytes >> 20), thread_count());

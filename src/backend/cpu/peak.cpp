@@ -3,8 +3,11 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
+#include <thread>
+#include <vector>
 
 #include "backend/cpu/elementary.h"
 #include "backend/cpu/levels.h"
@@ -119,7 +122,41 @@ Peaks measure_peaks(double seconds, int64_t buffer_limit) {
                               }) /
                     1e9;
   measure_loops();  // again, as the system may have put new threads on one core at first
+  peaks.handover_ns = handover_ns();
   return peaks;
+}
+
+double handover_ns() {
+  if (thread_count() < 2) return 0;
+  constexpr int kPasses = 100, kTurns = 40, kEnd = -1;  // there and back: 0.2 to 2 ms in all
+  constexpr double kLongest = 0.02;                     // seconds: threads that share a core take a time slice a pass
+  std::vector<double> times;
+  alignas(64) std::atomic<int> ball{0};
+  const auto wait_while = [&](auto elsewhere) {
+    int at = 0;
+    for (int spins = 0; elsewhere(at = ball.load(std::memory_order_acquire)); ++spins)
+      if (spins > 10000) std::this_thread::yield();
+    return at;
+  };
+  // Each task waits for the other, so that two threads run them: the first passes even numbers on, the second odd ones.
+  parallel_parts(2, [&](int64_t side) {
+    if (side == 1) {
+      for (int at; (at = wait_while([](int x) { return x % 2 == 0; })) != kEnd;)
+        ball.store(at + 1, std::memory_order_release);
+      return;
+    }
+    const double begin = now();
+    for (int turn = 0; turn < kTurns && now() - begin < kLongest; ++turn) {
+      const double start = now();
+      for (int i = 0; i < kPasses; ++i)
+        ball.store(wait_while([](int x) { return x % 2 != 0; }) + 1, std::memory_order_release);
+      times.push_back((now() - start) / (2 * kPasses) * 1e9);
+    }
+    wait_while([](int x) { return x % 2 != 0; });
+    ball.store(kEnd, std::memory_order_release);
+  });
+  std::sort(times.begin(), times.end());
+  return times[times.size() / 2];
 }
 
 double bf16_dot_speed() {
