@@ -170,7 +170,7 @@ TrainSummary run_training(const DemoOptions& o, const fs::path& shards, const fs
   t.recipe = recipe;
   t.out = run_dir;
   t.resume = true;
-  t.peak_gflops = product_peak(compute_peaks(), recipe.recipe.precision_kind() == Precision::bf16);
+  t.peak_gflops = measured_peak(recipe.recipe.precision_kind() == Precision::bf16);
   t.level = active_level_text();
   t.command = command_line();
   return train(t, *open_shards(shards, recipe));

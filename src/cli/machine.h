@@ -1,6 +1,7 @@
 // The machine as the verbs print it.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "backend/cpu/peak.h"
@@ -16,6 +17,8 @@ const cpu::Peaks& machine_peaks(double seconds = 0.6);
 void measure_products_again();
 /// The peaks of products only, in no memory worth naming: what a training run needs for its utilisation.
 const cpu::Peaks& compute_peaks();
+/// A function that measures them at each call (the first takes compute_peaks()) and returns the best so far, GFLOP/s.
+std::function<double()> measured_peak(bool bf16);
 /// Peak of the products of a precision, GFLOP/s.
 double product_peak(const cpu::Peaks& peaks, bool bf16);
 std::string active_level_text();

@@ -179,7 +179,7 @@ TrainOptions run_options(const TrainingOptions& o, const ResolvedRecipe& recipe)
   t.out = o.out;
   t.resume = o.resume;
   if (!o.memory.empty()) t.memory_limit = parse_bytes(o.memory);
-  if (!o.quiet) t.peak_gflops = product_peak(compute_peaks(), recipe.recipe.precision_kind() == Precision::bf16);
+  if (!o.quiet) t.peak_gflops = measured_peak(recipe.recipe.precision_kind() == Precision::bf16);
   if (!o.plan.empty()) t.planned = read_planned(o.plan);
   t.level = active_level_text();
   t.command = command_line();

@@ -80,7 +80,7 @@ class Run {
 
   void loop() {
     const SignalScope signals;
-    LiveLine live(recipe_.steps, 0, options_.peak_gflops, options_.quiet);
+    LiveLine live(recipe_.steps, 0, session_.peak_gflops(), options_.quiet);
     live_ = &live;
     const double begin = seconds_now();
     TrainState& state = session_.state;

@@ -29,6 +29,7 @@ Session::Session(const TrainOptions& options, const RunData& data, RunSummary& s
              "{}: its tokenizer has {} ids, config.json of the model has vocab_size {}; train a tokenizer of at most "
              "that size, or change config.json",
              data.name(), ids, rows);
+  if (options.peak_gflops) peak_gflops_ = options.peak_gflops();
 }
 
 Session::~Session() = default;
@@ -167,7 +168,7 @@ void Session::begin_record() {
   r.memory_planned_bytes = summary_.memory_planned;
   r.steps = state.step;
   r.tokens = state.tokens;
-  if (options_.peak_gflops > 0) r.results[kPeakGflops] = options_.peak_gflops;
+  if (peak_gflops_ > 0) r.results[kPeakGflops] = peak_gflops_;
   record_ = std::make_unique<RunFile>(options_.out / "run.json", r, options_.resume);
   write_file_atomic(options_.out / "recipe.toml", recipe_text(options_.recipe));
   log_ = std::make_unique<LogWriter>(options_.out / "log.jsonl", state.step);
@@ -206,7 +207,7 @@ void Session::count(const StepRow& row, LiveLine& live) {
   per_flop_.push_back(row.seconds / row.flops);
   summary_.flops += row.flops;
   summary_.tokens_per_s = 1 / median(per_token_);
-  if (options_.peak_gflops > 0) summary_.mfu = 1 / median(per_flop_) / (options_.peak_gflops * 1e9);
+  if (peak_gflops_ > 0) summary_.mfu = 1 / median(per_flop_) / (peak_gflops_ * 1e9);
   log_->write(row);
   for (const WarningRow& warning : outliers_.see(row.step, row.layer_grad_norm, row.layer_update)) {
     log_->write(warning);
@@ -227,6 +228,11 @@ void Session::finish() {
   note_memory();
   summary_.weights_hash = weights_hash(*model_);
   RunRecord& r = record();
+  if (peak_gflops_ > 0) {
+    const double better = std::max(peak_gflops_, options_.peak_gflops());
+    summary_.mfu *= peak_gflops_ / better;
+    r.results[kPeakGflops] = std::max(r.results[kPeakGflops], better);
+  }
   r.results["tokens_per_s"] = summary_.tokens_per_s;
   if (summary_.mfu > 0) r.results["mfu"] = summary_.mfu;
   r.hashes["weights"] = summary_.weights_hash;

@@ -36,8 +36,10 @@ struct TrainOptions {
   std::filesystem::path out;
   bool resume = false;                  ///< continue where the newest checkpoint ends; start where there is none
   std::optional<int64_t> memory_limit;  ///< bytes; default: what the process may use
-  double peak_gflops = 0;               ///< measured, for MFU; 0: not shown
-  std::string level;                    ///< of the kernels, for the record
+  /// Measures the peak of products, for MFU: at the start and again at the end, where the better of the two counts, as
+  /// other guests of a machine take their share for seconds. Empty: no MFU is shown.
+  std::function<double()> peak_gflops;
+  std::string level;  ///< of the kernels, for the record
   std::vector<std::string> command;
   PlannedRun planned;
   bool quiet = false;
@@ -102,6 +104,7 @@ class Session {
   LogWriter& log() { return *log_; }
   Saver& saver() { return *saver_; }
   RunRecord& record() { return record_->record(); }
+  double peak_gflops() const { return peak_gflops_; }  ///< as measured at the start; 0: not known
   /// Of the last step, whichever process made it.
   double last_loss() const { return last_loss_; }
 
@@ -118,6 +121,7 @@ class Session {
   const Recipe& recipe_;
   const RunData& data_;
   RunSummary& summary_;
+  double peak_gflops_ = 0;  // 0: not known
   MemoryPlan plan_;
   std::optional<RunLock> lock_;
   std::unique_ptr<DeepseekV3> model_;

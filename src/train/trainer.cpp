@@ -68,7 +68,7 @@ class Run {
 
   void loop() {
     const SignalScope signals;
-    LiveLine live(summary_.total_steps, total_tokens_, options_.peak_gflops, options_.quiet);
+    LiveLine live(summary_.total_steps, total_tokens_, session_.peak_gflops(), options_.quiet);
     const double begin = seconds_now();
     TrainState& state = session_.state;
     begun_ = state.step;

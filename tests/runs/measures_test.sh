@@ -17,6 +17,10 @@ json 0 "$(numbers cores_allowed threads memory_allowed_bytes fp32_gflops bf16_gf
 json 0 "$(numbers read_gbs copy_gbs disk_gbs fp32_gflops seconds) and (.products | length) == 18 and all(.products[]; .gflops > 0 and .of_peak > 0)" plan profile --disk "$work" --out "$work/profile.json" --json
 json 0 '.stages[0].step_seconds > 0 and .stages[0].steps == 8 and .memory_bytes_per_device.total > 0 and .predicted' \
   plan train "$work/recipe.toml" --hardware this --tokens 1700 --json
+# MFU is of the peak in the record, the better one of before and after the run (steps differ by half a percent).
+json 0 '.mfu > 0' train "$work/recipe.toml" --data "$work/data" --out "$work/measured" --set steps=4 --json
+jq -e --slurpfile run "$work/measured/run.json" '(.mfu * $run[0].results.peak_gflops * 1e9 / .tokens_per_s) / (.flops / .tokens) | . > 0.99 and . < 1.01' \
+  "$work/out" >/dev/null || fail "MFU is not of the peak: $(cat "$work/out")"
 code 0 plan train "$work/recipe.toml" --hardware this --set steps=7 --price 0.1
 json 0 "$(numbers steps tokens flops step_seconds_predicted seconds_predicted tokens_per_s_predicted memory_planned_bytes measuring_seconds) and .steps == 4" \
   train "$work/recipe.toml" --data "$work/data" --set steps=4 --predict --json
