@@ -14,6 +14,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -44,9 +45,10 @@ class Pool {
   void resize(int n) {
     NURI_ASSERT(!t_inside);
     if (n == size_) return;
+    auto parts = std::make_unique<Part[]>(static_cast<size_t>(n));
     stop();
+    parts_ = std::move(parts);
     size_ = n;
-    parts_ = std::make_unique<Part[]>(static_cast<size_t>(n));
     quit_ = false;
     try {
       for (int i = 1; i < n; ++i) workers_.emplace_back([this, i, seen = generation_.load()] { work(i, seen); });
@@ -57,7 +59,7 @@ class Pool {
     }
   }
 
-  /// end_of(i): the end of thread i's part of the tasks.
+  /// end_of(i, n): the end of the part of thread i of n.
   template <class EndOf>
   void run(const EndOf& end_of, TaskRef body) {
     std::lock_guard<std::mutex> one_caller(caller_);
@@ -65,7 +67,7 @@ class Pool {
     for (int64_t i = 0, begin = 0; i < size_; ++i) {
       Part& part = parts_[static_cast<size_t>(i)];
       part.next.store(begin, std::memory_order_relaxed);
-      begin = part.end = end_of(i);
+      begin = part.end = end_of(i, size_);
     }
     running_.store(size_ - 1, std::memory_order_relaxed);
     error_ = nullptr;
@@ -94,7 +96,7 @@ class Pool {
   }
 
   void claim(Part& part) {
-    for (;;) {
+    while (part.next.load(std::memory_order_relaxed) < part.end) {  // else nothing is written: others look here too
       const int64_t task = part.next.fetch_add(1, std::memory_order_relaxed);
       if (task >= part.end) return;
       try {
@@ -215,18 +217,17 @@ void run(int64_t n_tasks, const EndOf& end_of, TaskRef body) {
 }  // namespace
 
 void parallel_for(int64_t n_tasks, TaskRef body) {
-  run(
-      n_tasks, [n_tasks](int64_t) { return n_tasks; }, body);
+  const auto all = [n_tasks](int64_t, int64_t) { return n_tasks; };
+  run(n_tasks, all, body);
 }
 void parallel_parts(int64_t n_tasks, TaskRef body) {
-  const int threads = thread_count();
-  run(
-      n_tasks, [=](int64_t i) { return part_end(n_tasks, i, threads); }, body);
+  const auto equal = [n_tasks](int64_t i, int64_t threads) { return part_end(n_tasks, i, threads); };
+  run(n_tasks, equal, body);
 }
 void parallel_parts(std::span<const int64_t> ends, TaskRef body) {
   NURI_ASSERT(static_cast<int>(ends.size()) == thread_count());
-  run(
-      ends.back(), [ends](int64_t i) { return ends[static_cast<size_t>(i)]; }, body);
+  const auto as_given = [ends](int64_t i, int64_t) { return ends[static_cast<size_t>(i)]; };
+  run(ends.back(), as_given, body);
 }
 
 FlushSubnormals::FlushSubnormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | kFlushBits); }

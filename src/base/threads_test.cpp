@@ -79,11 +79,12 @@ TEST_F(Threads, RangesCoverWithoutOverlap) {
 TEST_F(Threads, AnExceptionReachesTheCallerAndThePoolLivesOn) {
   for (const int threads : {1, 4}) {
     set_thread_count(threads);
-    for (int repeat = 0; repeat < 50; ++repeat) {
+    for (int repeat = 0; repeat < 100; ++repeat) {
       const std::string message = test::error_of([&] {
-        parallel_for(100, [&](int64_t task) {
+        const auto body = [&](int64_t task) {
           if (task == 37) fail("task {} failed", task);
-        });
+        };
+        repeat % 2 ? parallel_for(100, body) : parallel_parts(100, body);
       });
       EXPECT_EQ(message, "task 37 failed");
       std::atomic<int> done{0};
@@ -98,10 +99,12 @@ TEST_F(Threads, NestedRegionsRunInline) {
   std::atomic<int> inner{0}, moved{0};
   parallel_for(8, [&](int64_t) {
     const auto self = std::this_thread::get_id();
-    parallel_for(16, [&](int64_t) {
+    const auto count = [&](int64_t) {
       inner.fetch_add(1);
       if (std::this_thread::get_id() != self) moved.fetch_add(1);
-    });
+    };
+    parallel_for(8, count);
+    parallel_parts(std::vector<int64_t>{0, 8, 8, 8}, count);
   });
   EXPECT_EQ(inner.load(), 8 * 16);
   EXPECT_EQ(moved.load(), 0);

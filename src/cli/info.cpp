@@ -64,7 +64,7 @@ int print_info(bool json, double seconds) {
   fmt::print("copy bandwidth   {:.1f} GB/s read and written (measured)\n", peaks.copy_gbps);
   if (peaks.handover_ns > 0)
     fmt::print(
-        "handover         {:.0f} ns for a cache line from thread to thread (measured; over 100: no common cache)\n",
+        "handover         {:.0f} ns for a cache line between two threads (measured; over 100: no common cache)\n",
         peaks.handover_ns);
   return kExitOk;
 }

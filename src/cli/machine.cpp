@@ -8,8 +8,7 @@ namespace nuri {
 
 namespace {
 
-constexpr double kSeconds = 0.6, kComputeSeconds = 0.4;
-constexpr int64_t kSmallBuffer = int64_t{16} << 20;  // where bandwidth does not matter
+constexpr double kSeconds = 0.6, kComputeSeconds = 0.2;
 
 cpu::Peaks& kept_peaks(double seconds) {
   static cpu::Peaks peaks = cpu::measure_peaks(seconds);
@@ -21,23 +20,32 @@ cpu::Peaks& kept_peaks(double seconds) {
 const cpu::Peaks& machine_peaks(double seconds) { return kept_peaks(seconds); }
 
 void measure_products_again() {
-  const cpu::Peaks now = cpu::measure_peaks(kSeconds, kSmallBuffer);
   cpu::Peaks& kept = kept_peaks(kSeconds);
-  kept.fp32_gflops = std::max(kept.fp32_gflops, now.fp32_gflops);
-  kept.bf16_gflops = std::max(kept.bf16_gflops, now.bf16_gflops);
-  kept.handover_ns = std::max(kept.handover_ns, now.handover_ns);
+  cpu::measure_products(kComputeSeconds, kept);
+  kept.handover_ns = std::max(kept.handover_ns, cpu::handover_ns());
 }
 
-const cpu::Peaks& compute_peaks() {
-  static const cpu::Peaks peaks = cpu::measure_peaks(kComputeSeconds, kSmallBuffer);
+namespace {
+
+cpu::Peaks& kept_compute_peaks() {
+  static cpu::Peaks peaks = [] {
+    cpu::Peaks first;
+    cpu::measure_products(kComputeSeconds, first);
+    return first;
+  }();
   return peaks;
 }
 
+}  // namespace
+
+const cpu::Peaks& compute_peaks() { return kept_compute_peaks(); }
+
 std::function<double()> measured_peak(bool bf16) {
-  return [bf16, best = 0.0]() mutable {
-    const double now =
-        product_peak(best > 0 ? cpu::measure_peaks(kComputeSeconds, kSmallBuffer) : compute_peaks(), bf16);
-    return best = std::max(best, now);
+  return [bf16, again = false]() mutable {
+    cpu::Peaks& peaks = kept_compute_peaks();
+    if (again) cpu::measure_products(kComputeSeconds, peaks);
+    again = true;
+    return product_peak(peaks, bf16);
   };
 }
 

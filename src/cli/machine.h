@@ -15,7 +15,7 @@ const cpu::Peaks& machine_peaks(double seconds = 0.6);
 /// seconds, and a share of a peak that was measured meanwhile would be too high. Of the handover it keeps the slower
 /// one.
 void measure_products_again();
-/// The peaks of products only, in no memory worth naming: what a training run needs for its utilisation.
+/// The peaks of products only: what a training run needs for its utilisation.
 const cpu::Peaks& compute_peaks();
 /// A function that measures them at each call (the first takes compute_peaks()) and returns the best so far, GFLOP/s.
 std::function<double()> measured_peak(bool bf16);

@@ -274,31 +274,32 @@ TEST_P(AttentionBits, OneQueryAtATime) {
 // wide ones are asked for at different times.
 TEST_P(AttentionBits, OneQueryOfHeadsThatShareKeys) {
   struct Shape {
-    int64_t n_heads, d_k, d_shared, d_v;
+    int64_t n_heads, d_k, d_shared, d_v, longest = 75;
   };
-  for (const auto& [n_heads, d_k, d_shared, d_v] : {Shape{1, 16, 16, 16},
-                                                    {1, 32, 8, 32},
-                                                    {2, 96, 0, 96},
-                                                    {3, 40, 24, 32},
-                                                    {4, 64, 16, 64},
-                                                    {5, 64, 16, 32},
-                                                    {6, 128, 32, 128},
-                                                    {7, 32, 8, 32},
-                                                    {8, 160, 16, 160},
-                                                    {8, 20, 16, 20},
-                                                    {4, 64, 12, 64},
-                                                    {9, 33, 16, 33},
-                                                    {16, 128, 16, 128},
-                                                    {16, 144, 16, 144},
-                                                    {17, 129, 16, 129},
-                                                    {33, 16, 16, 16}}) {
+  for (const auto& [n_heads, d_k, d_shared, d_v, longest] : {Shape{1, 16, 16, 16},
+                                                             {1, 64, 8, 64},
+                                                             {2, 96, 0, 96},
+                                                             {3, 72, 24, 64},
+                                                             {3, 40, 24, 32},
+                                                             {4, 64, 16, 64, 140},
+                                                             {5, 64, 16, 32},
+                                                             {6, 128, 32, 128},
+                                                             {7, 32, 8, 32},
+                                                             {8, 160, 16, 160},
+                                                             {8, 20, 16, 20},
+                                                             {4, 64, 12, 64},
+                                                             {9, 33, 16, 33},
+                                                             {16, 128, 16, 128, 140},
+                                                             {16, 144, 16, 144},
+                                                             {17, 129, 16, 129},
+                                                             {33, 16, 16, 16}}) {
     AttentionCase<float> definition({.precision = GetParam(),
                                      .absorbed = true,
                                      .n_heads = n_heads,
                                      .d_k = d_k,
                                      .d_shared = d_shared,
                                      .d_v = d_v,
-                                     .lengths = {75, 3, 64}});
+                                     .lengths = {longest, 3, 64}});
     AttentionCase<float> found(definition.shape);
     definition.reference_forward();
     test::expect_same_bits(fmt::format("{} heads, latents of {}", n_heads, d_k), [&](bool reference) {
@@ -310,25 +311,33 @@ TEST_P(AttentionBits, OneQueryOfHeadsThatShareKeys) {
   }
 }
 
+// Segments are tasks of their own where there are threads, and are merged after them.
 TEST_P(AttentionBits, DecodeOfALongContextIsShared) {
-  AttentionShape shape{.precision = GetParam(), .n_heads = 1, .d_k = 4, .d_shared = 2, .d_v = 4, .lengths = {2600}};
-  AttentionCase<float> definition(shape), found(shape);
-  definition.reference_forward();
-  // One token at a time from here on: segments are tasks of their own when there are threads.
-  const int64_t from = 2590;
-  const Pages pages(found, GetParam() == Precision::bf16 ? DType::bf16 : DType::f32, 0, 2600, 3);
-  test::expect_same_bits("decode", [&](bool reference) {
-    const AttentionCase<float>& c = reference ? definition : found;
-    if (!reference)
-      for (int64_t i = from; i < 2600; ++i) {
+  const DType dtype = GetParam() == Precision::bf16 ? DType::bf16 : DType::f32;
+  for (const AttentionShape& shape :
+       {AttentionShape{.precision = GetParam(), .n_heads = 1, .d_k = 4, .d_shared = 2, .d_v = 4, .lengths = {2600}},
+        AttentionShape{.precision = GetParam(),
+        .absorbed = true,
+        .n_heads = 4,
+        .d_k = 32,
+        .d_shared = 8,
+        .d_v = 32,
+        .lengths = {2060}}}) {
+    AttentionCase<float> definition(shape), found(shape);
+    const int64_t length = shape.lengths[0], from = length - 20, width = shape.n_heads * shape.d_v;
+    const Pages pages(found, dtype, 0, length, 3);
+    test::expect_same_bits("decode", [&](bool reference) {
+      AttentionCase<float>& c = reference ? definition : found;
+      AttentionArgs args = pages.over(c.args().forward);
+      for (int64_t i = from; i < length; ++i) {  // one token at a time
         const AttentionSequence one{.first_row = i, .n_queries = 1, .first_position = i, .blocks = pages.blocks()};
-        AttentionArgs args = pages.over(found.args().forward);
         args.sequences = std::span(&one, 1);
-        attention_paged(args);
+        reference ? reference::attention(args) : attention_paged(args);
       }
-    return joined(std::vector<float>(c.out.begin() + from * 4, c.out.end()),
-                  std::vector<float>(c.lse.begin() + from, c.lse.end()));
-  });
+      return joined(std::vector<float>(c.out.begin() + from * width, c.out.end()),
+                    std::vector<float>(c.lse.begin() + from * shape.n_heads, c.lse.end()));
+    });
+  }
 }
 
 // --------------------------------------------------------------------------------------------------- poisoned memory

@@ -229,7 +229,7 @@ void Session::finish() {
   summary_.weights_hash = weights_hash(*model_);
   RunRecord& r = record();
   if (peak_gflops_ > 0) {
-    const double better = std::max(peak_gflops_, options_.peak_gflops());
+    const double better = options_.peak_gflops();
     summary_.mfu *= peak_gflops_ / better;
     r.results[kPeakGflops] = std::max(r.results[kPeakGflops], better);
   }

@@ -36,7 +36,7 @@ struct TrainOptions {
   std::filesystem::path out;
   bool resume = false;                  ///< continue where the newest checkpoint ends; start where there is none
   std::optional<int64_t> memory_limit;  ///< bytes; default: what the process may use
-  /// Measures the peak of products, for MFU: at the start and again at the end, where the better of the two counts, as
+  /// Measures the peak of products, for MFU, and returns the best so far: asked at the start and again at the end, as
   /// other guests of a machine take their share for seconds. Empty: no MFU is shown.
   std::function<double()> peak_gflops;
   std::string level;  ///< of the kernels, for the record

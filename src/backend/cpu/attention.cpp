@@ -1,8 +1,8 @@
 // Attention forward on the CPU. A task is a run of queries of one sequence for one head, or for the heads that share a
 // key, against all keys they see: a block of keys in rows is packed once and meets all rows of the task; in panels it
-// is used where it lies. A single query takes several heads, as their keys lie side by side in memory. Where tasks are
-// too few for the threads (decode of a long context), segments of keys become tasks of their own and are merged after
-// them.
+// is used where it lies, and so are latents in rows by one query of few heads. A single query takes several heads, as
+// their keys lie side by side in memory. Where tasks are too few for the threads (decode of a long context), segments
+// of keys become tasks of their own and are merged after them.
 #include <algorithm>
 
 #include "backend/cpu/attention_plan.h"
@@ -19,7 +19,8 @@ namespace {
 // Keys of a decoded token come from memory, a block ahead: narrow ones are asked for as the block before is packed, as
 // few tiles of values follow; wide ones as its values are multiplied, so that packing need not wait for them.
 constexpr int64_t kNarrowKeys = 128;
-// Up to so many heads of one query, keys are turned: as a panel of 16, the heads would leave most lanes empty.
+// Up to so many heads of one query, keys are turned where they cannot be read in place: as a panel of 16, the heads
+// would leave most lanes empty.
 constexpr int64_t kFewHeads = 8;
 
 using Task = AttentionTask;

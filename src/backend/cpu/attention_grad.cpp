@@ -1,8 +1,8 @@
 // Attention backward on the CPU. A task owns a group of key blocks of one sequence: for each head ascending and each
 // tile of 64 queries ascending it makes p and ds once and feeds the chains of dk, dv and dk_shared, which are its own.
 // dq runs over keys ascending, through all groups of a sequence: a task waits at each tile until the group before it
-// has added its part. Tasks are claimed in ascending order with the groups outermost, so the one waited for is always
-// running or done.
+// has added its part. All groups of a sequence lie in one part of the tasks, ascending, and a part is claimed in that
+// order, so the one waited for is always running or done.
 #include <immintrin.h>
 
 #include <algorithm>

@@ -22,7 +22,7 @@ struct AttentionTask {
   int64_t rows() const { return queries * heads; }
   int64_t first_position() const { return sequence->first_position + first; }
   int64_t n_keys() const { return first_position() + queries; }
-  int64_t cost() const { return rows() * n_keys(); }
+  int64_t cost() const { return rows() * (std::min(n_keys(), end_segment * kSegmentKeys) - segment * kSegmentKeys); }
   /// First row that sees the key at this position.
   int64_t first_row_seeing(int64_t position) const { return std::max<int64_t>(0, position - first_position()) * heads; }
 };

@@ -88,21 +88,23 @@ class Buffer {
 
 }  // namespace
 
+void measure_products(double seconds, Peaks& peaks) {
+  const PeakKernels& kernels = level_kernels();
+  const auto better = [&](double& peak, float (*loop)(int64_t), int64_t flops) {
+    peak = std::max(peak, loop_gflops(loop, flops, seconds / 2));
+  };
+  better(peaks.fp32_gflops, kernels.fma_loop, kernels.fma_flops);
+  if (kernels.bf16_loop)
+    better(peaks.bf16_gflops, kernels.bf16_loop, kernels.bf16_flops);
+  else
+    peaks.bf16_gflops = peaks.fp32_gflops;
+}
+
 Peaks measure_peaks(double seconds, int64_t buffer_limit) {
   const PeakKernels& kernels = level_kernels();
   Peaks peaks;
   const double share = seconds / 4;
-  const auto measure_loops = [&] {
-    const auto better = [&](double& peak, float (*loop)(int64_t), int64_t flops) {
-      peak = std::max(peak, loop_gflops(loop, flops, share / 2));
-    };
-    better(peaks.fp32_gflops, kernels.fma_loop, kernels.fma_flops);
-    if (kernels.bf16_loop)
-      better(peaks.bf16_gflops, kernels.bf16_loop, kernels.bf16_flops);
-    else
-      peaks.bf16_gflops = peaks.fp32_gflops;
-  };
-  measure_loops();
+  measure_products(share, peaks);
 
   int64_t bytes = buffer_limit;
   if (const int64_t allowed = memory_allowed(); allowed > 0) bytes = std::min(bytes, allowed / 4);
@@ -121,7 +123,7 @@ Peaks measure_peaks(double seconds, int64_t buffer_limit) {
                                 });
                               }) /
                     1e9;
-  measure_loops();  // again, as the system may have put new threads on one core at first
+  measure_products(share, peaks);  // again, as the system may have put new threads on one core at first
   peaks.handover_ns = handover_ns();
   return peaks;
 }
@@ -146,7 +148,7 @@ double handover_ns() {
       return;
     }
     const double begin = now();
-    for (int turn = 0; turn < kTurns && now() - begin < kLongest; ++turn) {
+    for (int turn = 0; turn == 0 || (turn < kTurns && now() - begin < kLongest); ++turn) {
       const double start = now();
       for (int i = 0; i < kPasses; ++i)
         ball.store(wait_while([](int x) { return x % 2 != 0; }) + 1, std::memory_order_release);

@@ -19,10 +19,13 @@ struct Peaks {
 /// quarter of the memory allowed where that is less. Nothing is kept.
 Peaks measure_peaks(double seconds, int64_t buffer_limit = int64_t{4} << 30);
 
-/// Nanoseconds in which a cache line passes from one thread of the pool to another (median of some turns; 0 with one
-/// thread). On a Zen 4 27 to 40 where their cores share a third-level cache and 160 to 260 where they do not: reading
-/// is faster then, but all that one thread wrote for another comes late. A virtual machine may change from one to the
-/// other.
+/// Measures the peaks of products for about `seconds`, in registers alone, and keeps the better ones in `peaks`.
+void measure_products(double seconds, Peaks& peaks);
+
+/// Nanoseconds in which a cache line passes between two threads of the pool (median of some turns; 0 with one
+/// thread; not from inside a task). On a Zen 4 27 to 40 where their cores share a third-level cache and 160 to 260
+/// where they do not: reading is faster then, but all that one thread wrote for another comes late. A virtual machine
+/// may change from one to the other.
 double handover_ns();
 
 /// Operations per second of VDPBF16PS over those of FP32 FMA, on this thread, about a millisecond: 2 on AMD's Zen 5,

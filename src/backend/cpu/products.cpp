@@ -53,8 +53,8 @@ class Scratch {
 struct Workspace {
   std::vector<ProductPlan> plans;
   std::vector<PackTask> packing;
-  std::vector<ProductTask> tasks, spare;
-  std::vector<int64_t> ends;
+  std::vector<ProductTask> tasks;
+  TaskParts parts;
   Scratch scratch;
 };
 Workspace& workspace() {
@@ -184,8 +184,8 @@ void products(std::span<const ProductArgs> items) {
       pack_elements += item.n * item.k;
     }
   }
-  const bool mixed = mix_tasks(space.tasks, space.plans, space.spare);
-  if (!mixed) deal_tasks(space.tasks, space.plans, thread_count(), space.spare, space.ends);
+  const bool mixed = mix_tasks(space.tasks, space.plans, space.parts.spare);
+  if (!mixed) deal_tasks(space.tasks, space.plans, thread_count(), space.parts);
   own_words = round_up(own_words, 16);
   const int64_t words = own_words * thread_count() + shared_words;
   uint32_t* const own = space.scratch.take(static_cast<size_t>(words) * 4);
@@ -212,7 +212,7 @@ void products(std::span<const ProductArgs> items) {
   if (mixed)
     parallel_parts(static_cast<int64_t>(space.tasks.size()), run);
   else
-    parallel_parts(space.ends, run);
+    parallel_parts(space.parts.ends, run);
 }
 
 void pack(std::span<const PackArgs> items) {

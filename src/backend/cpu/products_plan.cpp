@@ -138,21 +138,25 @@ void add_tasks(std::vector<ProductTask>& tasks, const ProductPlan& plan, int32_t
   }
 }
 
-void deal_tasks(std::vector<ProductTask>& tasks, const std::vector<ProductPlan>& plans, int threads,
-                std::vector<ProductTask>& spare, std::vector<int64_t>& ends) {
+void deal_tasks(std::vector<ProductTask>& tasks, const std::vector<ProductPlan>& plans, int threads, TaskParts& parts) {
   const auto packed = [&](size_t task) { return plans[static_cast<size_t>(tasks[task].plan)].item->packed != nullptr; };
-  spare.clear();
-  ends.clear();
+  parts.runs.clear();  // where they end
+  for (size_t i = 1; i <= tasks.size(); ++i)
+    if (i == tasks.size() || packed(i) != packed(i - 1)) parts.runs.push_back(static_cast<int64_t>(i));
+  parts.spare.clear();
+  parts.ends.clear();
   for (int part = 0; part < threads; ++part) {
-    for (size_t begin = 0, end; begin < tasks.size(); begin = end) {
-      for (end = begin + 1; end < tasks.size() && packed(end) == packed(begin);) ++end;
-      const auto run = tasks.begin() + static_cast<std::ptrdiff_t>(begin);
-      const auto n = static_cast<int64_t>(end - begin);
-      spare.insert(spare.end(), run + part_end(n, part - 1, threads), run + part_end(n, part, threads));
+    int64_t begin = 0, turn = 0;  // turn: the thread that has one more of the next run, where it does not divide
+    for (const int64_t end : parts.runs) {
+      const int64_t n = end - begin;
+      parts.spare.insert(parts.spare.end(), tasks.begin() + begin + (turn + n * part) / threads,
+                         tasks.begin() + begin + (turn + n * (part + 1)) / threads);
+      turn = (turn + n) % threads;
+      begin = end;
     }
-    ends.push_back(static_cast<int64_t>(spare.size()));
+    parts.ends.push_back(static_cast<int64_t>(parts.spare.size()));
   }
-  tasks.swap(spare);
+  tasks.swap(parts.spare);
 }
 
 bool mix_tasks(std::vector<ProductTask>& tasks, const std::vector<ProductPlan>& plans,

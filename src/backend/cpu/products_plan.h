@@ -61,10 +61,15 @@ int64_t cost_of(const ProductArgs& item);
 ProductPlan make_plan(const ProductArgs& item, const ProductKernels& kernels, int64_t total_cost, int threads);
 /// threads: so many runs of rows, where there are enough, each with all columns.
 void add_tasks(std::vector<ProductTask>& tasks, const ProductPlan& plan, int32_t index, int threads);
-/// Orders the tasks by the thread that begins with them: of each run of products of a kind (B packed beforehand or not)
-/// every thread has an equal part, the same rows as in other calls. ends: [threads] where the parts end.
-void deal_tasks(std::vector<ProductTask>& tasks, const std::vector<ProductPlan>& plans, int threads,
-                std::vector<ProductTask>& spare, std::vector<int64_t>& ends);
+/// The order of a call's tasks by the thread that begins with them; room that the caller keeps.
+struct TaskParts {
+  std::vector<int64_t> ends;  ///< [threads] of each thread's tasks
+  std::vector<int64_t> runs;
+  std::vector<ProductTask> spare;
+};
+/// Of each run of products of a kind (B packed beforehand or not) every thread has an equal part: those of one product
+/// the same rows as in other calls, those of experts the same experts. What does not divide goes round.
+void deal_tasks(std::vector<ProductTask>& tasks, const std::vector<ProductPlan>& plans, int threads, TaskParts& parts);
 /// Spreads the tasks of products that multiply more than they read among those that read, so that threads do both at
 /// any time: memory is shared, multipliers are not. The order within each kind stays. False: all are of one kind,
 /// nothing was done. spare: room that the caller keeps.

@@ -49,18 +49,18 @@ TEST(ProductPlan, ThreadsBeginWithTheirOwnRowsOfEachKind) {
   plans[2].item = &gradient;
   for (ProductPlan& plan : plans) plan.task_rows = 100, plan.task_columns = 256;
   for (const int threads : {1, 2, 3, 10, 11, 64}) {
-    std::vector<ProductTask> tasks, spare;
-    std::vector<int64_t> ends;
+    std::vector<ProductTask> tasks;
+    TaskParts parts;
     for (int32_t i = 0; i < 3; ++i) add_tasks(tasks, plans[static_cast<size_t>(i)], i, threads);
     std::set<std::tuple<int32_t, int64_t, int64_t>> all;
     for (const ProductTask& task : tasks) all.insert({task.plan, task.row, task.column});
     EXPECT_EQ(all.size(), 90u) << "each part of C once";
-    deal_tasks(tasks, plans, threads, spare, ends);
-    ASSERT_EQ(ends.size(), static_cast<size_t>(threads));
-    EXPECT_EQ(ends.back(), 90);
+    deal_tasks(tasks, plans, threads, parts);
+    ASSERT_EQ(parts.ends.size(), static_cast<size_t>(threads));
+    EXPECT_EQ(parts.ends.back(), 90);
     std::set<std::tuple<int32_t, int64_t, int64_t>> dealt;
     int64_t begin = 0;
-    for (const int64_t end : ends) {
+    for (const int64_t end : parts.ends) {
       int64_t kinds[2] = {0, 0};
       for (; begin < end; ++begin) {
         const ProductTask& task = tasks[static_cast<size_t>(begin)];
@@ -73,12 +73,34 @@ TEST(ProductPlan, ThreadsBeginWithTheirOwnRowsOfEachKind) {
     EXPECT_EQ(dealt, all);
   }
   // Two threads: the gradient's rows 0 to 499 lie in the first part, with all columns.
-  std::vector<ProductTask> tasks, spare;
-  std::vector<int64_t> ends;
+  std::vector<ProductTask> tasks;
+  TaskParts parts;
   add_tasks(tasks, plans[2], 2, 2);
-  deal_tasks(tasks, plans, 2, spare, ends);
+  deal_tasks(tasks, plans, 2, parts);
   for (size_t i = 0; i < tasks.size(); ++i)
-    EXPECT_EQ(tasks[i].row < 500, static_cast<int64_t>(i) < ends[0]) << "row " << tasks[i].row;
+    EXPECT_EQ(tasks[i].row < 500, static_cast<int64_t>(i) < parts.ends[0]) << "row " << tasks[i].row;
+}
+
+// Kinds that take turns, a task each: no thread has them all.
+TEST(ProductPlan, ShortRunsGoRound) {
+  const PackedMatrix packed;
+  ProductArgs forward{Precision::bf16, 8, 64, 64, {}}, gradient = forward;
+  forward.packed = &packed;
+  std::vector<ProductPlan> plans(2);
+  plans[0].item = &forward;
+  plans[1].item = &gradient;
+  for (const int threads : {1, 2, 3, 8, 50}) {
+    std::vector<ProductTask> tasks;
+    TaskParts parts;
+    for (int i = 0; i < 20; ++i) tasks.push_back({i % 2, i, 0});
+    deal_tasks(tasks, plans, threads, parts);
+    int64_t begin = 0;
+    for (const int64_t end : parts.ends) {
+      EXPECT_NEAR(static_cast<double>(end - begin), 20.0 / threads, 1.0) << threads << " threads";
+      begin = end;
+    }
+    EXPECT_EQ(begin, 20);
+  }
 }
 
 }  // namespace

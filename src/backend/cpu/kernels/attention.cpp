@@ -230,12 +230,16 @@ void attend_latents(const LatentTile& t) {
   const bool one_group = t.heads <= kHeadGroup;
   const int64_t keys = one_group ? 2 * kQuadKeys : kQuadKeys;  // of a tile: eight chains hide their latency
   const int64_t tiles = (t.n_keys + keys - 1) / keys;
-  NextLines next[2] = {{t.keys[0], tiles * t.keys[0].columns / 8}, {t.keys[1], tiles * t.keys[1].columns / 8}};
+  const auto ahead_of = [&](const LatentKeys& part) {
+    return Ahead(part.next, part.next_lines, tiles * part.columns / 8);
+  };
+  Ahead ahead[2] = {ahead_of(t.keys[0]), ahead_of(t.keys[1])};
   for (int64_t key = 0; key < t.n_keys; key += keys) {
     if (key + keys <= t.n_keys)
-      one_group ? score_latents<2, 1, true>(t, key, next, strip.s) : score_latents<1, 2, true>(t, key, next, strip.s);
+      one_group ? score_latents<2, 1, true>(t, key, ahead, strip.s) : score_latents<1, 2, true>(t, key, ahead, strip.s);
     else
-      one_group ? score_latents<2, 1, false>(t, key, next, strip.s) : score_latents<1, 2, false>(t, key, next, strip.s);
+      one_group ? score_latents<2, 1, false>(t, key, ahead, strip.s)
+                : score_latents<1, 2, false>(t, key, ahead, strip.s);
   }
   const auto sees = [&](int64_t) { return static_cast<int32_t>(t.n_keys); };
   softmax_strip<Word::pair>(strip, t.heads, sees, t.first, t.m, t.l);

@@ -11,25 +11,6 @@
 #if defined(__AVX512BF16__)
 namespace nuri::cpu::NURI_LEVEL {
 
-/// Lines of the next block, asked for in equal shares of `steps`: all at once they would wait for each other.
-class NextLines {
- public:
-  NextLines(const LatentKeys& keys, int64_t steps)
-      : next_(static_cast<const char*>(keys.next)),
-        end_(next_ + keys.next_lines * kLine),
-        share_(steps > 0 ? (keys.next_lines + steps - 1) / steps * kLine : 0) {}
-  void ask() {
-    for (const char* stop = end_ - next_ < share_ ? end_ : next_ + share_; next_ < stop; next_ += kLine)
-      prefetch_far(next_);
-  }
-
- private:
-  static constexpr int64_t kLine = 64;  // bytes
-  const char* next_;
-  const char* end_;
-  int64_t share_;
-};
-
 constexpr int kHeadGroup = 4;  // heads of a quarter
 constexpr int kQuadKeys = 16;  // keys of four vectors: vector v holds keys v, 4 + v, 8 + v, 12 + v
 
@@ -71,11 +52,11 @@ struct KeyRows {
 /// Adds the scores of 16 kSets keys from `key` on over one stretch of the chain. acc[set][group][v]: quarter j, lane h
 /// is head 4 group + h with key 16 set + 4 j + v.
 template <int kSets, int kGroups, bool kWhole>
-NURI_INLINE void add_scores(const LatentKeys& keys, int64_t key, int64_t n_keys, NextLines& next,
+NURI_INLINE void add_scores(const LatentKeys& keys, int64_t key, int64_t n_keys, Ahead& ahead,
                             __m512 (&acc)[kSets][kGroups][4]) {
   const auto rows = KeyRows<kSets, kWhole>::make(keys, key, n_keys);
   for (int64_t pair = 0; pair < keys.columns / 2; pair += 4) {
-    next.ask();
+    ahead.ask();
     __m512i quarters[kSets][4];
 #pragma GCC unroll 2
     for (int s = 0; s < kSets; ++s)
@@ -109,8 +90,7 @@ NURI_INLINE void add_scores(const LatentKeys& keys, int64_t key, int64_t n_keys,
 
 /// s [heads, 64]: chains times scale, of all heads with 16 kSets keys.
 template <int kSets, int kGroups, bool kWhole>
-NURI_TILE_CHECKS __attribute__((noinline)) void score_latents(const LatentTile& t, int64_t key, NextLines* next,
-                                                              float* s) {
+__attribute__((noinline)) void score_latents(const LatentTile& t, int64_t key, Ahead* ahead, float* s) {
   __m512 acc[kSets][kGroups][4];
 #pragma GCC unroll 2
   for (int set = 0; set < kSets; ++set)
@@ -119,7 +99,7 @@ NURI_TILE_CHECKS __attribute__((noinline)) void score_latents(const LatentTile& 
 #pragma GCC unroll 4
       for (int v = 0; v < 4; ++v) acc[set][g][v] = _mm512_setzero_ps();
   for (int part = 0; part < 2; ++part)
-    if (t.keys[part].columns) add_scores<kSets, kGroups, kWhole>(t.keys[part], key, t.n_keys, next[part], acc);
+    if (t.keys[part].columns) add_scores<kSets, kGroups, kWhole>(t.keys[part], key, t.n_keys, ahead[part], acc);
 #pragma GCC unroll 2
   for (int set = 0; set < kSets; ++set)
 #pragma GCC unroll 2
@@ -140,8 +120,7 @@ NURI_TILE_CHECKS __attribute__((noinline)) void score_latents(const LatentTile& 
 /// o [kHeads, 16 kVectors columns from `column` on] = (o times scale, or +0) + p v, over the keys of the block in
 /// pairs.
 template <int kHeads, int kVectors>
-NURI_TILE_CHECKS __attribute__((noinline)) void add_values(const LatentTile& t, const float* p, const float* row_scale,
-                                                           int64_t column) {
+__attribute__((noinline)) void add_values(const LatentTile& t, const float* p, const float* row_scale, int64_t column) {
   const auto* rows = static_cast<const uint16_t*>(t.values) + column;
   const int64_t stride = t.value_stride;
   float* o = t.o + column;

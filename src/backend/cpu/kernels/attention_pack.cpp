@@ -52,27 +52,6 @@ NURI_INLINE U words_of_row(const void* row, int64_t at, int64_t n) {
 
 constexpr uint32_t kMinusZeroLow = 0x8000u;  // as the missing half of a pair of B
 
-constexpr int64_t kLine = 64;  // bytes
-
-/// A decoded token's keys stream through here, from memory: a block comes to L2 as another is packed, its lines in
-/// equal shares of `steps`; all at once they would wait for each other.
-class Ahead {
- public:
-  Ahead(const PackMatrix& m, int64_t steps)
-      : next_(static_cast<const char*>(m.ahead)),
-        end_(next_ + m.ahead_lines * kLine),
-        share_((m.ahead_lines + steps - 1) / (steps > 0 ? steps : 1) * kLine) {}
-  void ask() {
-    for (const char* stop = end_ - next_ < share_ ? end_ : next_ + share_; next_ < stop; next_ += kLine)
-      prefetch_far(next_);
-  }
-
- private:
-  const char* next_;
-  const char* end_;
-  int64_t share_;
-};
-
 /// Of a word's elements in memory.
 template <Word kWord, bool kFromBf16>
 constexpr int64_t kBytesOfWord = (kWord == Word::pair ? 2 : 1) * (kFromBf16 ? 2 : 4);
@@ -88,7 +67,7 @@ void rows_of(const PackMatrix& m, uint32_t* out, int64_t stride) {
   const int64_t rows = m.rows, columns = m.columns, row_bytes = m.stride * (kFromBf16 ? 2 : 4);
   const char* from = static_cast<const char*>(m.data);
   constexpr int64_t kNear = 4096;  // to L1
-  Ahead ahead(m, rows);
+  Ahead ahead(m.ahead, m.ahead_lines, rows);
   for (int64_t r = 0; r < rows; ++r, from += row_bytes, out += stride) {
     ahead.ask();
     for (int64_t at = 0; at < depth_of<kWord>(columns); at += kWidth) {
@@ -169,7 +148,7 @@ void turned_of(const PackMatrix& m, uint32_t* out, int64_t) {
   const int64_t depth = depth_of<kWord>(m.columns);
   const int64_t whole = m.columns / (kWord == Word::pair ? 2 : 1) / kWidth * kWidth;
   constexpr int64_t kParts = kFromBf16 && kWidth == 8 ? 1 : kPanel / kWidth;  // of a panel, turned one by one
-  Ahead ahead(m, (m.rows + kPanel - 1) / kPanel * kParts * ((depth + kWidth - 1) / kWidth));
+  Ahead ahead(m.ahead, m.ahead_lines, (m.rows + kPanel - 1) / kPanel * kParts * ((depth + kWidth - 1) / kWidth));
   for (int64_t panel = 0; panel < m.rows; panel += kPanel, out += depth * kPanel) {
     int64_t done = 0;
 #if defined(__AVX2__) && !defined(__AVX512F__)

@@ -14,6 +14,27 @@ NURI_INLINE const void* row_of(const PackMatrix& m, int64_t row) {
 NURI_INLINE void prefetch_near(const void* at) { asm volatile("prefetcht0 %0" : : "m"(*static_cast<const char*>(at))); }
 NURI_INLINE void prefetch_far(const void* at) { asm volatile("prefetcht1 %0" : : "m"(*static_cast<const char*>(at))); }
 
+constexpr int64_t kLine = 64;  // bytes
+
+/// A decoded token's keys stream from memory: a block comes to L2 as another is read, its lines in equal shares of
+/// `steps`; all at once they would wait for each other.
+class Ahead {
+ public:
+  Ahead(const void* data, int64_t lines, int64_t steps)
+      : next_(static_cast<const char*>(data)),
+        end_(next_ + lines * kLine),
+        share_((lines + steps - 1) / (steps > 0 ? steps : 1) * kLine) {}
+  void ask() {
+    for (const char* stop = end_ - next_ < share_ ? end_ : next_ + share_; next_ < stop; next_ += kLine)
+      prefetch_far(next_);
+  }
+
+ private:
+  const char* next_;
+  const char* end_;
+  int64_t share_;
+};
+
 /// Elements at .. at + kWidth of a row of n as FP32; what lies past its end is +0 and not read. Masks only where they
 /// are needed: a masked load costs twice as much in L1 and three times as much from memory (Zen 5).
 #if defined(__AVX512F__)
