@@ -152,11 +152,11 @@ Kernel::~Kernel() {
   k.module = path_of(r);
   for (const Recorder::Open& open : r.scopes) k.backward |= open.backward;
   // The caller works all the time but while it waits for the others at the end of a region.
-  k.busy = k.end - k.begin - r.books[0].of(Activity::waiting);
+  k.busy = {k.end - k.begin - r.books[0].of(Activity::waiting)};
   for (size_t t = 0; t < r.books.size(); ++t) {
     const ThreadBook& book = r.books[t];
     k.packing += book.of(Activity::packing);
-    if (t > 0) k.busy += book.of(Activity::working);
+    if (t > 0) k.busy.push_back(book.of(Activity::working));
     for (const auto& [begin, end] : book.regions)
       r.recording.stretches.push_back({k.work.kernel, begin, end, static_cast<int>(t)});
   }

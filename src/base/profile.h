@@ -32,8 +32,8 @@ struct KernelRecord {
   std::string module;  ///< "model.layers.3.self_attn", "gradient of linear" ...
   bool backward = false;
   int64_t begin = 0, end = 0;  ///< nanoseconds since the recording began
-  int64_t busy = 0;            ///< nanoseconds that threads worked, all together
-  int64_t packing = 0;         ///< of busy: rounding, turning and gathering operands
+  std::vector<int64_t> busy;   ///< nanoseconds that each thread worked
+  int64_t packing = 0;         ///< of all threads' busy: rounding, turning and gathering operands
   int64_t bytes_taken = 0;     ///< memory handed out since the kernel before it ended (tensors and scratch)
   int64_t bytes_fresh = 0;     ///< of these: from the system, not from the cache of free blocks
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <tuple>
 #include <vector>
 
@@ -21,7 +22,8 @@ struct Row {
   const char* kernel = "";
   bool backward = false, bf16 = false, reference = false;
   std::string shape;
-  int64_t count = 0, wall = 0, busy = 0, packing = 0, taken = 0;
+  int64_t count = 0, wall = 0, busy = 0, packing = 0, taken = 0, fresh = 0;
+  std::vector<int64_t> idle;  // of each thread
   double flops = 0, bytes = 0;
 };
 
@@ -39,6 +41,8 @@ Rate rate_of(double flops, double bytes, bool bf16, int64_t ns, const cpu::Peaks
   return r;
 }
 
+int64_t busy_of(const profile::KernelRecord& k) { return std::accumulate(k.busy.begin(), k.busy.end(), int64_t{0}); }
+
 std::vector<Row> rows_of(const Recording& recording) {
   std::map<std::tuple<std::string, bool, std::string>, Row> found;
   for (const profile::KernelRecord& k : recording.kernels) {
@@ -46,7 +50,10 @@ std::vector<Row> rows_of(const Recording& recording) {
     row.kernel = k.work.kernel, row.backward = k.backward, row.shape = k.work.shape, row.bf16 = k.work.bf16;
     row.reference |= k.work.reference;
     ++row.count;
-    row.wall += k.end - k.begin, row.busy += k.busy, row.packing += k.packing, row.taken += k.bytes_taken;
+    row.wall += k.end - k.begin, row.busy += busy_of(k), row.packing += k.packing;
+    row.taken += k.bytes_taken, row.fresh += k.bytes_fresh;
+    row.idle.resize(k.busy.size());
+    for (size_t t = 0; t < k.busy.size(); ++t) row.idle[t] += k.end - k.begin - k.busy[t];
     row.flops += k.work.flops, row.bytes += k.work.bytes;
   }
   std::vector<Row> rows;
@@ -56,6 +63,11 @@ std::vector<Row> rows_of(const Recording& recording) {
 }
 
 double ms(int64_t ns) { return 1e-6 * static_cast<double>(ns); }
+OrderedJson times(const std::vector<int64_t>& ns, double unit) {
+  OrderedJson all = OrderedJson::array();
+  for (const int64_t n : ns) all.push_back(unit * static_cast<double>(n));
+  return all;
+}
 
 }  // namespace
 
@@ -65,9 +77,9 @@ Breakdown breakdown_of(const Recording& recording) {
   const double all = wall * recording.threads;
   double in_kernels = 0, busy = 0;
   for (const profile::KernelRecord& k : recording.kernels) {
-    const double own = static_cast<double>(k.busy - k.packing) / all;
+    const double own = static_cast<double>(busy_of(k) - k.packing) / all;
     in_kernels += static_cast<double>(k.end - k.begin);
-    busy += static_cast<double>(k.busy) / all;
+    busy += static_cast<double>(busy_of(k)) / all;
     b.packing += static_cast<double>(k.packing) / all;
     switch (k.work.kind) {
       case Kind::product:
@@ -111,8 +123,8 @@ std::string profile_table(const Recording& recording, const cpu::Peaks& peaks, s
   const std::vector<Row> rows = rows_of(recording);
   const double wall = ms(recording.end - recording.begin);
   std::string text =
-      fmt::format("{:<20} {:<8} {:>6} {:>9} {:>6} {:>8} {:>7} {:>7} {:>6} {:>6} {:>9}  {}\n", "kernel", "pass", "calls",
-                  "ms", "time", "GFLOP/s", "GB/s", "of peak", "idle", "pack", "MB taken", "shape");
+      fmt::format("{:<20} {:<8} {:>6} {:>9} {:>6} {:>8} {:>7} {:>7} {:>6} {:>6} {:>9} {:>9}  {}\n", "kernel", "pass",
+                  "calls", "ms", "time", "GFLOP/s", "GB/s", "of peak", "idle", "pack", "MB taken", "MB fresh", "shape");
   size_t shown = 0;
   double rest = 0;
   for (const Row& row : rows) {
@@ -124,16 +136,25 @@ std::string profile_table(const Recording& recording, const cpu::Peaks& peaks, s
     const Rate r = rate_of(row.flops, row.bytes, row.bf16, row.wall, peaks);
     const double threads_time = static_cast<double>(row.wall) * recording.threads;
     text += fmt::format(
-        "{:<20} {:<8} {:>6} {:>9.2f} {:>4.1f} % {:>8.1f} {:>7.1f} {:>5.0f} %{} {:>4.0f} % {:>4.0f} % {:>9.1f}  {}{}\n",
+        "{:<20} {:<8} {:>6} {:>9.2f} {:>4.1f} % {:>8.1f} {:>7.1f} {:>5.0f} %{} {:>4.0f} % {:>4.0f} % {:>9.1f} {:>9.1f} "
+        " {}{}\n",
         row.kernel, row.backward ? "backward" : "forward", row.count, ms(row.wall), 100 * ms(row.wall) / wall, r.gflops,
         r.gbps, 100 * r.of_peak, r.by_bytes ? "b" : " ", 100 * (1 - static_cast<double>(row.busy) / threads_time),
         100 * static_cast<double>(row.packing) / static_cast<double>(std::max<int64_t>(row.busy, 1)),
-        1e-6 * static_cast<double>(row.taken), row.shape, row.reference ? "  (reference)" : "");
+        1e-6 * static_cast<double>(row.taken), 1e-6 * static_cast<double>(row.fresh), row.shape,
+        row.reference ? "  (reference)" : "");
   }
   if (rows.size() > shown) text += fmt::format("{} more rows: {:.2f} ms\n", rows.size() - shown, rest);
   text +=
       fmt::format("{:.2f} ms on {} threads: {}\n", wall, recording.threads, breakdown_text(breakdown_of(recording)));
-  text += "of peak: operations to the peak of products, or (b) bytes to the bandwidth of a copy, whichever is more\n";
+  std::vector<int64_t> idle(static_cast<size_t>(recording.threads));
+  for (const Row& row : rows)
+    for (size_t t = 0; t < row.idle.size(); ++t) idle[t] += row.idle[t];
+  text += fmt::format("kernels of level {}; idle within them:", active_level_text());
+  for (size_t t = 0; t < idle.size(); ++t) text += fmt::format(" thread {} {:.2f} ms", t, ms(idle[t]));
+  text +=
+      "\nMB taken: memory handed out, of it fresh: from the system\nof peak: operations to the peak of products, or "
+      "(b) bytes to the bandwidth of a copy, whichever is more\n";
   if (recording.full) text += fmt::format("the recording is full: only the first {} kernels\n", profile::kMostKernels);
   return text;
 }
@@ -156,9 +177,12 @@ OrderedJson profile_json(const Recording& recording, const cpu::Peaks& peaks) {
                             {"gbps", r.gbps},
                             {"of_peak", r.of_peak},
                             {"limit", r.by_bytes ? "bytes" : "operations"},
+                            {"level", row.reference ? "reference" : active_level_text()},
                             {"busy_ms", ms(row.busy)},
+                            {"idle_ms", times(row.idle, 1e-6)},
                             {"packing_ms", ms(row.packing)},
                             {"bytes_taken", row.taken},
+                            {"bytes_fresh", row.fresh},
                             {"reference", row.reference}});
   }
   return j;
@@ -187,14 +211,16 @@ std::string chrome_trace(const Recording& recording, const cpu::Peaks& peaks, co
     events.push_back(event(s.name, s.thread == 0 ? "module" : "thread", s.begin, s.end, s.thread));
   for (const profile::KernelRecord& k : recording.kernels) {
     OrderedJson e = event(k.work.kernel, kind_name(k.work.kind), k.begin, k.end, 0);
+    std::vector<int64_t> idle;
+    for (const int64_t busy : k.busy) idle.push_back(k.end - k.begin - busy);
     const Rate r = rate_of(k.work.flops, k.work.bytes, k.work.bf16, k.end - k.begin, peaks);
     e["args"] = {{"shape", k.work.shape},
                  {"module", k.module},
-                 {"kernel", k.work.reference ? "reference" : level},
+                 {"level", k.work.reference ? "reference" : level},
                  {"gflops", r.gflops},
                  {"gbps", r.gbps},
                  {"of_peak", r.of_peak},
-                 {"idle_us", static_cast<double>((k.end - k.begin) * recording.threads - k.busy) / 1e3},
+                 {"idle_us", times(idle, 1e-3)},  // of each thread
                  {"packing_us", static_cast<double>(k.packing) / 1e3},
                  {"bytes_taken", k.bytes_taken},
                  {"bytes_fresh", k.bytes_fresh}};

@@ -29,7 +29,7 @@ grep -q '^4 steps, .* tokens, .* FLOP: .* without validation' "$work/out" || fai
 
 # Benchmarks.
 machine='has("cpu") and has("commit") and has("level") and .peak_gflops > 0 and .read_gbps > 0'
-json 0 "$machine and .tokens_per_s > 0 and .mfu > 0 and .step_ms > 0 and .breakdown.product > 0 and
+json 0 "$machine and .tokens_per_s > 0 and .mfu > 0 and .step_ms > 0 and (.breakdown | keys | length) == 7 and ([.breakdown[]] | add | . > 0.999 and . < 1.001) and .breakdown.product > 0 and
   .recompute == \"selective\"" bench step --rows 1 --length 16 --seconds 0.05 --recompute selective --json
 json 0 "$machine and .predicted_ms > 0 and .measured_ms > 0 and .ratio > 0 and .measuring_s > 0" \
   bench predict --rows 1 --length 16 --seconds 0.05 --json
@@ -60,13 +60,18 @@ code 0 profile --skip 1 --steps 2 --trace "$work/trace.json" --json "$work/rows.
   generate "$work/run" --prompt "1 더하기" --max-tokens 5 --temperature 0 --json
 [ "$(cat "$work/out")" = "$(cat "$work/alone")" ] || fail "profile changes what a verb prints"
 jq -e '([.breakdown[]] | add) as $sum | $sum > 0.999 and $sum < 1.001 and .steps == 2 and all(.breakdown[]; . >= -0.001) and
-  (.kernels | length) > 5 and any(.kernels[]; .kernel == "attention" and .gflops > 0 and (.shape | test("2 heads")))' \
+  (.kernels | length) > 5 and all(.kernels[]; (.level | length) > 0 and (.idle_ms | length) == 2 and all(.idle_ms[]; . >= -0.001) and
+  ((.busy_ms + (.idle_ms | add) - 2 * .ms) | fabs) < 0.001 and .bytes_fresh <= .bytes_taken) and any(.kernels[]; .kernel == "attention" and .gflops > 0 and (.shape | test("2 heads")))' \
   "$work/rows.json" >/dev/null || fail "profile --json: $(cat "$work/rows.json")"
 jq -e '[.traceEvents[] | select(.ph == "X")] as $x | [$x[] | select(.name | startswith("forward "))] as $steps |
   ($steps | length) == 2 and ([$x[] | select(.args.shape) | .ts + .dur] | max) <= ($steps[1].ts + $steps[1].dur) and
-  any($x[]; .name == "product" and .args.module != "" and .args.of_peak > 0 and has("tid"))' "$work/trace.json" >/dev/null ||
+  any($x[]; .name == "product" and .args.module != "" and .args.of_peak > 0 and (.args.level | length) > 0 and (.args.idle_us | length) == 2 and has("tid"))' "$work/trace.json" >/dev/null ||
   fail "profile --trace: $(head -c 2000 "$work/trace.json")"
 
+code 0 profile --steps 1 --skip 1 --json "$work/rows.json" --trace "$work/trace.json" -- train "$work/recipe.toml" --data "$work/data" --out "$work/profiled" --set steps=4 --quiet
+jq -e '.steps == 1 and ([.kernels[] | .kernel] | contains(["attention_grad", "adamw", "product"])) and any(.kernels[]; .pass == "backward")' \
+  "$work/rows.json" >/dev/null || fail "profile of train: $(cat "$work/rows.json")"
+grep -q 'idle within them: thread 0 .* thread 1 ' "$work/err" || fail "idle time of each thread: $(cat "$work/err")"
 code 0 profile --steps 0 --rows 2 --trace "$work/trace.json" -- score "$work/run" --tokens 1,2,3
 grep -q 'more rows' "$work/err" || fail "profile --rows 2 of a whole verb: $(cat "$work/err")"
 echo "the verbs that measure print what they promise"
