@@ -61,6 +61,14 @@ TEST(ProblemRow, OwnAndKnownForms) {
   const Problem exam = parse_problem(R"({"task": "logic", "input": "not True is", "target": "False"})", "f");
   EXPECT_EQ(exam.prompt + "|" + exam.answer + "|" + exam.category, "not True is|False|logic");
   EXPECT_FALSE(exam.target);
+  const Problem gsm8k =
+      parse_problem(R"({"question": "9 * 300?", "answer": "It is <<9*300=2700>>2700.\n#### 2,700"})", "f");
+  EXPECT_EQ(gsm8k.prompt, "9 * 300?");
+  EXPECT_EQ(gsm8k.answer, "2700");
+  EXPECT_EQ(gsm8k.solution, "It is <<9*300=2700>>2700.\n");
+  const Problem plain = parse_problem(R"({"question": "9 * 3?", "answer": 27})", "f");
+  EXPECT_EQ(plain.answer, "27");
+  EXPECT_EQ(plain.solution, "");
   const Problem math = parse_problem(R"({"problem": "1/2?", "solution": "easy", "final": "\\frac{1}{2}"})", "f");
   EXPECT_EQ(math.answer + "|" + math.solution, "\\frac{1}{2}|easy");
   for (const char* bad :

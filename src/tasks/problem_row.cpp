@@ -1,6 +1,8 @@
 #include "tasks/problem_row.h"
 
 #include <nlohmann/json.hpp>
+#include <tuple>
+#include <utility>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -13,6 +15,16 @@ constexpr size_t kMostNumbers = 64;
 /// A number or text as text: sets write "final": "27" and "final": 27.
 std::string text_of(const JsonObject& row, std::string_view key) {
   return row.at(key).is_number_integer() ? std::to_string(row.integer(key, INT64_MIN, INT64_MAX)) : row.text(key);
+}
+
+/// The solution, and the final answer behind "####" without spaces and separators of thousands; empty: there is no
+/// mark.
+std::pair<std::string, std::string> split_gsm8k(const std::string& text) {
+  const size_t mark = text.rfind("####");
+  if (mark == std::string::npos) return {text, ""};
+  std::string answer = text.substr(mark + 4);
+  std::erase_if(answer, [](char c) { return c == ' ' || c == ',' || c == '\n' || c == '\r' || c == '\t'; });
+  return {text.substr(0, mark), answer};
 }
 
 }  // namespace
@@ -38,13 +50,16 @@ Problem parse_problem(std::string_view text, const std::string& where) {
   } else if (row.given("question") && row.given("final")) {
     p.prompt = row.text("question");
     p.answer = text_of(row, "final");
-    if (row.given("answer") && row.at("answer").is_string()) {
-      p.solution = row.text("answer");
-      p.solution.resize(std::min(p.solution.size(), p.solution.rfind("####")));
-    }
+    if (row.given("answer") && row.at("answer").is_string()) p.solution = split_gsm8k(row.text("answer")).first;
+  } else if (row.given("question") && row.given("answer")) {
+    p.prompt = row.text("question");
+    std::tie(p.solution, p.answer) = split_gsm8k(text_of(row, "answer"));
+    if (p.answer.empty()) std::swap(p.solution, p.answer);  // no mark: all of it is the answer
   } else {
-    fail("{}: none of the pairs prompt and answer, question and final, problem and final, input and target are there",
-         where);
+    fail(
+        "{}: none of the pairs prompt and answer, question and answer, question and final, problem and final, input "
+        "and target are there",
+        where);
   }
   if (row.given("id")) p.id = text_of(row, "id");
   p.category = row.text_or("category", p.category);
