@@ -155,8 +155,7 @@ Action add_tasks(Arguments args) {
   auto s = std::make_shared<ScoreFiles>();
   Arguments score_args = args.verb("score", "what a reward gives to answers");
   score_args.option("REWARD", s->reward, "scorers with weights: \"numeric=1, format=0.1\"").required();
-  score_args.option("--problems", s->problems, "JSONL as `tasks make` writes it, or as GSM8K has it")
-      .required();
+  score_args.option("--problems", s->problems, "JSONL as `tasks make` writes it, or as GSM8K has it").required();
   score_args.option("--answers", s->answers, "JSONL with text (also tokens, finished), a row for each problem")
       .required();
   score_args.flag("--json", s->json, "print JSON, with the scores of each answer");

@@ -69,12 +69,15 @@ TEST(ProblemRow, OwnAndKnownForms) {
   const Problem plain = parse_problem(R"({"question": "9 * 3?", "answer": 27})", "f");
   EXPECT_EQ(plain.answer, "27");
   EXPECT_EQ(plain.solution, "");
+  EXPECT_EQ(parse_problem(R"({"question": "Where?", "answer": "so #### New York, USA\n"})", "f").answer,
+            "New York, USA");
   const Problem math = parse_problem(R"({"problem": "1/2?", "solution": "easy", "final": "\\frac{1}{2}"})", "f");
   EXPECT_EQ(math.answer + "|" + math.solution, "\\frac{1}{2}|easy");
   for (const char* bad :
        {"", "[]", "{}", R"({"prompt": "a"})", R"({"prompt": 1, "answer": "b"})", R"({"prompt": "a", "answer": 1.5})",
         R"({"prompt": "a", "answer": "b", "numbers": 3})", R"({"prompt": "a", "answer": "b", "numbers": [1.5]})",
-        R"({"prompt": "a", "answer": "b", "target": "x"})"})
+        R"({"prompt": "a", "answer": "b", "target": "x"})", R"({"question": "a", "answer": "b ####"})",
+        R"({"question": "a", "choices": ["b", "c"], "answer": "b"})"})
     EXPECT_THROW(parse_problem(bad, "file.jsonl: line 3"), Error) << bad;
 }
 

@@ -1,7 +1,7 @@
 #include "tasks/problem_row.h"
 
 #include <nlohmann/json.hpp>
-#include <tuple>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
@@ -17,13 +17,13 @@ std::string text_of(const JsonObject& row, std::string_view key) {
   return row.at(key).is_number_integer() ? std::to_string(row.integer(key, INT64_MIN, INT64_MAX)) : row.text(key);
 }
 
-/// The solution, and the final answer behind "####" without spaces and separators of thousands; empty: there is no
-/// mark.
-std::pair<std::string, std::string> split_gsm8k(const std::string& text) {
+/// The solution, and what stands behind "####", a number without separators of thousands; nothing: there is no mark.
+std::pair<std::string, std::optional<std::string>> split_gsm8k(const std::string& text) {
   const size_t mark = text.rfind("####");
-  if (mark == std::string::npos) return {text, ""};
-  std::string answer = text.substr(mark + 4);
-  std::erase_if(answer, [](char c) { return c == ' ' || c == ',' || c == '\n' || c == '\r' || c == '\t'; });
+  if (mark == std::string::npos) return {text, std::nullopt};
+  const size_t first = text.find_first_not_of(" \n\r\t", mark + 4), last = text.find_last_not_of(" \n\r\t");
+  std::string answer = first == std::string::npos ? "" : text.substr(first, last + 1 - first);
+  if (answer.find_first_not_of("+-0123456789,.") == std::string::npos) std::erase(answer, ',');
   return {text.substr(0, mark), answer};
 }
 
@@ -51,10 +51,12 @@ Problem parse_problem(std::string_view text, const std::string& where) {
     p.prompt = row.text("question");
     p.answer = text_of(row, "final");
     if (row.given("answer") && row.at("answer").is_string()) p.solution = split_gsm8k(row.text("answer")).first;
-  } else if (row.given("question") && row.given("answer")) {
+  } else if (row.given("question") && row.given("answer") && !row.given("choices")) {
     p.prompt = row.text("question");
-    std::tie(p.solution, p.answer) = split_gsm8k(text_of(row, "answer"));
-    if (p.answer.empty()) std::swap(p.solution, p.answer);  // no mark: all of it is the answer
+    const auto [told, final_answer] = split_gsm8k(text_of(row, "answer"));
+    p.answer = final_answer.value_or(told);  // no mark: all of it is the answer
+    if (final_answer) p.solution = told;
+    NURI_CHECK(!p.answer.empty(), "{}: answer: nothing stands behind ####", where);
   } else {
     fail(
         "{}: none of the pairs prompt and answer, question and answer, question and final, problem and final, input "
