@@ -129,7 +129,8 @@ struct AttentionGradArgs {
 // ---------------------------------------------------------------------------------------------------------------- rows
 
 /// y[t,i] = (x[t,i] * r[t]) * g[i];  r[t] = 1 / sqrt(row_sum(x^2) / d + eps). Results that feed products of BF16
-/// precision alone are written rounded, as those would round them.
+/// precision alone are written rounded, as those would round them. With an addend x + addend takes the place of x, so
+/// that the residual stream goes through memory once.
 struct RmsNormArgs {
   int64_t n_tokens = 0, d = 0;
   const float* x = nullptr;
@@ -139,8 +140,10 @@ struct RmsNormArgs {
   float eps = 0;
   float* y = nullptr;  ///< [n_tokens, d]; may be null
   int64_t y_stride = 0;
-  float* r = nullptr;         ///< [n_tokens], kept for backward; may be null
-  Bf16* y_rounded = nullptr;  ///< [n_tokens, d] BF16 of y; may be null
+  float* r = nullptr;             ///< [n_tokens], kept for backward; may be null
+  Bf16* y_rounded = nullptr;      ///< [n_tokens, d] BF16 of y; may be null
+  const float* addend = nullptr;  ///< [n_tokens, d]; null: none
+  float* sum = nullptr;           ///< [n_tokens, d] x + addend, where there is one
 };
 
 /// dx[t,i] = r (g dy - x r^2 / d * row_sum_j(g_j dy_j x_j));  dg[i] += chain over t of dy[t,i] * (x[t,i] r[t]).
@@ -235,6 +238,7 @@ struct RouterGradArgs {
 };
 
 /// y[t] = shared[t]; y = fma(w[t,j], f[slot[t,j]], y) for j ascending (experts ascending). shared null: starts at +0.
+/// With a residual, last: y[t] = residual[t] + y[t].
 struct CombineArgs {
   int64_t n_tokens = 0, d = 0, n_active = 0;
   const float* shared = nullptr;   ///< [n_tokens, d]
@@ -242,6 +246,7 @@ struct CombineArgs {
   const int32_t* slots = nullptr;  ///< [n_tokens, n_active] row of f
   const float* weights = nullptr;  ///< [n_tokens, n_active]
   float* y = nullptr;
+  const float* residual = nullptr;  ///< [n_tokens, d]; null: none
 };
 /// df[slot] = w * dy;  dweights = row_sum(dy * f[slot]).
 struct CombineGradArgs {

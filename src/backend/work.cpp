@@ -103,7 +103,8 @@ Work work_of(const AttentionArgs& a) { return attention_work("attention", a, 1, 
 Work work_of(const AttentionGradArgs& a) { return attention_work("attention_grad", a.forward, 3, 2); }
 
 Work work_of(const RmsNormArgs& a) {
-  return rows("rmsnorm", a.n_tokens, a.d, 4 + (a.y ? 4 : 0) + (a.y_rounded ? 2 : 0), 4);
+  return rows(a.addend ? "add_rmsnorm" : "rmsnorm", a.n_tokens, a.d,
+              4 + (a.addend ? 8 : 0) + (a.y ? 4 : 0) + (a.y_rounded ? 2 : 0), a.addend ? 5 : 4);
 }
 Work work_of(const RmsNormGradArgs& a) {
   return rows("rmsnorm_grad", a.n_tokens, a.d, a.dx_accumulate ? 16 : 12, a.dg ? 12 : 9);
@@ -118,7 +119,8 @@ Work work_of(const SwigluGradArgs& a) { return rows("swiglu_grad", a.n_tokens, a
 Work work_of(const RouterArgs& a) { return rows("router", a.n_tokens, a.n_experts, 8, 20); }
 Work work_of(const RouterGradArgs& a) { return rows("router_grad", a.n_tokens, a.n_experts, 8, 10); }
 Work work_of(const CombineArgs& a) {
-  return rows("combine", a.n_tokens, a.d, as_double(4 * (a.n_active + (a.shared ? 2 : 1))), 2 * as_double(a.n_active));
+  return rows("combine", a.n_tokens, a.d, as_double(4 * (a.n_active + (a.shared ? 2 : 1) + (a.residual ? 1 : 0))),
+              as_double(2 * a.n_active + (a.residual ? 1 : 0)));
 }
 Work work_of(const CombineGradArgs& a) {
   return rows("combine_grad", a.n_tokens, a.d, as_double(4 + (a.df ? 8 : 6) * a.n_active), 3 * as_double(a.n_active));

@@ -23,18 +23,15 @@ Block::Block(const DeepseekV3Config& c, int64_t layer, const std::string& prefix
 Tensor Block::forward(const Tensor& x, const ForwardContext& context) {
   const ModuleScope scope(name_);
   const float eps = static_cast<float>(config_.rms_norm_eps);
-  const Tensor h =
-      add(x, attention_.forward(rmsnorm_for_product(x, attention_norm_, eps, context.precision), context, layer_));
-  auto dense = [&] {
-    const Tensor normed = rmsnorm_for_product(h, ffn_norm_, eps, context.precision);
+  const Tensor attended =
+      attention_.forward(rmsnorm_for_product(x, attention_norm_, eps, context.precision), context, layer_);
+  const bool exact = moe_ != nullptr;  // the router reads the norm as it is
+  const auto [h, normed] = add_rmsnorm(x, attended, ffn_norm_, eps, context.precision, exact);
+  auto dense = [this, &context, &n = normed.rounded] {
     const ModuleScope mlp("mlp");
-    return mlp_->forward(normed, context.precision);
+    return mlp_->forward(n, context.precision);
   };
-  auto experts = [&] {  // the router reads the norm as it is
-    return moe_->forward(rmsnorm_both(h, ffn_norm_, eps, context.precision), context, context.batch->rows, layer_);
-  };
-  const Tensor f = moe_ ? experts() : dense();
-  Tensor y = add(h, f);
+  const Tensor y = moe_ ? moe_->forward(normed, h, context, context.batch->rows, layer_) : add(h, dense());
   if (context.stats && !meta_active()) {
     LayerStats& stats = (*context.stats)[static_cast<size_t>(layer_)];
     stats.square_sum += square_sum(y);

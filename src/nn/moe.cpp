@@ -23,7 +23,8 @@ Moe::Moe(const DeepseekV3Config& c, const std::string& prefix, DType dtype, bool
   shared_ = std::make_unique<Mlp>(c.d_model, c.d_ff_shared(), prefix + "shared_experts.", dtype, trainable);
 }
 
-Tensor Moe::forward(const Normed& x, const ForwardContext& context, const std::vector<int64_t>& rows, int64_t layer) {
+Tensor Moe::forward(const Normed& x, const Tensor& residual, const ForwardContext& context,
+                    const std::vector<int64_t>& rows, int64_t layer) {
   const ModuleScope scope("mlp");
   const DeepseekV3Config& c = config_;
   const Tensor logits = linear(x.exact, router_, Precision::f32);
@@ -43,11 +44,12 @@ Tensor Moe::forward(const Normed& x, const ForwardContext& context, const std::v
     const auto up = linear_beside(x.rounded, shared_->gate_up(), x.rounded, gate_up_, slots, true, context.precision);
     const auto down = linear_beside(swiglu(up.shared, context.precision), shared_->down(),
                                     swiglu(up.routed, context.precision), down_, slots, false, context.precision);
-    return combine(down.shared, down.routed, routing_.weights, slots, context.precision);
+    return combine(down.shared, down.routed, routing_.weights, slots, context.precision, residual);
   }
   const Tensor hidden = swiglu(grouped_linear(x.rounded, gate_up_, slots, true, context.precision), context.precision);
   const Tensor f = grouped_linear(hidden, down_, slots, false, context.precision);
-  return combine(shared_->forward(x.rounded, context.precision), f, routing_.weights, slots, context.precision);
+  return combine(shared_->forward(x.rounded, context.precision), f, routing_.weights, slots, context.precision,
+                 residual);
 }
 
 void Moe::visit(const std::function<void(Weight&)>& see) {

@@ -19,8 +19,10 @@ class Moe {
   /// prefix: "model.layers.3.mlp."
   Moe(const DeepseekV3Config& config, const std::string& prefix, DType dtype, bool trainable);
 
-  /// x [n_tokens, d_model] normed. rows: offsets of the packed rows that the balance term follows.
-  Tensor forward(const Normed& x, const ForwardContext& context, const std::vector<int64_t>& rows, int64_t layer);
+  /// residual + y. x, residual [n_tokens, d_model], x normed. rows: offsets of the packed rows that the balance term
+  /// follows.
+  Tensor forward(const Normed& x, const Tensor& residual, const ForwardContext& context,
+                 const std::vector<int64_t>& rows, int64_t layer);
 
   void visit(const std::function<void(Weight&)>& see);
   Tensor& bias() { return bias_; }  ///< e_score_correction_bias, f32 [n_routed_experts]

@@ -62,9 +62,12 @@ template void combine_grad_row(int64_t, int64_t, const double*, const int32_t*, 
                                double*);
 
 void combine(const CombineArgs& a) {
-  for (int64_t t = 0; t < a.n_tokens; ++t)
+  for (int64_t t = 0; t < a.n_tokens; ++t) {
+    float* y = a.y + t * a.d;
     combine_row(a.d, a.n_active, a.shared ? a.shared + t * a.d : nullptr, a.f, a.slots + t * a.n_active,
-                a.weights + t * a.n_active, a.y + t * a.d);
+                a.weights + t * a.n_active, y);
+    for (int64_t i = 0; a.residual && i < a.d; ++i) y[i] = a.residual[t * a.d + i] + y[i];
+  }
 }
 
 void combine_grad(const CombineGradArgs& a) {
@@ -91,32 +94,37 @@ void gather_grad(const GatherGradArgs& a) {
 }  // namespace reference
 
 Tensor combine(const Tensor& shared, const Tensor& f, const Tensor& weights, const Dispatch& dispatch,
-               Precision precision) {
+               Precision precision, const Tensor& residual) {
   weights.expect({-1, -1}, "combine weights [n_tokens, n_active]");
   const int64_t n_tokens = weights.dim(0), n_active = weights.dim(1), d = f.dim(1);
   f.expect({n_tokens * n_active, d}, "combine f [n_slots, d]");
   if (shared.defined()) shared.expect({n_tokens, d}, "combine shared [n_tokens, d]");
-  NURI_ASSERT(f.contiguous() && weights.contiguous() && (!shared.defined() || shared.contiguous()));
+  if (residual.defined()) residual.expect({n_tokens, d}, "combine residual [n_tokens, d]");
+  NURI_ASSERT(f.contiguous() && weights.contiguous() && (!shared.defined() || shared.contiguous()) &&
+              (!residual.defined() || residual.contiguous()));
   Tensor y = Tensor::empty({n_tokens, d});
   run(kernels().combine, reference::combine,
       CombineArgs{n_tokens, d, n_active, shared.defined() ? shared.data<float>() : nullptr, f.data<float>(),
-                  dispatch.slots.data(), weights.data<float>(), y.data<float>()});
+                  dispatch.slots.data(), weights.data<float>(), y.data<float>(),
+                  residual.defined() ? residual.data<float>() : nullptr});
   if (Tape* tape = Tape::current()) {
-    tape->record("combine",
-                 [shared = shared.defined() ? shared.id() : 0, f, weights, y = y.id(), slots = dispatch.slots, n_tokens,
-                  d, n_active, rounded = precision == Precision::bf16](Tape& t) {
-                   const Tensor dy = t.take_grad(y);
-                   if (!dy.defined()) return;
-                   Tensor df = Tensor::empty(f.shape(), rounded ? DType::bf16 : DType::f32);
-                   Tensor dweights = Tensor::empty(weights.shape());
-                   run(kernels().combine_grad, reference::combine_grad,
-                       CombineGradArgs{n_tokens, d, n_active, f.data<float>(), slots.data(), weights.data<float>(),
-                                       dy.data<float>(), rounded ? nullptr : df.data<float>(), dweights.data<float>(),
-                                       rounded ? df.data<Bf16>() : nullptr});
-                   t.add_grad(f, df);
-                   t.add_grad(weights, dweights);
-                   if (shared) t.add_grad(shared, dy);
-                 });
+    tape->record(
+        "combine",
+        [shared = shared.defined() ? shared.id() : 0, residual = residual.defined() ? residual.id() : 0, f, weights,
+         y = y.id(), slots = dispatch.slots, n_tokens, d, n_active, rounded = precision == Precision::bf16](Tape& t) {
+          const Tensor dy = t.take_grad(y);
+          if (!dy.defined()) return;
+          Tensor df = Tensor::empty(f.shape(), rounded ? DType::bf16 : DType::f32);
+          Tensor dweights = Tensor::empty(weights.shape());
+          run(kernels().combine_grad, reference::combine_grad,
+              CombineGradArgs{n_tokens, d, n_active, f.data<float>(), slots.data(), weights.data<float>(),
+                              dy.data<float>(), rounded ? nullptr : df.data<float>(), dweights.data<float>(),
+                              rounded ? df.data<Bf16>() : nullptr});
+          t.add_grad(f, df);
+          t.add_grad(weights, dweights);
+          if (shared) t.add_grad(shared, dy);
+          if (residual) t.add_grad(residual, dy);
+        });
   }
   observe("combine", y);
   return y;

@@ -1,8 +1,9 @@
 // Tokens to experts and back: the order of slots, and the weighted sum of what the experts return.
 //   A slot is one (token, chosen expert); slots are sorted by expert, then token.  n_slots = n_tokens * K
 //   f [n_slots, d]   weights [n_tokens, K]   shared, y [n_tokens, d]
-//   y[t] = shared[t] (+0 without);  y[t] = fma(weights[t,j], f[slot(t,j)], y[t]), j (experts) ascending
-//   dshared = dy;  df[slot(t,j)] = weights[t,j] dy[t];  dweights[t,j] = row_sum(dy[t] f[slot(t,j)])
+//   y[t] = shared[t] (+0 without);  y[t] = fma(weights[t,j], f[slot(t,j)], y[t]), j (experts) ascending;
+//   y[t] = residual[t] + y[t] where there is one
+//   dshared = dresidual = dy;  df[slot(t,j)] = weights[t,j] dy[t];  dweights[t,j] = row_sum(dy[t] f[slot(t,j)])
 // The backward of the gather xs[s] = x[token_of_slot[s]]:
 //   dx[t] = dxs[slot(t,0)] + dxs[slot(t,1)] + ... in that order
 #pragma once
@@ -36,10 +37,10 @@ void combine_grad(const CombineGradArgs& args);
 void gather_grad(const GatherGradArgs& args);
 }  // namespace reference
 
-/// shared may be undefined (no shared expert). f was made by a product of this precision: its gradient is BF16 where
-/// that would round it.
+/// shared may be undefined (no shared expert), residual too. f was made by a product of this precision: its gradient is
+/// BF16 where that would round it.
 Tensor combine(const Tensor& shared, const Tensor& f, const Tensor& weights, const Dispatch& dispatch,
-               Precision precision);
+               Precision precision, const Tensor& residual = {});
 
 /// dxs [n_slots, d] -> dx [n_tokens, d].
 Tensor gather_grad(const Tensor& dxs, const Dispatch& dispatch, int64_t n_active);

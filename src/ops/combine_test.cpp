@@ -90,6 +90,13 @@ TEST(Combine, KernelsEqualReference) {
                      : kernels().combine)({n_tokens, d, K, start, f.data(), slots, w.data(), y.data()});
           return y;
         });
+      const std::vector<float> residual = random_floats(n_tokens * d, 5);
+      expect_same_bits("combine with a residual", [&](bool reference) {
+        std::vector<float> y(shared.size());
+        (reference ? reference::combine : kernels().combine)(
+            {n_tokens, d, K, shared.data(), f.data(), slots, w.data(), y.data(), residual.data()});
+        return y;
+      });
       expect_same_bits("combine_grad", [&](bool reference) {
         std::vector<float> out(f.size() + w.size());
         (reference ? reference::combine_grad : kernels().combine_grad)(
@@ -124,11 +131,16 @@ TEST(Combine, TapeGivesAllGradientsAndNanStaysInItsToken) {
   for (int i = 3; i < 6; ++i) EXPECT_EQ(poisoned.data<float>()[i], clean.data<float>()[i]);
   f.data<float>()[order.slots[0] * 3] = 1;
 
-  Tensor dshared, df, dw;
+  Tensor dshared, dresidual, df, dw;
+  const Tensor residual = Tensor::from_floats({2, 3}, random_floats(6, 5));
   Tape tape;
   const TapeScope scope(tape);
-  tape.record("probe", [&](Tape& t) { dshared = t.take_grad(shared), df = t.take_grad(f), dw = t.take_grad(w); });
-  const Tensor y = combine(shared, f, w, order, Precision::f32);
+  tape.record("probe", [&](Tape& t) {
+    dshared = t.take_grad(shared), dresidual = t.take_grad(residual), df = t.take_grad(f), dw = t.take_grad(w);
+  });
+  const Tensor plain = combine(shared, f, w, order, Precision::f32),
+               y = combine(shared, f, w, order, Precision::f32, residual);
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(y.data<float>()[i], residual.data<float>()[i] + plain.data<float>()[i]);
   const std::vector<float> dy = random_floats(6, 4);
   tape.add_grad(y, Tensor::from_floats({2, 3}, dy));
   tape.backward();
@@ -139,6 +151,7 @@ TEST(Combine, TapeGivesAllGradientsAndNanStaysInItsToken) {
       for (int i = 0; i < 3; ++i) {
         const float g = dy[static_cast<size_t>(t * 3 + i)];
         EXPECT_EQ(dshared.data<float>()[t * 3 + i], g);
+        EXPECT_EQ(dresidual.data<float>()[t * 3 + i], g);
         EXPECT_EQ(df.data<float>()[slot * 3 + i], w.data<float>()[t * 2 + j] * g);
         expected += double(g) * f.data<float>()[slot * 3 + i];
       }

@@ -42,16 +42,20 @@ Tensor add(const Tensor& a, const Tensor& b) {
               b.shape().text());
   Tensor y = Tensor::empty(a.shape());
   run(kernels().add, reference::add, AddArgs{a.size(), a.data<float>(), b.data<float>(), y.data<float>()});
-  if (Tape* tape = Tape::current()) {
-    tape->record("add", [a = a.id(), b = b.id(), y = y.id()](Tape& t) {
-      const Tensor dy = t.take_grad(y);
-      if (!dy.defined()) return;
-      t.add_grad(b, dy);
-      t.add_grad(a, dy);
-    });
-  }
+  record_add(a.id(), b.id(), y.id());
   observe("add", y);
   return y;
+}
+
+void record_add(uint64_t a, uint64_t b, uint64_t y) {
+  Tape* tape = Tape::current();
+  if (!tape) return;
+  tape->record("add", [a, b, y](Tape& t) {
+    const Tensor dy = t.take_grad(y);
+    if (!dy.defined()) return;
+    t.add_grad(b, dy);
+    t.add_grad(a, dy);
+  });
 }
 
 std::vector<Tensor> split_columns(const Tensor& x, const std::vector<int64_t>& widths) {

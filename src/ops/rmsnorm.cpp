@@ -1,12 +1,14 @@
 #include "ops/rmsnorm.h"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "autograd/kept.h"
 #include "autograd/tape.h"
 #include "base/x1.h"
 #include "ops/element.h"
+#include "ops/residual.h"
 
 namespace nuri {
 
@@ -54,7 +56,9 @@ void rmsnorm(const RmsNormArgs& a) {
   const std::vector<float> g = widened(a.g, a.g_dtype, a.d);
   std::vector<float> y(static_cast<size_t>(a.d));
   for (int64_t t = 0; t < a.n_tokens; ++t) {
-    const float r = rmsnorm_row(a.d, a.x + t * a.x_stride, g.data(), a.eps, y.data());
+    const float* x = a.x + t * a.x_stride;
+    for (int64_t i = 0; a.addend && i < a.d; ++i) a.sum[t * a.d + i] = x[i] + a.addend[t * a.d + i];
+    const float r = rmsnorm_row(a.d, a.addend ? a.sum + t * a.d : x, g.data(), a.eps, y.data());
     if (a.r) a.r[t] = r;
     if (a.y) std::copy(y.begin(), y.end(), a.y + t * a.y_stride);
     for (int64_t i = 0; a.y_rounded && i < a.d; ++i)
@@ -100,8 +104,9 @@ void backward(Tape& tape, uint64_t id, const Kept& kept, Weight& g, const Tensor
   if (!accumulate) tape.add_grad(id, dx);
 }
 
-/// exact: y is wanted; rounded: y as BF16 is. Both are one value on the tape.
-Normed forward(const Tensor& x, Weight& g, float eps, bool exact, bool rounded) {
+/// exact: y is wanted; rounded: y as BF16 is. Both are one value on the tape. Where `addends` are given x is their sum,
+/// which is made here.
+Normed forward(const Tensor& x, Weight& g, float eps, bool exact, bool rounded, std::array<Tensor, 2> addends = {}) {
   x.expect({-1, -1}, "rmsnorm x [n_tokens, d]");
   g.value.expect({x.dim(1)}, "rmsnorm g [d]");
   Tape* tape = Tape::current();
@@ -111,18 +116,26 @@ Normed forward(const Tensor& x, Weight& g, float eps, bool exact, bool rounded) 
   if (exact && rounded) out.rounded.take_identity(out.exact);
   const Tensor& y = exact ? out.exact : out.rounded;
   const Tensor r = tape ? Tensor::empty({x.dim(0)}) : Tensor();
+  const bool adds = addends[0].defined();
+  const Tensor& read = adds ? addends[0] : x;
   run(kernels().rmsnorm, reference::rmsnorm,
       RmsNormArgs{.n_tokens = x.dim(0),
                   .d = x.dim(1),
-                  .x = x.data<float>(),
-                  .x_stride = x.row_stride(),
+                  .x = read.data<float>(),
+                  .x_stride = read.row_stride(),
                   .g = g.value.raw(),
                   .g_dtype = g.value.dtype(),
                   .eps = eps,
                   .y = exact ? out.exact.data<float>() : nullptr,
                   .y_stride = x.dim(1),
                   .r = tape ? r.data<float>() : nullptr,
-                  .y_rounded = rounded ? out.rounded.data<Bf16>() : nullptr});
+                  .y_rounded = rounded ? out.rounded.data<Bf16>() : nullptr,
+                  .addend = adds ? addends[1].data<float>() : nullptr,
+                  .sum = adds ? x.data<float>() : nullptr});
+  if (adds) {
+    record_add(addends[0].id(), addends[1].id(), x.id());
+    observe("add", x);
+  }
   if (tape) {
     const Kept kept(x);
     tape->record("rmsnorm", [id = x.id(), kept, &g, r, y = y.id()](Tape& t) { backward(t, id, kept, g, r, y); });
@@ -147,6 +160,17 @@ Tensor rmsnorm_for_product(const Tensor& x, Weight& g, float eps, Precision prec
 Normed rmsnorm_both(const Tensor& x, Weight& g, float eps, Precision precision) {
   Normed out = forward(x, g, eps, true, precision == Precision::bf16);
   if (precision == Precision::f32) out.rounded = out.exact;
+  return out;
+}
+
+NormedSum add_rmsnorm(const Tensor& a, const Tensor& b, Weight& g, float eps, Precision precision, bool exact) {
+  NURI_ASSERT(a.shape() == b.shape() && a.contiguous() && b.contiguous(), "{} + {}", a.shape().text(),
+              b.shape().text());
+  const bool rounds = precision == Precision::bf16;
+  NormedSum out;
+  out.sum = Tensor::empty(a.shape());
+  out.normed = forward(out.sum, g, eps, exact || !rounds, rounds, {a, b});
+  if (!rounds) out.normed.rounded = out.normed.exact;
   return out;
 }
 

@@ -3,6 +3,7 @@
 //   r[t]    = 1 / sqrt(row_sum_i(x[t,i]^2) / d + eps)           y[t,i] = (x[t,i] r[t]) g[i]
 //   dx[t,i] = r (g[i] dy[t,i] - c x[t,i]),  c = r^2 row_sum_j((g[j] dy[t,j]) x[t,j]) / d
 //   dg[i]   = chain over t of dy[t,i] * (x[t,i] r[t]), continued from what is there
+// In the residual stream x = a + b is made in the same pass.
 #pragma once
 
 #include "autograd/weight.h"
@@ -35,5 +36,12 @@ struct Normed {
   Tensor exact, rounded;
 };
 Normed rmsnorm_both(const Tensor& x, Weight& g, float eps, Precision precision);
+/// add(a, b) and its norm, to the bit, in one pass over memory: `rounded` as rmsnorm_for_product, with `exact` both as
+/// rmsnorm_both.
+struct NormedSum {
+  Tensor sum;
+  Normed normed;
+};
+NormedSum add_rmsnorm(const Tensor& a, const Tensor& b, Weight& g, float eps, Precision precision, bool exact);
 
 }  // namespace nuri

@@ -3,6 +3,7 @@
 #include "autograd/tape.h"
 #include "ops/bounds.h"
 #include "ops/op_test_support.h"
+#include "ops/residual.h"
 
 namespace nuri {
 namespace {
@@ -87,6 +88,24 @@ TEST(RmsNorm, KernelsEqualReference) {
             out.insert(out.end(), wide.begin(), wide.end());
             return out;
           });
+        const std::vector<float> addend = random_floats(n_tokens * d, 5);
+        expect_same_bits("add_rmsnorm", [&](bool reference) {
+          std::vector<float> out(static_cast<size_t>(2 * n_tokens * d + n_tokens));
+          const RmsNormArgs args{.n_tokens = n_tokens,
+                                 .d = d,
+                                 .x = x.data(),
+                                 .x_stride = stride,
+                                 .g = gain,
+                                 .g_dtype = dtype,
+                                 .eps = 1e-6f,
+                                 .y = out.data(),
+                                 .y_stride = d,
+                                 .r = out.data() + 2 * n_tokens * d,
+                                 .addend = addend.data(),
+                                 .sum = out.data() + n_tokens * d};
+          (reference ? reference::rmsnorm : kernels().rmsnorm)(args);
+          return out;
+        });
         std::vector<float> y(dy.size()), r(static_cast<size_t>(n_tokens));
         reference::rmsnorm({n_tokens, d, x.data(), stride, gain, dtype, 1e-6f, y.data(), d, r.data()});
         for (const bool accumulate : {false, true})
@@ -130,6 +149,53 @@ TEST(RmsNorm, TapeGivesBothGradients) {
       EXPECT_NEAR(dx.data<float>()[t * d + i], dxs[static_cast<size_t>(i)] + (t == 0 && i == 0 ? 1 : 0), 1e-5);
   }
   for (int64_t i = 0; i < d; ++i) EXPECT_NEAR(g.grads[0].data<float>()[i], dg[static_cast<size_t>(i)], 1e-5);
+}
+
+/// Values and gradients of a norm of a sum, and of a reader of the sum beside it: all of it as one list.
+std::vector<float> normed_sum(bool fused, Precision precision, bool exact) {
+  const int64_t n_tokens = 7, d = 65;
+  const Tensor a = Tensor::from_floats({n_tokens, d}, random_floats(n_tokens * d, 1)),
+               b = Tensor::from_floats({n_tokens, d}, random_floats(n_tokens * d, 2));
+  Weight g({{"norm.weight", {d}}}, DType::f32, true);
+  const std::vector<float> gain = random_floats(d, 3);
+  std::copy(gain.begin(), gain.end(), g.value.data<float>());
+  Tensor da, db;
+  Tape tape;
+  const TapeScope scope(tape);
+  tape.record("probe", [&](Tape& t) { da = t.take_grad(a), db = t.take_grad(b); });
+  NormedSum out;
+  if (fused) {
+    out = add_rmsnorm(a, b, g, 1e-6f, precision, exact);
+  } else {
+    out.sum = add(a, b);
+    if (exact)
+      out.normed = rmsnorm_both(out.sum, g, 1e-6f, precision);
+    else
+      out.normed.rounded = rmsnorm_for_product(out.sum, g, 1e-6f, precision);
+  }
+  tape.add_grad(out.normed.rounded, Tensor::from_floats({n_tokens, d}, random_floats(n_tokens * d, 4)));
+  tape.add_grad(out.sum, Tensor::from_floats({n_tokens, d}, random_floats(n_tokens * d, 5)));
+  tape.backward();
+  std::vector<float> all;
+  auto append = [&all](const Tensor& t) { all.insert(all.end(), t.data<float>(), t.data<float>() + t.size()); };
+  append(out.sum);
+  if (exact) append(out.normed.exact);
+  if (precision == Precision::f32) {
+    append(out.normed.rounded);
+  } else {
+    const Bf16* y = out.normed.rounded.data<Bf16>();
+    const std::vector<float> wide = widened_bf16({y, y + n_tokens * d});
+    all.insert(all.end(), wide.begin(), wide.end());
+  }
+  append(da), append(db), append(g.grads[0]);
+  return all;
+}
+
+TEST(RmsNorm, OfASumIsTheSumAndItsNorm) {
+  for (const Precision precision : {Precision::f32, Precision::bf16})
+    for (const bool exact : {false, true})
+      EXPECT_EQ(normed_sum(true, precision, exact), normed_sum(false, precision, exact))
+          << precision_name(precision) << " exact " << exact;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 // of keys become tasks of their own and are merged after them.
 #include <algorithm>
 
+#include "backend/cpu/attention_operands.h"
 #include "backend/cpu/attention_plan.h"
 #include "backend/cpu/attention_scratch.h"
 #include "backend/cpu/cpu.h"
@@ -19,10 +20,9 @@ namespace {
 // Keys of a decoded token come from memory, a block ahead: narrow ones are asked for as the block before is packed, as
 // few tiles of values follow; wide ones as its values are multiplied, so that packing need not wait for them.
 constexpr int64_t kNarrowKeys = 128;
-// Up to so many heads of one query, keys are turned where they cannot be read in place: as a panel of 16, the heads
-// would leave most lanes empty.
-constexpr int64_t kFewHeads = 8;
 
+using Lines = AttentionOperands::Lines;
+using Panels = AttentionOperands::Panels;
 using Task = AttentionTask;
 
 /// The softmax state of rows: m, l [rows], o [rows, columns].
@@ -51,10 +51,10 @@ class Forward {
   explicit Forward(const AttentionArgs& args)
       : args_(args),
         kernels_(attention_level()),
-        pack_(args.precision),
-        shares_keys_(args.k_head == 0 && args.v_head == 0),
-        columns_(round_up_16(args.d_v)),
-        plan_(plan_attention(args, shares_keys_, columns_)) {}
+        operands_(args),
+        pack_(operands_.packer()),
+        columns_(operands_.columns()),
+        plan_(plan_attention(args, operands_.share_keys(), columns_)) {}
 
   void run() {
     if (plan_.tasks.empty()) return;
@@ -87,8 +87,8 @@ class Forward {
     };
     cutter.take(room.q, round_up_16(rows) * pack_.row_words(args_.d_k));
     cutter.take(room.q_shared, round_up_16(rows) * pack_.row_words(d_shared));
-    cutter.take(room.keys, kKeyBlock * key_words(args_.d_k));
-    cutter.take(room.keys_shared, kKeyBlock * key_words(d_shared));
+    cutter.take(room.keys, kKeyBlock * operands_.key_words(args_.d_k));
+    cutter.take(room.keys_shared, kKeyBlock * operands_.key_words(d_shared));
     cutter.take(room.values, pack_.depth(kKeyBlock) * columns_);
     state(room.segment);
     if (plan_.merging) state(room.all);
@@ -98,118 +98,8 @@ class Forward {
     cutter.take(room.row_max, rows);
   }
 
-  /// One query whose many heads share keys that lie in rows: the keys stay rows, the heads become panels.
-  bool keys_in_rows(const Task& task) const {
-    return shares_keys_ && !panels() && task.queries == 1 && task.heads > kFewHeads;
-  }
-  /// One query whose few heads share keys that lie in rows of BF16: neither they nor the values are packed.
-  bool latents_in_place(const Task& task) const {
-    return kernels_.attend_latents && pack_.bf16() && shares_keys_ && !panels() && args_.kv_dtype == DType::bf16 &&
-           task.queries == 1 && task.heads <= kLatentHeads && args_.d_k % 8 == 0 && args_.d_shared % 8 == 0 &&
-           args_.d_v % 32 == 0;
-  }
-  /// Words between keys packed in rows: an odd number of cache lines, so that those of a tile fall into different sets.
-  int64_t key_words(int64_t width) const { return pack_.row_words(width) | 16; }
-
-  /// Rows of a task: queries ascending, for each its heads.
-  void pack_queries(const Task& task, const Room& room) const {
-    auto pack = [&](int64_t at, int64_t width, uint32_t* out) {
-      const int64_t stride = pack_.row_words(width);
-      const float* q = args_.q + (task.sequence->first_row + task.first) * args_.q_row + task.head * args_.q_head + at;
-      if (keys_in_rows(task) || latents_in_place(task)) {
-        pack_.turned({q, false, args_.q_head, task.heads, width}, out);
-        return;
-      }
-      if (task.heads == 1) {
-        pack_.rows({q, false, args_.q_row, task.queries, width}, out, stride);
-        return;
-      }
-      for (int64_t i = 0; i < task.queries; ++i)
-        pack_.rows({q + i * args_.q_row, false, args_.q_head, task.heads, width}, out + i * task.heads * stride,
-                   stride);
-    };
-    pack(0, args_.d_k, room.q);
-    if (args_.d_shared) pack(args_.d_k, args_.d_shared, room.q_shared);
-  }
-
-  const char* at(const void* data, int64_t elements) const {
-    return static_cast<const char*>(data) + static_cast<size_t>(elements) * dtype_bytes(args_.kv_dtype);
-  }
-  bool panels() const { return args_.layout == KeyLayout::panels; }
-  /// The cache holds pairs, the level multiplies floats.
-  bool splits_pairs() const { return panels() && pack_.bf16() && !pack_.pairs(); }
-
-  /// Lines of 64 bytes that will be read next.
-  struct Lines {
-    const void* data = nullptr;
-    int64_t count = 0;
-  };
-  Lines lines(const void* data, int64_t elements) const {
-    return {data, (elements * static_cast<int64_t>(dtype_bytes(args_.kv_dtype)) + 63) / 64};
-  }
-
-  /// k or k_shared of a block (rows of `width`) as words: panels along the width, or rows. ahead: those of the block
-  /// that comes after it.
-  const uint32_t* keys_of(const void* data, int64_t stride, int64_t n_keys, int64_t width, bool as_rows, Lines ahead,
-                          uint32_t* room) const {
-    if (!panels()) {
-      const PackMatrix keys{data, args_.kv_dtype == DType::bf16, stride, n_keys, width, ahead.data, ahead.count};
-      if (as_rows)
-        pack_.rows(keys, room, key_words(width));
-      else
-        pack_.turned(keys, room);
-      return room;
-    }
-    const auto* words = static_cast<const uint32_t*>(data);
-    if (!splits_pairs()) return words;
-    pack_.split(words, (n_keys + kPanelColumns - 1) / kPanelColumns, width, room);
-    return room;
-  }
-
-  /// Operands of one head against a block.
-  struct Panels {
-    const uint32_t* keys;
-    const uint32_t* values;
-    int64_t value_words;
-    int64_t key_rows = 0;  ///< keys, where they are rows
-    Lying keys_lie = Lying::panels, values_lie = Lying::panels;
-    int64_t value_row = 0;
-    Lines next{};  ///< to ask for as the values are multiplied
-  };
-  Panels panels_of(const Task& task, int64_t head, const KeyBlock& block, int64_t n_keys, Lines ahead,
-                   const Room& room) const {
-    const bool as_rows = keys_in_rows(task);
-    // One query reads each pair once: taking them all apart before would only write them and read them again.
-    if (splits_pairs() && !shares_keys_ && task.queries == 1 && n_keys == kKeyBlock)
-      return {.keys = reinterpret_cast<const uint32_t*>(at(block.k, head * args_.k_head)),
-              .values = reinterpret_cast<const uint32_t*>(at(block.v, head * args_.v_head)),
-              .value_words = kKeyBlock,
-              .keys_lie = Lying::pairs,
-              .values_lie = Lying::pairs};
-    const uint32_t* keys =
-        keys_of(at(block.k, head * args_.k_head), args_.k_row, n_keys, args_.d_k, as_rows, ahead, room.keys);
-    const char* v = at(block.v, head * args_.v_head);
-    // Latents are key and value: as floats in rows they serve as both.
-    if (as_rows && !pack_.pairs() && block.v == block.k && args_.v_row == args_.k_row && columns_ == args_.d_v &&
-        args_.d_v <= args_.d_k)
-      return {.keys = keys,
-              .values = keys,
-              .value_words = n_keys,
-              .key_rows = n_keys,
-              .values_lie = Lying::rows,
-              .value_row = key_words(args_.d_k)};
-    if (!panels()) {
-      pack_.straight({v, args_.kv_dtype == DType::bf16, args_.v_row, n_keys, args_.d_v}, room.values);
-      return {keys, room.values, pack_.depth(n_keys), as_rows ? n_keys : 0};
-    }
-    const auto* words = reinterpret_cast<const uint32_t*>(v);
-    if (!splits_pairs()) return {keys, words, pack_.depth(kKeyBlock)};
-    pack_.split(words, columns_ / kPanelColumns, kKeyBlock, room.values);
-    return {keys, room.values, kKeyBlock};
-  }
-
   void attend(const Task& task, const Room& room) const {
-    pack_queries(task, room);
+    operands_.pack_queries(task, room.q, room.q_shared);
     State state = room.segment;
     if (task.partial) state = partial_state(task.partial, task.rows());
     for (int64_t segment = task.segment; segment < task.end_segment; ++segment) {
@@ -243,24 +133,25 @@ class Forward {
   void attend_block(const Task& task, int64_t key, bool first, const Room& room, const State& state) const {
     const KeyBlock& block = task.sequence->blocks[key / kKeyBlock];
     const int64_t n_keys = keys_in(task, key);
-    if (latents_in_place(task)) {
+    if (operands_.latents_in_place(task)) {
       attend_latents(task, key, first, block, room, state);
       return;
     }
     const uint32_t* shared = nullptr;
-    const bool as_rows = keys_in_rows(task);
+    const bool as_rows = operands_.keys_in_rows(task);
     Lines next, next_shared;
     const bool early = args_.d_k <= kNarrowKeys;
-    if (shares_keys_ && !panels() && task.queries == 1)
+    if (operands_.share_keys() && !operands_.panels() && task.queries == 1)
       if (const Ahead ahead = block_behind(task, key); ahead.block) {
-        next = lines(ahead.block->k, ahead.keys * args_.k_row);
-        if (early) next_shared = lines(ahead.block->k_shared, ahead.keys * args_.shared_row);
+        next = operands_.lines(ahead.block->k, ahead.keys * args_.k_row);
+        if (early) next_shared = operands_.lines(ahead.block->k_shared, ahead.keys * args_.shared_row);
       }
     if (args_.d_shared)
-      shared =
-          keys_of(block.k_shared, args_.shared_row, n_keys, args_.d_shared, as_rows, next_shared, room.keys_shared);
-    if (task.heads == 1 || shares_keys_) {
-      Panels panels = panels_of(task, task.head, block, n_keys, early ? next : Lines{}, room);
+      shared = operands_.keys_of(block.k_shared, args_.shared_row, n_keys, args_.d_shared, as_rows, next_shared,
+                                 room.keys_shared);
+    if (task.heads == 1 || operands_.share_keys()) {
+      Panels panels =
+          operands_.panels_of(task, task.head, block, n_keys, early ? next : Lines{}, room.keys, room.values);
       if (!early) panels.next = next;
       attend_queries(task, key, first, panels, shared, room, state);
       return;
@@ -268,7 +159,8 @@ class Forward {
     const int32_t visible = static_cast<int32_t>(n_keys);  // of the one query
     for (int64_t i = 0; i < task.heads; ++i) {
       attend_rows(i, i + 1, n_keys < kKeyBlock ? &visible : nullptr, first,
-                  panels_of(task, task.head + i, block, n_keys, {}, room), shared, room, state);
+                  operands_.panels_of(task, task.head + i, block, n_keys, {}, room.keys, room.values), shared, room,
+                  state);
     }
   }
 
@@ -290,7 +182,7 @@ class Forward {
         .o_stride = columns_};
     if (const Ahead ahead = block_behind(task, key); ahead.block) {
       const auto ask = [&](LatentKeys& keys, const void* data) {
-        const Lines next = lines(data, ahead.keys * keys.stride);
+        const Lines next = operands_.lines(data, ahead.keys * keys.stride);
         keys.next = next.data;
         keys.next_lines = next.count;
       };
@@ -316,7 +208,7 @@ class Forward {
     if (begin >= end) return;
     const auto part = [&](const uint32_t* q, const uint32_t* keys, int64_t width, Lying lie) -> ChainPart {
       const int64_t stride = pack_.row_words(width), depth = pack_.depth(width);
-      if (panels.key_rows) return {keys, key_words(width), q, depth};
+      if (panels.key_rows) return {keys, operands_.key_words(width), q, depth};
       return {q + begin * stride, stride, keys, depth, lie};
     };
     kernels_.attend({.bf16 = pack_.bf16(),
@@ -388,8 +280,8 @@ class Forward {
 
   const AttentionArgs& args_;
   const AttentionKernels& kernels_;
-  const Packer pack_;
-  const bool shares_keys_;
+  const AttentionOperands operands_;
+  const Packer& pack_;
   const int64_t columns_;  // of o: d_v in whole panels
   AttentionPlan plan_;
 };

@@ -10,10 +10,8 @@
 #include <cstring>
 #include <memory>
 #include <thread>
-#include <vector>
 
-#include "backend/cpu/attention_scratch.h"
-#include "base/error.h"
+#include "backend/cpu/attention_grad_plan.h"
 #include "base/threads.h"
 
 namespace nuri::cpu {
@@ -22,39 +20,11 @@ void attention_grad(const AttentionGradArgs& args);
 
 namespace {
 
-constexpr int64_t kMostBlocks = 4;          // of a group: packing a tile of queries is shared by so many blocks
-constexpr int64_t kRoomBytes = 512 * 1024;  // of a thread, if possible: a part of L2
-constexpr int64_t kTasksPerThread = 3;
-constexpr int64_t kTile = kKeyBlock;  // queries of a tile, aligned as the blocks are
+constexpr int64_t kTile = kGradTile;
 constexpr int kSpins = 2000;
 
-int64_t blocks_of(const AttentionSequence& s) { return (s.n_queries + kKeyBlock - 1) / kKeyBlock; }
-
-/// Arrays of one thread; the first five for each block of the group, one after the other.
-struct Room {
-  uint32_t* keys;  // scores: K, its rows as columns
-  uint32_t* keys_shared;
-  uint32_t* values;      // dp: V, its rows as columns
-  uint32_t* keys_along;  // dq: K, keys as depth
-  uint32_t* shared_along;
-  float* dk;  // accumulators, [64, padded width]
-  float* dk_shared;
-  float* dv;
-  uint32_t* q;  // of the tile of queries: scores
-  uint32_t* q_shared;
-  uint32_t* dout;
-  uint32_t* q_along;  // dk: queries as depth
-  uint32_t* q_shared_along;
-  uint32_t* dout_along;
-  uint32_t* both_along;  // dk and dv in one: q, dout of a query one after the other
-  uint32_t* ds_along;    // what a tile of p and ds becomes
-  uint32_t* ds_across;
-  uint32_t* p_across;
-  uint32_t* both_across;
-  float* joined;  // [128, d_v]: q, dout of a query one after the other
-  float* lse;     // [64]
-  float* delta;   // [64]
-};
+using Room = GradRoom;
+using Task = AttentionGradTask;
 
 class Backward {
  public:
@@ -63,6 +33,7 @@ class Backward {
         args_(grad.forward),
         kernels_(attention_level()),
         pack_(args_.precision),
+        plan_(plan_attention_grad(grad, pack_)),
         k_columns_(round_up_16(args_.d_k)),
         shared_columns_(round_up_16(args_.d_shared)),
         v_columns_(round_up_16(args_.d_v)),
@@ -76,108 +47,27 @@ class Backward {
   }
 
   void run() {
-    plan();
-    if (tasks_.empty()) return;
+    if (plan_.tasks.empty()) return;
     Cutter sizes;
     Room unused;
-    cut(sizes, unused);
+    cut(sizes, unused, grad_, pack_, plan_.group_blocks);
     const Scratch rooms(sizes.used() * static_cast<size_t>(thread_count()));
-    const Scratch deltas(static_cast<size_t>(last_row_ * args_.n_heads) * sizeof(float));
+    const Scratch deltas(static_cast<size_t>(plan_.last_row * args_.n_heads) * sizeof(float));
     if (meta_active()) return;
+    done_ = std::make_unique<std::atomic<int32_t>[]>(static_cast<size_t>(plan_.counters));
     delta_ = reinterpret_cast<float*>(deltas.data());
     make_deltas();
-    parallel_parts(ends_, [&](int64_t i) {
+    parallel_parts(plan_.ends, [&](int64_t i) {
       Cutter cutter(rooms.data() + sizes.used() * static_cast<size_t>(thread_index()));
       Room room;
-      cut(cutter, room);
-      run_group(tasks_[static_cast<size_t>(i)], room);
+      cut(cutter, room, grad_, pack_, plan_.group_blocks);
+      run_group(plan_.tasks[static_cast<size_t>(i)], room);
     });
   }
 
  private:
-  struct Task {
-    const AttentionSequence* sequence;
-    int64_t group, first_block, end_block;
-    int64_t first_done;  // of the sequence: counters [tiles, heads]
-  };
-
-  void plan() {
-    int64_t longest = 0, counters = 0;
-    std::vector<int64_t> first_done;
-    for (const AttentionSequence& s : args_.sequences) {
-      NURI_ASSERT(s.first_position == 0, "gradients are of whole sequences");
-      first_done.push_back(counters);
-      counters += blocks_of(s) * args_.n_heads;
-      longest = std::max(longest, blocks_of(s));
-      last_row_ = std::max(last_row_, s.first_row + s.n_queries);
-    }
-    done_ = std::make_unique<std::atomic<int32_t>[]>(static_cast<size_t>(counters));
-    auto groups = [&] {
-      int64_t n = 0;
-      for (const AttentionSequence& s : args_.sequences) n += (blocks_of(s) + group_blocks_ - 1) / group_blocks_;
-      return n;
-    };
-    auto room_bytes = [&] {
-      Cutter sizes;
-      Room unused;
-      cut(sizes, unused);
-      return static_cast<int64_t>(sizes.used());
-    };
-    const int64_t threads = thread_count(), wanted = threads > 1 ? kTasksPerThread * threads : 1;
-    group_blocks_ = std::min(kMostBlocks, std::max<int64_t>(1, longest));
-    while (group_blocks_ > 1 && (groups() < wanted || room_bytes() > kRoomBytes)) --group_blocks_;
-    // A thread begins with sequences of its own, where there are enough: groups of one wait for each other.
-    const auto n = static_cast<int64_t>(args_.sequences.size());
-    const int64_t parts = n >= threads ? threads : 1;
-    for (int64_t part = 0; part < parts; ++part) {
-      for (int64_t group = 0; group * group_blocks_ < longest; ++group)
-        for (int64_t i = part_end(n, part - 1, parts); i < part_end(n, part, parts); ++i) {
-          const AttentionSequence& s = args_.sequences[static_cast<size_t>(i)];
-          const int64_t first = group * group_blocks_;
-          if (first < blocks_of(s))
-            tasks_.push_back(
-                {&s, group, first, std::min(blocks_of(s), first + group_blocks_), first_done[static_cast<size_t>(i)]});
-        }
-      ends_.push_back(static_cast<int64_t>(tasks_.size()));
-    }
-    ends_.resize(static_cast<size_t>(threads), ends_.back());
-  }
-
-  void cut(Cutter& cutter, Room& room) const {
-    const int64_t g = group_blocks_, dk = args_.d_k, ds = args_.d_shared, dv = args_.d_v;
-    const int64_t deep = pack_.depth(kTile);
-    cutter.take(room.keys, g * kKeyBlock * pack_.depth(dk));
-    cutter.take(room.keys_shared, g * kKeyBlock * pack_.depth(ds));
-    cutter.take(room.values, g * kKeyBlock * pack_.depth(dv));
-    cutter.take(room.keys_along, g * deep * k_columns_);
-    cutter.take(room.shared_along, g * deep * shared_columns_);
-    cutter.take(room.dk, g * kKeyBlock * k_columns_);
-    cutter.take(room.dk_shared, g * kKeyBlock * shared_columns_);
-    if (!grad_.v_is_k) cutter.take(room.dv, g * kKeyBlock * v_columns_);
-    cutter.take(room.q, kTile * pack_.row_words(dk));
-    cutter.take(room.q_shared, kTile * pack_.row_words(ds));
-    cutter.take(room.dout, kTile * pack_.row_words(dv));
-    cutter.take(room.q_along, deep * k_columns_);
-    cutter.take(room.q_shared_along, deep * shared_columns_);
-    if (!grad_.v_is_k) cutter.take(room.dout_along, deep * v_columns_);
-    cutter.take(room.ds_along, kTile * deep);
-    if (pack_.pairs())
-      cutter.take(room.ds_across, kTile * deep);
-    else
-      room.ds_across = room.ds_along;
-    if (grad_.v_is_k) {
-      cutter.take(room.both_along, 2 * deep * v_columns_);
-      cutter.take(room.both_across, 2 * kTile * deep);
-      cutter.take(room.joined, 2 * kTile * v_columns_);
-    } else {
-      cutter.take(room.p_across, kTile * deep);
-    }
-    cutter.take(room.lse, kTile);
-    cutter.take(room.delta, kTile);
-  }
-
   void make_deltas() const {
-    parallel_ranges(last_row_, 64, [&](int64_t begin, int64_t end) {
+    parallel_ranges(plan_.last_row, 64, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row)
         kernels_.dots({.rows = args_.n_heads,
                        .columns = args_.d_v,
@@ -396,11 +286,9 @@ class Backward {
   const AttentionArgs& args_;
   const AttentionKernels& kernels_;
   const Packer pack_;
+  const AttentionGradPlan plan_;
   const int64_t k_columns_, shared_columns_, v_columns_;  // widths in whole panels
   const bool k_per_head_, v_per_head_;
-  int64_t group_blocks_ = 1, last_row_ = 0;
-  std::vector<Task> tasks_;
-  std::vector<int64_t> ends_;                     // of the parts of tasks_ that threads begin with
   std::unique_ptr<std::atomic<int32_t>[]> done_;  // groups that have added to dq of [tile, head] of each sequence
   float* delta_ = nullptr;                        // [rows, n_heads]
   // Bounds of the diagonal block: i, i + 1, 2 i.

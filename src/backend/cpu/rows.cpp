@@ -62,10 +62,17 @@ class Gain {
 
 void rmsnorm(const RmsNormArgs& a) {
   const NormKernels& k = norm();
+  const ElementKernels& e = element();
   const Gain g(a.g, a.g_dtype, a.d);
-  parallel_rows(a.n_tokens, a.d * 8, [&](int64_t t) {
-    const float r = k.rmsnorm(a.d, a.x + t * a.x_stride, g.data(), a.eps, a.y ? a.y + t * a.y_stride : nullptr,
-                              words(a.y_rounded, t * a.d));
+  parallel_rows(a.n_tokens, a.d * (a.addend ? 16 : 8), [&](int64_t t) {
+    const float* x = a.x + t * a.x_stride;
+    if (a.addend) {  // the row's sum is in the first cache when it is normed
+      float* sum = a.sum + t * a.d;
+      e.add(a.d, x, a.addend + t * a.d, sum);
+      x = sum;
+    }
+    const float r =
+        k.rmsnorm(a.d, x, g.data(), a.eps, a.y ? a.y + t * a.y_stride : nullptr, words(a.y_rounded, t * a.d));
     if (a.r) a.r[t] = r;
   });
 }
@@ -214,9 +221,12 @@ void router_grad(const RouterGradArgs& a) {
 
 void combine(const CombineArgs& a) {
   const MoeKernels& k = moe();
+  const ElementKernels& e = element();
   parallel_rows(a.n_tokens, a.d * 4 * (a.n_active + 2), [&](int64_t t) {
+    float* y = a.y + t * a.d;
     k.combine(a.d, a.n_active, a.shared ? a.shared + t * a.d : nullptr, a.f, a.slots + t * a.n_active,
-              a.weights + t * a.n_active, a.y + t * a.d);
+              a.weights + t * a.n_active, y);
+    if (a.residual) e.add(a.d, a.residual + t * a.d, y, y);
   });
 }
 
