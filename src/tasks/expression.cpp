@@ -2,36 +2,15 @@
 
 #include <fmt/format.h>
 
+#include "tasks/number.h"
+#include "tasks/plain_math.h"
+
 namespace nuri::tasks {
 namespace {
 
-struct Spelling {
-  std::string_view from, to;
-};
-// \frac and its kin become a group whose closing brace is followed by one that opens: see Reader::close.
-constexpr Spelling kSpellings[] = {{"\\dfrac", "\\"},    {"\\tfrac", "\\"}, {"\\frac", "\\"},
-                                   {"\\times", "*"},     {"\\cdot", "*"},   {"\\div", "/"},
-                                   {"\\left", ""},       {"\\right", ""},   {"\\,", ""},
-                                   {"\\!", ""},          {"$", ""},         {"\xC3\x97", "*"},
-                                   {"\xC2\xB7", "*"},    {"\xC3\xB7", "/"}, {"\xE2\x8B\x85", "*"},
-                                   {"\xE2\x88\x92", "-"}};
+constexpr std::string_view kFrac = "\\frac";
 
-std::string with_plain_signs(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const Spelling* found = nullptr;
-    for (const Spelling& s : kSpellings)
-      if (text.starts_with(s.from)) {
-        found = &s;
-        break;
-      }
-    if (found)
-      out += found->to, text.remove_prefix(found->from.size());
-    else
-      out += text.front(), text.remove_prefix(1);
-  }
-  return out;
-}
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // Operators wait on a stack until one that binds less comes (E. W. Dijkstra's shunting yard). '~' is a sign of minus,
 // '\\' the division of a \frac, which waits for its two groups.
@@ -84,8 +63,8 @@ class Reader {
   }
 
   void value(char c) {
-    if (c == '(' || c == '[' || c == '{' || c == '-' || c == '+' || c == '\\') {
-      if (c == '\\') fractions_.push_back(waiting_.size());
+    if (c == '\\') return fraction();
+    if (c == '(' || c == '[' || c == '{' || c == '-' || c == '+') {
       if (c != '+') waiting_.push_back(c == '-' ? '~' : c);
       ++at_;
       return;
@@ -97,6 +76,41 @@ class Reader {
     out_.numbers.push_back(number->value);
     at_ += length;
     wants_value_ = false;
+  }
+
+  /// \frac, and what stands above its bar where that is one digit; a group is read as groups are.
+  void fraction() {
+    if (!std::string_view(text_).substr(at_).starts_with(kFrac)) return refuse("a number or ( is missing");
+    fractions_.push_back(waiting_.size());
+    waiting_.push_back('\\');
+    at_ += kFrac.size();
+    if (one_digit()) return above_is_read();
+    if (at_ >= text_.size() || text_[at_] != '{') refuse("\\frac needs two groups in braces, or digits");
+  }
+
+  /// A digit that is a group of its own (\frac12 is a half), read as a value.
+  bool one_digit() {
+    while (at_ < text_.size() && text_[at_] == ' ') ++at_;
+    if (at_ >= text_.size() || !is_digit(text_[at_])) return false;
+    values_.push_back({text_[at_++] - '0', 1});
+    out_.numbers.push_back(values_.back());
+    return true;
+  }
+
+  void above_is_read() {
+    waiting_.back() = '|';  // the bar: above it stands a value
+    wants_value_ = true;
+    if (one_digit()) return below_is_read();
+    if (at_ >= text_.size() || text_[at_] != '{') return refuse("\\frac needs two groups in braces, or digits");
+    waiting_.push_back('{');
+    ++at_;
+  }
+
+  void below_is_read() {
+    waiting_.back() = '/';
+    fractions_.pop_back();
+    wants_value_ = false;
+    apply();
   }
 
   void operation(char c) {
@@ -120,20 +134,11 @@ class Reader {
     if (waiting_.empty() || waiting_.back() != open) return refuse("a ) has no (");
     waiting_.pop_back();
     ++at_;
-    // The first group of a \frac is followed by its second, whose end divides.
-    if (fractions_.empty() || fractions_.back() + 1 != waiting_.size() || waiting_.back() != '\\') {
-      if (!fractions_.empty() && fractions_.back() + 1 == waiting_.size() && waiting_.back() == '|') {
-        waiting_.back() = '/';
-        fractions_.pop_back();
-        apply();
-      }
-      return;
-    }
-    if (at_ >= text_.size() || text_[at_] != '{') return refuse("\\frac needs two groups in braces");
-    waiting_.back() = '|';  // the bar: above it stands a value
-    waiting_.push_back('{');
-    wants_value_ = true;
-    ++at_;
+    if (fractions_.empty() || fractions_.back() + 1 != waiting_.size()) return;
+    if (waiting_.back() == '\\')
+      above_is_read();
+    else if (waiting_.back() == '|')
+      below_is_read();
   }
 
   /// The last operator that waits, on the last values.
@@ -182,7 +187,12 @@ class Reader {
 
 Evaluated evaluate_expression(std::string_view text) {
   if (text.size() > kMaxExpression) return {{}, {}, {}, fmt::format("longer than {} bytes", kMaxExpression)};
-  return Reader(with_plain_signs(text)).read();
+  return Reader(plain_math(text)).read();
+}
+
+Evaluated number_or_expression(std::string_view text) {
+  if (const auto number = parse_number(text)) return {number->value, {number->value}, {}, {}};
+  return evaluate_expression(text);
 }
 
 }  // namespace nuri::tasks

@@ -22,10 +22,12 @@ struct Evaluated {
 /// Longer expressions have no value.
 inline constexpr size_t kMaxExpression = 4096;
 
-/// +, -, * (also x between numbers, U+00D7, U+00B7, U+22C5), / (also U+00F7, ':'), ^ with a whole exponent of at most
-/// 64, signs, parentheses (also [ ] and { }), numbers as decimal_at reads them; blanks anywhere between them. LaTeX's
-/// \frac{a}{b}, \times, \cdot, \div, \left, \right and $ are read as what they print. ^ binds closest and to the right,
-/// then signs, then * and /, then + and -.
+/// +, -, * (also x between numbers), / (also ':'), ^ with a whole exponent of at most 64, signs, parentheses (also [ ]
+/// and { }), numbers as decimal_at reads them, \frac{a}{b} and \frac12; blanks anywhere between them; all in any
+/// spelling that plain_math knows. ^ binds closest and to the right, then signs, then * and /, then + and -.
 Evaluated evaluate_expression(std::string_view text);
+
+/// The value of a text that is one number (parse_number) or an expression.
+Evaluated number_or_expression(std::string_view text);
 
 }  // namespace nuri::tasks

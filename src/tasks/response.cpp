@@ -10,10 +10,12 @@ namespace {
 
 constexpr std::string_view kOpen = "<think>", kClose = "</think>";
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr std::array<std::string_view, 7> kMarkers = {
+    "Answer:", "answer:", "answer is", "정답:", "정답은", "답:", "답은"};
 
-/// Inside the braces of the last \boxed{...} that is closed; nothing without one. From the end, so that each byte is
-/// looked at by one call only.
+}  // namespace
+
+// From the end, so that each byte is looked at by one call only.
 std::optional<std::string_view> last_boxed(std::string_view text) {
   constexpr std::string_view kBoxed = "\\boxed{";
   size_t end = text.size();
@@ -29,11 +31,6 @@ std::optional<std::string_view> last_boxed(std::string_view text) {
     end = at;  // not closed before the next one begins: an earlier one
   }
 }
-
-constexpr std::array<std::string_view, 7> kMarkers = {
-    "Answer:", "answer:", "answer is", "정답:", "정답은", "답:", "답은"};
-
-}  // namespace
 
 Response cut_response(std::string_view text) {
   Response out;
@@ -69,22 +66,6 @@ std::string_view final_answer(std::string_view answer) {
       begin = std::max(begin, at + marker.size());
   if (begin == 0) return tidy(answer);
   return tidy(answer.substr(begin, answer.find('\n', begin) - begin));
-}
-
-std::string_view last_number(std::string_view text) {
-  for (size_t i = text.size(); i-- > 0;) {
-    if (!is_digit(text[i])) continue;
-    size_t begin = i;  // back over what may belong to the number
-    const auto belongs = [&](size_t k) {
-      return is_digit(text[k]) || text[k] == ',' || text[k] == '.' || text[k] == '/';
-    };
-    while (begin > 0 && belongs(begin - 1) && i - begin < 64) --begin;
-    while (begin < i && !is_digit(text[begin])) ++begin;
-    const bool minus = begin > 0 && text[begin - 1] == '-' && (begin < 2 || !is_digit(text[begin - 2]));
-    if (minus) --begin;
-    return text.substr(begin, i + 1 - begin);
-  }
-  return {};
 }
 
 }  // namespace nuri::tasks

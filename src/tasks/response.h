@@ -23,13 +23,12 @@ struct Response {
 };
 Response cut_response(std::string_view text);
 
+/// Inside the braces of the last \boxed{...} that is closed; nothing without one.
+std::optional<std::string_view> last_boxed(std::string_view text);
+
 /// The final answer inside the answer part, by the first of these that is there: the last \boxed{...}; what stands
 /// after the last "####"; after the last "Answer:", "answer is", "정답:", "정답은" or "답:" up to the line's end; the
 /// whole part. Blanks around it, and a sentence's last dot, are cut off.
 std::string_view final_answer(std::string_view answer);
-
-/// The last number in a text (see parse_number), with its sign where one stands directly before it and nothing that
-/// ends a number before that. Empty where there is none.
-std::string_view last_number(std::string_view text);
 
 }  // namespace nuri::tasks

@@ -7,7 +7,7 @@ namespace nuri::tasks {
 void check_choice(const Problem& problem) {
   const std::string& answer = problem.answer;
   NURI_CHECK(answer.size() == 1 && answer[0] >= 'A' && answer[0] <= 'Z',
-             "problem {}: choice needs one letter A to Z as the answer, found \"{}\"", problem.id, answer);
+             "choice needs one letter A to Z as the reference, found '{}'", shortened(answer));
 }
 
 Score make_choice(ScorerArguments&) {

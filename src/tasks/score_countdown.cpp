@@ -8,8 +8,7 @@
 namespace nuri::tasks {
 
 void check_countdown(const Problem& problem) {
-  NURI_CHECK(!problem.numbers.empty() && problem.target, "problem {}: Countdown needs numbers and a target",
-             problem.id);
+  NURI_CHECK(!problem.numbers.empty() && problem.target, "Countdown needs numbers and a target");
 }
 
 Score make_countdown(ScorerArguments&) {

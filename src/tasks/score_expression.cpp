@@ -6,16 +6,16 @@
 namespace nuri::tasks {
 
 void check_expression(const Problem& problem) {
-  const Evaluated value = evaluate_expression(problem.answer);
-  NURI_CHECK(value.value, "problem {}: the reference '{}' is no expression with a value: {}", problem.id,
-             problem.answer, value.reason);
+  const Evaluated value = number_or_expression(problem.answer);
+  NURI_CHECK(value.value, "the reference '{}' is no expression with a value: {}", shortened(problem.answer),
+             value.reason);
 }
 
 Score make_expression(ScorerArguments&) {
   return [](const Scored& s) {
     const std::string_view final = final_answer(s.response.answer);
-    const Evaluated given = evaluate_expression(final.substr(0, final.find('='))),
-                    wanted = evaluate_expression(s.problem.answer);
+    const Evaluated given = number_or_expression(final.substr(0, final.find('='))),
+                    wanted = number_or_expression(s.problem.answer);
     return given.value && wanted.value && *given.value == *wanted.value ? 1.0 : 0.0;
   };
 }

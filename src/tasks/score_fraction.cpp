@@ -1,5 +1,6 @@
 // Exactly the reference's value, however the fraction is written.
 #include "tasks/expression.h"
+#include "tasks/number.h"
 #include "tasks/scorer.h"
 
 namespace nuri::tasks {
@@ -10,7 +11,7 @@ Score make_fraction(ScorerArguments&) {
     const std::string_view final = final_answer(s.response.answer);
     if (!wanted) return 0.0;
     if (const std::optional<Decimal> given = parse_number(final)) return given->value == wanted->value ? 1.0 : 0.0;
-    // \frac{a}{b}, -(7/2): a quotient at most, so that a sum is no fraction.
+    // (7)/(2), 7/-2: a quotient at most, so that a sum is no fraction.
     const Evaluated given = evaluate_expression(final);
     const bool fraction = given.operations.empty() || given.operations == "/";
     return given.value && fraction && given.numbers.size() <= 2 && *given.value == wanted->value ? 1.0 : 0.0;

@@ -7,7 +7,7 @@
 
 namespace nuri::tasks {
 
-void check_regex(const Problem& problem) { (void)Regex(problem.answer, "problem " + problem.id); }
+void check_regex(const Problem& problem) { (void)Regex(problem.answer, "the reference"); }
 
 Score make_regex(ScorerArguments&) {
   return [](const Scored& s) {

@@ -120,9 +120,29 @@ Reward::Reward(std::string_view text, const std::string& where) {
   }
 }
 
+std::string shortened(const std::string& reference) {
+  constexpr size_t kMost = 80;
+  if (reference.size() <= kMost) return reference;
+  size_t end = kMost;
+  while (end > kMost - 4 && (static_cast<unsigned char>(reference[end]) & 0xC0) == 0x80) --end;  // no half characters
+  return reference.substr(0, end) + "...";
+}
+
+std::string Reward::cannot_judge(const Problem& problem) const {
+  for (const Part& part : parts_) {
+    if (!part.kind->check) continue;
+    try {
+      part.kind->check(problem);
+    } catch (const Error& error) {
+      return part.name + ": " + error.what();
+    }
+  }
+  return {};
+}
+
 void Reward::check(const Problem& problem) const {
-  for (const Part& part : parts_)
-    if (part.kind->check) part.kind->check(problem);
+  const std::string reason = cannot_judge(problem);
+  NURI_CHECK(reason.empty(), "problem {}: {}", problem.id, reason);
 }
 
 double Reward::of(const Problem& problem, const Generation& generation, std::vector<double>* scores) const {

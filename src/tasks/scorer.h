@@ -46,7 +46,7 @@ struct ScorerKind {
   const char* arguments;  ///< "max=TOKENS, soft=TOKENS"; empty: none
   const char* means;      ///< one line, for help and docs
   Score (*make)(ScorerArguments&);
-  /// Throws Error where a problem lacks what the scorer needs. Null: it needs nothing.
+  /// Throws Error with the reason where a problem lacks what the scorer needs. Null: it needs nothing.
   void (*check)(const Problem&);
 };
 std::span<const ScorerKind> scorer_kinds();
@@ -61,11 +61,14 @@ Score make_length(ScorerArguments&);
 Score make_countdown(ScorerArguments&);
 Score make_regex(ScorerArguments&);
 Score make_choice(ScorerArguments&);
-void check_number(const Problem& problem);      ///< the answer is a number (rational.h)
+void check_number(const Problem& problem);      ///< the answer is a number (number.h)
 void check_expression(const Problem& problem);  ///< the answer is an expression with a value
 void check_countdown(const Problem& problem);   ///< numbers and a target
 void check_regex(const Problem& problem);       ///< the answer is a pattern
 void check_choice(const Problem& problem);      ///< the answer is one letter, A to Z
+
+/// The first 80 bytes of a reference, for messages.
+std::string shortened(const std::string& reference);
 
 /// A weighted sum of scorers: "numeric=1, format=0.1, language(ko)=0.2".
 class Reward {
@@ -82,7 +85,9 @@ class Reward {
   };
   const std::vector<Part>& parts() const { return parts_; }
 
-  /// Throws Error where a scorer cannot judge this problem.
+  /// Why a scorer cannot judge this problem ("numeric: the reference 'x' is no number ..."); empty: all of them can.
+  std::string cannot_judge(const Problem& problem) const;
+  /// Throws Error where one cannot, naming the problem.
   void check(const Problem& problem) const;
   /// The weighted sum; `scores` gets those of the parts, unweighted.
   double of(const Problem& problem, const Generation& generation, std::vector<double>* scores = nullptr) const;

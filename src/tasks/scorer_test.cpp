@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "tasks/generator.h"
+#include "tasks/number.h"
 
 namespace nuri::tasks {
 namespace {
@@ -102,6 +103,37 @@ TEST(Scorer, EachKind) {
   EXPECT_EQ(score("exact=2, format=0.5, length(max=4, soft=4)=0.25", answer_of("7"), "t</think>7", 2), 2.5 - 0.125);
 }
 
+// References as GSM8K, MATH and the like hold them, answers as models write them; and what is not the same.
+TEST(Scorer, NumbersOfKnownSets) {
+  struct Case {
+    const char *reference, *right, *wrong;
+  };
+  for (const Case& c :
+       {Case{"(1/16)", "\\boxed{\\frac{1}{16}}", "(1, 16)"}, Case{"2.2e+07", "about $2.2 \\times 10^{7}$", "2.2"},
+        Case{"2.2e+07", "22,000,000명", "2.2e+08"}, Case{"\\frac{625}{648}", "625/648", "\\frac{648}{625}"},
+        Case{"\\frac{625}{648}", "정답: \\dfrac{625}{648}", "625"}, Case{"\\$15.48", "It costs \\$15.48.", "15.49"},
+        Case{"12,000원", "정답: ₩12,000", "12"}, Case{"65\\%", "65 %", "66"}, Case{"65\\%", "0.65", "6500"},
+        Case{"14,\\!400", "14400", "14"}, Case{"87^\\circ", "x = 87°", "\\cos 87"}, Case{"6\\frac15", "6.2", "65"},
+        Case{"16", "１６", "(1, 16)"}, Case{"5", "$5$ dollars", "3 \\sqrt{5}"},
+        Case{"2", "So $x = 2$.", "\\frac{\\pi}{2}"}, Case{"-\\tfrac34", "−3/4", "3/4"},
+        Case{"1920\\text{ ways.}", "1920 ways", "1920^2"}}) {
+    EXPECT_EQ(score("numeric", answer_of(c.reference), c.right), 1) << c.reference << " " << c.right;
+    EXPECT_EQ(score("numeric", answer_of(c.reference), c.wrong), 0) << c.reference << " " << c.wrong;
+    EXPECT_EQ(Reward("numeric, fraction, expression", "r").cannot_judge(answer_of(c.reference)), "") << c.reference;
+  }
+  EXPECT_EQ(score("fraction", answer_of("(1/16)"), "\\frac1{16}"), 1);
+  EXPECT_EQ(score("fraction", answer_of("65\\%"), "65"), 0);
+  EXPECT_EQ(score("fraction", answer_of("\\$15.48"), "15.48"), 1);
+  EXPECT_EQ(score("expression", answer_of("\\frac{625}{648}"), "\\frac{5^4}{3^4 \\times 2^3}"), 1);
+  EXPECT_EQ(score("expression", answer_of("6\\frac15"), "6 + \\frac15"), 1);
+  for (const char* reference : {"(1, 16)", "[1,9]", "3\\sqrt{5}", "\\text{Tuesday}", "8_9", "x + 1", "1e999999999"})
+    EXPECT_NE(Reward("numeric", "r").cannot_judge(answer_of(reference)).find(reference), std::string::npos);
+  const std::string reason =
+      Reward("numeric", "r").cannot_judge(answer_of(std::string(60, 'a') + "가나다라마바사아자차카타파하"));
+  EXPECT_LT(reason.size(), 160u);  // a reference may be a page
+  EXPECT_NE(reason.find("..."), std::string::npos);
+}
+
 TEST(Scorer, WrongRewardsAreRefused) {
   for (const char* bad : {"", "exakt", "exact=", "exact=x", "exact=inf", "exact=1, exact=2", "language", "language(fr)",
                           "language(ko, en)", "length(max=5)", "length(max=5, soft=6)", "length(max=5, soft=1, x=2)",
@@ -119,41 +151,6 @@ TEST(Scorer, WrongRewardsAreRefused) {
   EXPECT_THROW(Reward("expression", "r").check(answer_of("1+")), Error);
   EXPECT_THROW(Reward("choice", "r").check(answer_of("ab")), Error);
   Reward("exact, format, language(ko), length(max=9, soft=3)", "r").check({});
-}
-
-TEST(Scorer, AThousandHostileGenerations) {
-  const std::string reward_text =
-      "exact, numeric, fraction, expression, format, language(ko), language(en), length(max=100, soft=50), countdown, "
-      "regex, choice";
-  Problem p = answer_of("(a+)+$");
-  p.numbers = {1, 2, 3}, p.target = 6;
-  const Reward reward(reward_text, "hostile");
-  const std::string pieces[] = {"<think>",   "</think>",
-                                "\\boxed{",  "}",
-                                "((((((((",  "))))",
-                                "1/0",       "9999999999999999999999",
-                                "-",         "^",
-                                "^99999999", "\\frac{",
-                                "}{",        "#### ",
-                                "정답: ",    "\xFF\xFE",
-                                "\xEA\xB0",  "aaaaaaaa",
-                                "1e999",     "NaN",
-                                "\n",        "=",
-                                " ",         "漢字",
-                                "مرحبا",     std::string(1, '\0'),
-                                "%s%n",      "x",
-                                "+",         "*"};
-  for (uint64_t i = 0; i < 1000; ++i) {
-    Draw draw(99, i);
-    std::string text;
-    const int64_t n = i % 50 == 0 ? 20000 : draw.between(0, 40);  // some of a megabyte
-    for (int64_t k = 0; k < n; ++k) text += draw.pick(pieces);
-    if (i % 97 == 0) text += std::string(1 << 20, "(-{a9"[draw.below(5)]);
-    std::vector<double> scores;
-    const double sum = reward.of(p, {text, static_cast<int64_t>(i), i % 2 == 0}, &scores);
-    EXPECT_TRUE(std::isfinite(sum));
-    for (const double s : scores) EXPECT_TRUE(s >= -1 && s <= 1);
-  }
 }
 
 }  // namespace
