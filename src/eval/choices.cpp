@@ -1,35 +1,15 @@
 #include "eval/choices.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "data/clean.h"
 #include "eval/task_files.h"
 
 namespace nuri {
 namespace {
 
-constexpr uint64_t kMaxRowBytes = uint64_t(1) << 24;
 constexpr int64_t kTokensAtOnce = 4096;
-
-std::vector<std::string> texts(const JsonObject& row, std::string_view key) {
-  const Json& list = row.at(key);
-  NURI_CHECK(list.is_array() && list.size() >= 2 && list.size() <= 1000,
-             "{}: {}: found {}; two to 1,000 texts are needed", row.where(), key, json_kind(list));
-  std::vector<std::string> out;
-  for (const Json& item : list) {
-    NURI_CHECK(item.is_string(), "{}: {}: found {} among the texts", row.where(), key, json_kind(item));
-    out.push_back(item.get<std::string>());
-  }
-  return out;
-}
-
-std::string with_answer_line(std::string text, std::string_view line) {
-  if (!text.ends_with(line)) text += "\n" + std::string(line);
-  return text;
-}
 
 /// One ending behind its context, as a sequence of a forward.
 struct Candidate {
@@ -92,52 +72,12 @@ tasks::Problem choice_problem(const ChoiceQuestion& q) {
   return p;
 }
 
-ChoiceQuestion parse_choice(std::string_view line, const std::string& where) {
-  const Json json = parse_json(line, where, {.max_bytes = kMaxRowBytes, .max_depth = 16, .max_values = 100000});
-  const JsonObject row(json, where);
-  ChoiceQuestion q;
-  if (row.has("id")) q.id = row.at("id").is_string() ? row.text("id") : row.at("id").dump();
-  q.category = row.text_or("category", "");
-  if (row.has("context_options")) {
-    q.contexts = texts(row, "context_options");
-    q.endings.assign(q.contexts.size(), " " + row.text("continuation"));
-  } else {
-    const bool lettered = row.has("options");  // "A)6", "B) 18"; correct: "B"
-    q.endings = texts(row, lettered ? "options" : "choices");
-    for (std::string& ending : q.endings)
-      if (lettered && ending.size() >= 2 && ending[1] == ')') ending.erase(0, ending.find_first_not_of(' ', 2));
-    if (row.has("query")) {
-      const std::string query = row.text("query");
-      q.contexts = {query.starts_with("Question:") ? with_answer_line(query, "Answer:") : query};
-    } else {
-      const std::string context = row.text_or("context", ""), question = row.text("question");
-      const bool korean = data::guess_language(question) == data::Language::korean;
-      q.contexts = {with_answer_line(context + (context.empty() ? "" : "\n") + question, korean ? "정답:" : "Answer:")};
-    }
-  }
-  if (row.has("gold")) {
-    q.gold = static_cast<size_t>(row.integer("gold", 0, static_cast<int64_t>(q.endings.size()) - 1));
-  } else if (row.has("correct")) {
-    const std::string correct = row.text("correct");
-    q.gold = correct.size() == 1 ? static_cast<size_t>(static_cast<unsigned char>(correct[0])) - 'A' : q.endings.size();
-    NURI_CHECK(q.gold < q.endings.size(), "{}: correct: {:?} is none of the {} letters", where, correct,
-               q.endings.size());
-  } else {
-    const std::string answer = row.text("answer");
-    const auto found = std::find(q.endings.begin(), q.endings.end(), answer);
-    NURI_CHECK(found != q.endings.end(), "{}: answer: {:?} is none of the choices", where, answer);
-    q.gold = static_cast<size_t>(found - q.endings.begin());
-  }
-  if (!row.has("context_options"))
-    for (std::string& ending : q.endings) ending = " " + ending;
-  return q;
-}
-
 std::vector<ChoiceQuestion> read_choices(const std::string& path, int64_t most) {
   std::vector<ChoiceQuestion> out;
   for_each_task_row(path, most, [&](const std::string& row, const std::string& where, uint64_t line) {
     out.push_back(parse_choice(row, where));
     if (out.back().id.empty()) out.back().id = std::to_string(line);
+    return true;
   });
   return out;
 }

@@ -24,10 +24,13 @@ struct ChoiceQuestion {
 /// them.
 tasks::Problem choice_problem(const ChoiceQuestion& question);
 
-/// A row of a known set: {"query", "choices", "gold"}; {"question", "choices", "answer"} (also "context"; the answer is
-/// one of the choices); {"question", "options", "correct"} (a letter); {"context_options", "continuation", "gold"}. A
-/// query that begins with "Question:" gets a line "Answer:" where it has none, a question "Answer:" or, in Korean,
-/// "정답:". Errors, naming `where`: another shape, gold or answer that is none of the choices.
+/// A row of a known set. The question: query, question (a text, or ARC's {"stem", "choices"}), question_stem, problem,
+/// prompt, or HellaSwag's ctx; context, passage or paragraph may stand before it. The choices: a list choices, options
+/// or endings, of texts or of {"text", "label"}, {"text": [...], "label": [...]}, {"A": ..., "B": ...}, or KMMLU's
+/// columns A, B, C, D. The right one: gold, label, answer_index, answer_idx from 0; correct, answerKey by label; answer
+/// by its text, its label, or a number, from 0 (MMLU), of columns from 1 (KMMLU). Also {"context_options",
+/// "continuation", "gold"}. A query that begins with "Question:" gets a line "Answer:" where it has none, a question
+/// "Answer:" or, in Korean, "정답:". Errors, naming `where`: another shape, an answer that is none of the choices.
 ChoiceQuestion parse_choice(std::string_view row, const std::string& where);
 /// Rows of JSONL (also .gz, .zst), at most `most` of them (0: all); a row without id has the number of its line.
 /// Errors: those of parse_choice, none at all.

@@ -46,6 +46,57 @@ TEST(ParseChoice, LetteredOptions) {
         << correct;
 }
 
+TEST(ParseChoice, ShapesOfKnownBenchmarks) {
+  const auto read = [](const char* row) {
+    const ChoiceQuestion q = parse_choice(row, "f");
+    std::string endings;
+    for (const std::string& e : q.endings) endings += "[" + e + "]";
+    return fmt::format("{}|{}|{}|{}", q.contexts[0], endings, q.gold, q.category);
+  };
+  // MMLU, MMLU-Pro, KMMLU, ARC (both), HellaSwag (both), MedQA, OpenBookQA.
+  EXPECT_EQ(read(R"({"question": "q", "subject": "law", "choices": ["a", "b", "c", "d"], "answer": 2})"),
+            "q\nAnswer:|[ a][ b][ c][ d]|2|law");
+  EXPECT_EQ(read(R"({"question": "q", "options": ["a", "b", "c"], "answer": "C", "answer_index": 2})"),
+            "q\nAnswer:|[ a][ b][ c]|2|");
+  EXPECT_EQ(
+      read(R"({"question": "무엇입니까?", "answer": 4, "A": "가", "B": "나", "C": "다", "D": "라", "Category": "법"})"),
+      "무엇입니까?\n정답:|[ 가][ 나][ 다][ 라]|3|법");
+  EXPECT_EQ(read(R"({"question": "q", "answer": "B", "A": "x", "B": 7})"), "q\nAnswer:|[ x][ 7]|1|");
+  EXPECT_EQ(
+      read(R"({"id": "m", "question": "q", "choices": {"text": ["x", "y"], "label": ["1", "2"]}, "answerKey": "2"})"),
+      "q\nAnswer:|[ x][ y]|1|");
+  EXPECT_EQ(
+      read(
+          R"({"question": {"stem": "q", "choices": [{"text": "x", "label": "A"}, {"text": "y", "label": "B"}]}, "answerKey": "B"})"),
+      "q\nAnswer:|[ x][ y]|1|");
+  EXPECT_EQ(read(R"({"ctx": "He sat", "endings": ["down.", "up."], "label": "1", "activity_label": "a"})"),
+            "He sat|[ down.][ up.]|1|");
+  EXPECT_EQ(read(R"({"ctx_a": "He came.", "ctx_b": "he", "endings": ["sat.", "up."], "label": 0})"),
+            "He came. he|[ sat.][ up.]|0|");
+  EXPECT_EQ(read(R"({"question": "q", "options": {"A": "x", "B": "y"}, "answer": "y", "answer_idx": "B"})"),
+            "q\nAnswer:|[ x][ y]|1|");
+  EXPECT_EQ(read(R"({"question_stem": "q", "choices": {"text": ["x", "y"], "label": ["A", "B"]}, "answerKey": "A"})"),
+            "q\nAnswer:|[ x][ y]|0|");
+  EXPECT_EQ(read(R"x({"paragraph": "p", "question": "q", "choices": ["x", "y"], "answer": "(B)"})x"),
+            "p\nq\nAnswer:|[ x][ y]|1|");
+  // A choice's own text goes before a letter.
+  EXPECT_EQ(read(R"({"question": "q", "choices": ["B", "A"], "answer": "A"})"), "q\nAnswer:|[ B][ A]|1|");
+  for (const char* bad :
+       {R"({"question": "q", "A": "x", "B": "y", "answer": 0})",
+        R"({"question": "q", "A": "x", "B": "y", "answer": 3})", R"({"question": "q", "A": "x", "answer": 1})",
+        R"({"question": "q", "choices": ["x", "y"], "answer": 2})",
+        R"({"question": "q", "choices": ["x", "y"], "answer": "2"})",
+        R"({"ctx": "c", "endings": ["x", "y"], "label": ""})", R"({"ctx": "c", "endings": ["x", "y"], "label": "2"})",
+        R"({"question": "q", "choices": {"text": ["x", "y"], "label": ["A"]}, "answerKey": "A"})",
+        R"({"question": "q", "choices": [{"text": "x"}, {"text": "y"}], "answerKey": "A"})",
+        R"({"question": {"choices": ["x", "y"]}, "answer": 0})", R"({"question": "q", "choices": 5, "answer": 0})"})
+    EXPECT_NE(test::error_of([&] { parse_choice(bad, "file: line 3"); }).find("file: line 3"), std::string::npos)
+        << bad;
+  const std::string shapes = test::error_of([] { parse_choice(R"({"text": "t", "label": 1})", "f"); });
+  for (const char* part : {"choices", "endings", "columns A, B", "answerKey", "context_options"})
+    EXPECT_NE(shapes.find(part), std::string::npos) << shapes;
+}
+
 TEST(ChoiceProblem, AsksForALetter) {
   const auto asked = [](const char* row) { return choice_problem(parse_choice(row, "f")); };
   const tasks::Problem a = asked(R"({"choices": ["x", "y"], "query": "Question: why?", "gold": 1, "category": "c"})");

@@ -1,30 +1,73 @@
 #include "tasks/problem_row.h"
 
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "tasks/lookup.h"
+#include "tasks/response.h"
 
 namespace nuri::tasks {
 namespace {
 
 constexpr size_t kMostNumbers = 64;
+using Keys = std::initializer_list<std::string_view>;
 
-/// A number or text as text: sets write "final": "27" and "final": 27.
-std::string text_of(const JsonObject& row, std::string_view key) {
-  return row.at(key).is_number_integer() ? std::to_string(row.integer(key, INT64_MIN, INT64_MAX)) : row.text(key);
+/// The first of the keys that is there and not null, as it is written in the row: Question too. Empty: none.
+std::string first_given(const JsonObject& row, Keys keys) {
+  for (const std::string_view key : keys) {
+    std::string name(key);
+    if (row.given(name)) return name;
+    name[0] = static_cast<char>(name[0] & ~0x20);
+    if (row.given(name)) return name;
+  }
+  return {};
 }
 
-/// The solution, and what stands behind "####", a number without separators of thousands; nothing: there is no mark.
-std::pair<std::string, std::optional<std::string>> split_gsm8k(const std::string& text) {
+/// A number or text as text: sets write "final": "27", "final": 27, 27.5 and ["27"].
+std::string text_of(const JsonObject& row, std::string_view key) {
+  const Json& value = row.at(key);
+  if (value.is_number_integer()) return std::to_string(row.integer(key, INT64_MIN, INT64_MAX));
+  if (value.is_number_float()) return value.dump();
+  if (value.is_array() && value.size() == 1 && value[0].is_string()) return value[0].get<std::string>();
+  return row.text(key);
+}
+
+/// What a worked solution ends with.
+struct Worked {
+  std::string solution;
+  std::optional<std::string> answer;  ///< nothing: it is not marked
+};
+
+/// Behind the last "####", a number without separators of thousands (GSM8K); else in the last \boxed{} (MATH).
+Worked split_worked(const std::string& text, const std::string& where, std::string_view key) {
   const size_t mark = text.rfind("####");
-  if (mark == std::string::npos) return {text, std::nullopt};
-  const size_t first = text.find_first_not_of(" \n\r\t", mark + 4), last = text.find_last_not_of(" \n\r\t");
-  std::string answer = first == std::string::npos ? "" : text.substr(first, last + 1 - first);
+  if (mark == std::string::npos) {
+    const auto boxed = last_boxed(text);
+    return {text, boxed ? std::optional<std::string>(trimmed(*boxed)) : std::nullopt};
+  }
+  std::string answer(trimmed(std::string_view(text).substr(mark + 4)));
+  NURI_CHECK(!answer.empty(), "{}: {}: nothing stands behind ####", where, key);
   if (answer.find_first_not_of("+-0123456789,.") == std::string::npos) std::erase(answer, ',');
   return {text.substr(0, mark), answer};
+}
+
+/// The question, with what stands before it.
+std::string prompt_of(const JsonObject& row, std::string& key) {
+  key = first_given(row, {"prompt", "instruction", "question", "problem", "query", "input"});
+  const std::string context = first_given(row, {"context", "passage", "body"});
+  if (key.empty()) return key = context, context.empty() ? "" : row.text(context);
+  std::string text = row.text(key);
+  if (key == "instruction" && row.given("input") && !row.text("input").empty()) text += "\n\n" + row.text("input");
+  if (key != "prompt" && key != "instruction" && !context.empty()) text = row.text(context) + "\n" + text;
+  return text;
+}
+
+bool has_choices(const JsonObject& row) {
+  return !first_given(row, {"choices", "options", "endings"}).empty() || (row.given("A") && row.given("B"));
 }
 
 }  // namespace
@@ -34,37 +77,31 @@ Problem parse_problem(std::string_view text, const std::string& where) {
   NURI_CHECK(json.is_object(), "{}: found {}; a problem is an object", where, json_kind(json));
   const JsonObject row(json, where);
   Problem p;
-  const bool exam = row.given("input") && row.given("target") && row.at("target").is_string();
-  if (exam) {
-    p.prompt = row.text("input");
-    p.answer = row.text("target");
-    p.category = row.text_or("task", "");
-  } else if (row.given("problem") && row.given("final")) {
-    p.prompt = row.text("problem");
-    p.answer = text_of(row, "final");
-    p.solution = row.text_or("solution", "");
-  } else if (row.given("prompt") && row.given("answer")) {
-    p.prompt = row.text("prompt");
-    p.answer = text_of(row, "answer");
-    p.solution = row.text_or("solution", "");
-  } else if (row.given("question") && row.given("final")) {
-    p.prompt = row.text("question");
-    p.answer = text_of(row, "final");
-    if (row.given("answer") && row.at("answer").is_string()) p.solution = split_gsm8k(row.text("answer")).first;
-  } else if (row.given("question") && row.given("answer") && !row.given("choices")) {
-    p.prompt = row.text("question");
-    const auto [told, final_answer] = split_gsm8k(text_of(row, "answer"));
-    p.answer = final_answer.value_or(told);  // no mark: all of it is the answer
-    if (final_answer) p.solution = told;
-    NURI_CHECK(!p.answer.empty(), "{}: answer: nothing stands behind ####", where);
-  } else {
-    fail(
-        "{}: none of the pairs prompt and answer, question and answer, question and final, problem and final, input "
-        "and target are there",
-        where);
+  std::string asked;
+  p.prompt = prompt_of(row, asked);
+  const bool own = asked == "prompt" && row.given("answer");  // taken to the letter
+  NURI_CHECK(own || !has_choices(row),
+             "{}: multiple choice; `nuri eval --choices FILE` asks it. As a problem it needs prompt and answer", where);
+  const std::string key = own ? "answer"
+                              : first_given(row, {"final", "final_answer", "expected_answer", "answer", "target",
+                                                  "reference", "output", "solution", "response"});
+  NURI_CHECK(!asked.empty() && !key.empty(),
+             "{}: a problem needs a question (prompt, question, problem, query, input or instruction; context may "
+             "stand before it, or alone) and an answer (final, final_answer, expected_answer, target, reference, or "
+             "answer, output, solution, response, where \"#### \" or \\boxed{{}} may mark it)",
+             where);
+  p.answer = text_of(row, key);
+  if (!own && (key == "answer" || key == "output" || key == "solution" || key == "response")) {
+    Worked worked = split_worked(p.answer, where, key);
+    if (worked.answer) p.solution = std::move(worked.solution), p.answer = std::move(*worked.answer);
   }
+  if (p.solution.empty() && key != "solution") p.solution = row.text_or("solution", "");
+  if (p.solution.empty() && !own && key != "answer" && row.given("answer") && row.at("answer").is_string())
+    p.solution = split_worked(row.text("answer"), where, "answer").solution;
   if (row.given("id")) p.id = text_of(row, "id");
-  p.category = row.text_or("category", p.category);
+  for (const char* name : {"type", "subject", "task"})
+    if (row.given(name) && row.at(name).is_string()) p.category = row.text(name);
+  if (const std::string name = first_given(row, {"category"}); !name.empty()) p.category = row.text(name);
   p.language = row.text_or("language", "");
   if (row.given("numbers")) {
     const Json& numbers = row.at("numbers");
@@ -76,7 +113,7 @@ Problem parse_problem(std::string_view text, const std::string& where) {
       p.numbers.push_back(number.get<int64_t>());
     }
   }
-  if (row.given("target") && !exam) p.target = row.integer("target", INT64_MIN, INT64_MAX);
+  if (row.given("target") && (own || !p.numbers.empty())) p.target = row.integer("target", INT64_MIN, INT64_MAX);
   return p;
 }
 

@@ -8,10 +8,13 @@
 
 namespace nuri::tasks {
 
-/// The keys of Problem: prompt and answer are needed, the others may be absent. A row {"question", "final"} is also
-/// taken (grade school mathematics: "answer", where a string, is the worked solution up to "####"), {"problem",
-/// "final"} and {"input", "target"} (its category: "task"). Other keys are kept out. Errors, naming `where`: no JSON
-/// object, a key of a wrong kind, none of these forms.
+/// Our own form: the keys of Problem, of which prompt and answer are needed; answer is taken to the letter. Known sets
+/// are read by what they call the question (question, problem, query, input; instruction with its input; context,
+/// passage or body before it) and the answer: final, final_answer, expected_answer, reference, target to the letter;
+/// answer, output, solution, response up to what marks the answer in them, "#### " (GSM8K) or the last \boxed{} (MATH),
+/// what stands before being the worked solution. A first letter may be a capital. The category is also looked for in
+/// task, subject and type. Other keys are kept out. Errors, naming `where`: no JSON object, a key of a wrong kind, no
+/// question or answer, multiple choice.
 Problem parse_problem(std::string_view row, const std::string& where);
 
 /// One line of JSON with the keys that are set; no line feed.
