@@ -143,6 +143,8 @@ int run(const EvalOptions& o) {
   const Solved total = summarise(answers, all);
   OrderedJson j;
   j["reward"] = q.reward;
+  if (q.passed_over.rows > 0)
+    j["passed_over"] = {{"rows", q.passed_over.rows}, {"of", q.passed_over.of}, {"first", q.passed_over.first}};
   j["all"] = solved_json(total);
   if (!o.json) print_solved_heading(total), print_solved("all", total);
   for (const auto& [kind, groups] : {std::pair("by_category", &by_category), std::pair("by_language", &by_language)})
@@ -160,6 +162,7 @@ int run(const EvalOptions& o) {
   noted.record().flops = forward_flops(model->config(), lengths, false) * static_cast<double>(o.seeds);
   noted.record().family = "deepseek_v3";
   noted.record().results["pass_1"] = total.pass_1;
+  if (q.passed_over.rows > 0) noted.record().results["passed_over"] = static_cast<double>(q.passed_over.rows);
   j["seconds"] = seconds;
   j["tokens_per_s"] = tokens / seconds;
   if (!o.json) fmt::print("{:.0f} tokens in {}, {:.0f} tokens/s\n", tokens, duration_text(seconds), tokens / seconds);

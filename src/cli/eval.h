@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "cli/model_options.h"
 #include "eval/solve.h"
+#include "eval/task_files.h"
 #include "tasks/problem.h"
 
 namespace nuri {
@@ -26,8 +27,10 @@ struct EvalOptions {
 struct Questions {
   std::vector<tasks::Problem> problems;
   std::string reward;
+  PassedOver passed_over;  ///< of a file
 };
-/// Those of --task, --problems or --choices. Errors: none or several of them named, a file without --reward.
+/// Those of --task, --problems or --choices, all of which the reward can judge; rows of a file that it cannot are told
+/// of on standard error. Errors: none or several of them named, a file without --reward, no row left.
 Questions read_questions(const EvalOptions& options);
 
 /// A row of the table: as JSON, or as a line under the heading.

@@ -43,7 +43,8 @@ Questions read_questions(const EvalOptions& o) {
   } else if (!o.problems.empty()) {
     NURI_CHECK(!o.reward.empty(), "--reward is missing: how answers to {} are scored, for instance \"numeric=1\"",
                o.problems);
-    q.problems = read_problems(o.problems, o.count);
+    q.problems = read_problems(o.problems, tasks::Reward(o.reward, "--reward"), q.passed_over, o.count);
+    if (q.passed_over.rows > 0) fmt::print(stderr, "note: {}\n", q.passed_over.text(o.problems));
   } else {
     generate_problems(o, q);
   }

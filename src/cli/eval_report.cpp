@@ -88,6 +88,9 @@ std::string eval_page(const std::string& model, const OrderedJson& figures,
   std::vector<std::pair<Label, Label>> facts;
   for (const auto& [key, value] : figures.items()) {
     if (value.is_number() || value.is_string()) facts.emplace_back(label_of(key), value_of(key, value));
+    if (key == "passed_over")
+      facts.emplace_back(Label("rows passed over, of", "채점할 수 없어 건너뛴 행, 전체"),
+                         fmt::format("{}, {}", value_of("", value["rows"]), value_of("", value["of"])));
     if (key == "against" || key == "contamination" || key == "seeds")
       for (const auto& [name, inner] : value.items())
         if (!inner.is_array() && name != "questions") facts.emplace_back(label_of(name), value_of(name, inner));

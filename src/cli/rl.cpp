@@ -69,6 +69,7 @@ void print_summary(const rl::PolicySummary& s, const TrainingOptions& o) {
     j["reward"] = s.reward;
     j["solved"] = s.solved;
     j["exhausted"] = s.exhausted;
+    j["passed_over"] = s.passed_over;
     j["compared_tokens"] = s.compared_tokens;
     j["sampler_difference"] = s.sampler_difference;
     j["other_experts"] = s.other_experts;
@@ -96,6 +97,7 @@ int run(const Options& o) {
   NURI_CHECK(!o.training.out.empty(), "--out is missing: name the directory of the run");
   const rl::Prompts prompts(o.tokenizer.empty() ? recipe.init_from : fs::path(o.tokenizer), recipe,
                             fs::path(o.recipe).parent_path());
+  for (const std::string& note : prompts.notes()) fmt::print(stderr, "note: {}\n", note);
   const rl::PolicySummary summary = rl::run(run_options(o.training, recipe), prompts);
   print_summary(summary, o.training);
   return exit_code(summary, o.training);

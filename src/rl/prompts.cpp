@@ -28,10 +28,9 @@ Prompts::Prompts(const std::filesystem::path& tokenizer_dir, const ResolvedRecip
       seed_(static_cast<uint64_t>(recipe.recipe.seed)),
       places_{place_text("tokenizer", tokenizer_dir)} {
   const PolicyRecipe& p = *recipe.policy;
-  std::string reward = p.reward;
   if (!p.tasks.empty()) {
     const std::vector<tasks::TaskSpec> specs = tasks::parse_tasks(p.tasks, kUsualDifficulty, "tasks");
-    if (reward.empty()) reward = tasks::reward_of(specs, "tasks");
+    reward_.emplace(p.reward.empty() ? tasks::reward_of(specs, "tasks") : p.reward, "reward");
     const auto language = tasks::parse_language(p.language, "language");
     const auto n = static_cast<int64_t>(specs.size());
     for (int64_t i = 0; i < n; ++i) {
@@ -41,27 +40,35 @@ Prompts::Prompts(const std::filesystem::path& tokenizer_dir, const ResolvedRecip
       for (tasks::Problem& problem : apart.distinct(p.eval_problems / n + (i < p.eval_problems % n)))
         held_out_.push_back(std::move(problem));
     }
+    for (const tasks::Problem& problem : held_out_) reward_->check(problem);
     hash_ = fmt::format("{}\n{}\nfrom {}", p.tasks, p.language, kFirstDrawn);
     name_ = "tasks = " + p.tasks;
   } else {
+    reward_.emplace(p.reward, "reward");
     const std::filesystem::path file = recipe_dir / p.problems;
-    problems_ = read_problems(file.string());
+    problems_ = read(file, 0);
     places_.push_back(place_text("problems", file));
     if (p.eval_problems > 0) places_.push_back(place_text("held_out", recipe_dir / p.held_out));
-    if (p.eval_problems > 0) held_out_ = read_problems((recipe_dir / p.held_out).string(), p.eval_problems);
-    hash_ = sha256_file(file);
+    if (p.eval_problems > 0) held_out_ = read(recipe_dir / p.held_out, p.eval_problems);
+    hash_ = sha256_file(file) + hash_;
     name_ = file.string();
   }
   // The ids of prompts, and what ends an answer.
   for (const char* name : {"tokenizer.json", "tokenizer_config.json"})
     if (std::filesystem::exists(tokenizer_dir / name)) hash_ += "\n" + sha256_file(tokenizer_dir / name);
   hash_ = sha256(hash_ + "\n" + tokenizer().chat_template());  // which may lie in a file of its own
-  reward_.emplace(reward, "reward");
   for (const auto* problems : {&problems_, &held_out_})
-    for (const tasks::Problem& problem : *problems) {
-      reward_->check(problem);
-      (void)ids(problem);
-    }
+    for (const tasks::Problem& problem : *problems) (void)ids(problem);
+}
+
+std::vector<tasks::Problem> Prompts::read(const std::filesystem::path& file, int64_t most) {
+  PassedOver passed;
+  std::vector<tasks::Problem> out = read_problems(file.string(), *reward_, passed, most);
+  if (passed.rows == 0) return out;
+  notes_.push_back(passed.text(file.string()));
+  passed_over_ += passed.rows;
+  hash_ += fmt::format("\nwithout rows {}", fmt::join(passed.lines, ","));  // a later program may judge more
+  return out;
 }
 
 tasks::Problem Prompts::at(uint64_t number) const {

@@ -29,6 +29,9 @@ class Prompts : public RunData {
   size_t place(uint64_t number) const;
   const std::vector<tasks::Problem>& held_out() const { return held_out_; }
   const tasks::Reward& reward() const { return *reward_; }
+  /// Rows of the files whose references the reward cannot judge: they are not asked. A note for each file with some.
+  int64_t passed_over() const { return passed_over_; }
+  const std::vector<std::string>& notes() const { return notes_; }
   /// Whether a generator's problem leaves room for an answer (those of a file all do).
   bool fits(uint64_t number) const;
   /// The problem as a chat whose only message it is. Error: longer than the recipe's length leaves room for.
@@ -42,6 +45,8 @@ class Prompts : public RunData {
   std::string kind() const override { return "rl"; }
 
  private:
+  std::vector<tasks::Problem> read(const std::filesystem::path& file, int64_t most);
+
   ChatTemplate template_;
   int64_t longest_prompt_;
   uint64_t seed_;
@@ -50,7 +55,8 @@ class Prompts : public RunData {
   std::vector<tasks::Problem> held_out_;
   std::optional<tasks::Reward> reward_;
   std::string hash_, name_;
-  std::vector<std::string> places_;
+  std::vector<std::string> places_, notes_;
+  int64_t passed_over_ = 0;
 };
 
 }  // namespace nuri::rl

@@ -92,5 +92,31 @@ TEST_F(PromptsTest, AFileIsTakenWholeInEachEpochAndInAnotherOrder) {
   EXPECT_NE(test::error_of([&] { (void)open(); }).find("leave 3 for a prompt"), std::string::npos);
 }
 
+TEST_F(PromptsTest, RowsThatTheRewardCannotJudgeAreNotAsked) {
+  std::string rows;
+  for (int i = 0; i < 30; ++i)
+    rows +=
+        tasks::problem_row({.prompt = fmt::format("q{}", i), .answer = i % 10 == 3 ? "many" : "\\frac{1}{2}"}) + "\n";
+  write_file_atomic(dir_.path() / "problems.jsonl", rows);
+  recipe_.policy->problems = recipe_.policy->held_out = "problems.jsonl";
+  recipe_.policy->reward = "numeric=1, format=0.1";
+  const Prompts prompts = open();
+  EXPECT_EQ(prompts.file_size(), 27);
+  EXPECT_EQ(prompts.held_out().size(), 20u);  // those that are left count
+  EXPECT_EQ(prompts.passed_over(), 3 + 2);    // of both files, as far as each was read
+  ASSERT_EQ(prompts.notes().size(), 2u);
+  EXPECT_NE(prompts.notes()[0].find("3 of 30 rows"), std::string::npos) << prompts.notes()[0];
+  EXPECT_NE(prompts.notes()[0].find("problems.jsonl: line 4: numeric: the reference 'many'"), std::string::npos);
+  std::set<std::string> asked;
+  for (uint64_t i = 0; i < 27; ++i) asked.insert(prompts.at(i).prompt);
+  EXPECT_EQ(asked.size(), 27u);
+  EXPECT_FALSE(asked.contains("q3") || asked.contains("q13") || asked.contains("q23"));
+  // Another set of rows is other data: resuming with it is refused.
+  recipe_.policy->reward = "exact=1";
+  const Prompts all = open();
+  EXPECT_EQ(all.passed_over(), 0);
+  EXPECT_NE(all.hash(), prompts.hash());
+}
+
 }  // namespace
 }  // namespace nuri::rl

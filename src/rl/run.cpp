@@ -47,6 +47,8 @@ class Run {
     session_.begin([&] {
       if (reference_) reference_->follow(session_.model());
     });
+    summary_.passed_over = prompts_.passed_over();
+    if (summary_.passed_over > 0) session_.record().results["passed_over"] = static_cast<double>(summary_.passed_over);
     sampler_ = std::make_unique<Sampler>(session_.model(), prompts_, options_.recipe);
     policy_step_ = std::make_unique<PolicyStep>(session_.model(), session_.step(), loss_, recipe_, policy_);
     session_.watch([&] {

@@ -16,6 +16,7 @@ struct PolicySummary : RunSummary {
   double sampler_difference = 0;        ///< largest
   int64_t other_experts = 0;            ///< tokens
   std::optional<SolveRow> first, last;  ///< held-out problems, at the beginning of a run and at its end
+  int64_t passed_over = 0;              ///< rows of its files that the reward cannot judge
   bool exhausted = false;               ///< ended before total_steps: drop_after left no problem
 };
 

@@ -50,6 +50,16 @@ jq -e '.contamination.touched >= 9 and .contamination.shared_grams > 0.7' "$work
 "$nuri" tasks make sort --count 3 --difficulty 1 --held-out --out "$work/three.jsonl"
 eval_model --problems "$work/three.jsonl" --reward exact --temperature 0 | jq -e '.all.problems == 3 and .all.samples == 1' >/dev/null ||
   fail "eval --problems"
+echo '{"question": "q", "choices": ["a", "b"], "answer": 1}' >"$work/choices_row.jsonl"
+# Rows that the scorers cannot judge are passed over: told, counted, shown.
+{ cat "$work/three.jsonl"; echo '{"question": "how many?", "answer": "so\n#### 1,234"}'; echo '{"problem": "half?", "solution": "\\boxed{\\frac12}"}'; } >"$work/five.jsonl"
+eval_model --problems "$work/five.jsonl" --reward numeric --temperature 0 --report "$work/page.html" >"$work/found5.json" 2>"$work/err"
+jq -e '.all.problems == 2 and .passed_over.rows == 3 and .passed_over.of == 5 and (.passed_over.first | length) == 3' "$work/found5.json" >/dev/null ||
+  fail "passed over: $(cat "$work/found5.json")"
+grep -q '3 of 5 rows are passed over' "$work/err" && grep -q 'five.jsonl: line 1: numeric: the reference' "$work/err" || fail "the note: $(cat "$work/err")"
+grep -q 'rows passed over' "$work/page.html" || fail "passed over, in the page"
+refused 'No row is left' eval_model --problems "$work/three.jsonl" --reward numeric
+refused '--choices' eval_model --problems "$work/choices_row.jsonl" --reward exact
 "$nuri" eval "$work/model" --task sort:1 --task letters:1 --reward exact --count 4 --max-tokens 8 >"$work/table"
 grep -q '^letters  *4 ' "$work/table" || fail "the table: $(cat "$work/table")"
 

@@ -86,6 +86,17 @@ jq -s -e 'map(select(.kind == "policy")) | any(.prompts > 4) and all(.prompts <=
   --set answer_tokens=16 --set prompts=4 --set samples=2 --set steps=3 --out "$work/file" --quiet >"$work/said" || fail "problems of a file"
 grep -q 'held out: ' "$work/said" || fail "the summary: $(cat "$work/said")"
 
+# Rows that the reward cannot judge are passed over and counted; a file without any other is refused.
+{ sed 's/"answer":"[^"]*"/"answer":"1,234원"/' "$work/problems.jsonl"; echo '{"question": "what?", "answer": "a text"}'; } >"$work/mixed.jsonl"
+mixed=(--init-from "$work/sft" --set "problems=$work/mixed.jsonl" --set eval_problems=0 --set length=160 --set answer_tokens=16 --set prompts=4
+  --set samples=2 --set steps=2 --quiet)
+"$nuri" rl "${mixed[@]}" --set reward=numeric=1 --out "$work/mixed" --json >"$work/summary" 2>"$work/err" || fail "mixed: $(cat "$work/err")"
+jq -e '.passed_over == 1' "$work/summary" >/dev/null || fail "passed over: $(cat "$work/summary")"
+jq -e '.results.passed_over == 1' "$work/mixed/run.json" >/dev/null || fail "run.json: $(cat "$work/mixed/run.json")"
+grep -q '1 of 7 rows are passed over' "$work/err" && grep -q 'mixed.jsonl: line 7: numeric: the reference .a text. is no number' "$work/err" ||
+  fail "the note: $(cat "$work/err")"
+refused 'No row is left' "$nuri" rl "${mixed[@]}" --set reward=countdown=1 --out "$work/bad"
+
 # Problems that are always or never solved leave the file; what is known of them survives a kill.
 dropping=(--init-from "$work/sft" --set "problems=$work/problems.jsonl" --set eval_problems=0 --set "reward=exact=1" --set length=160
   --set answer_tokens=16 --set prompts=2 --set samples=3 --set save_every=1 --set drop_after=3 --quiet)
