@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <vector>
 
@@ -17,6 +18,51 @@ TEST(Wilson, KnownValues) {
   EXPECT_NEAR(wilson(1.0, 20).low, 1 - 0.161125158, 1e-8);
   EXPECT_EQ(wilson(1.0, 20).high, 1);
   EXPECT_LT(wilson(0.3, 1000).high - wilson(0.3, 1000).low, 0.06);
+}
+
+// R. G. Newcombe, Two-sided confidence intervals for the single proportion (1998), table 1, method 3.
+TEST(Wilson, PublishedValues) {
+  struct Row {
+    double right, n, low, high;
+  };
+  for (const Row& r : {Row{81, 263, 0.2553, 0.3662}, Row{15, 148, 0.0624, 0.1605}, Row{0, 20, 0.0000, 0.1611},
+                       Row{1, 29, 0.0061, 0.1718}}) {
+    const Interval i = wilson(r.right / r.n, r.n);
+    EXPECT_NEAR(i.low, r.low, 5.1e-5) << r.right << " of " << r.n;
+    EXPECT_NEAR(i.high, r.high, 5.1e-5) << r.right << " of " << r.n;
+    const Interval mirrored = wilson(1 - r.right / r.n, r.n);
+    EXPECT_NEAR(mirrored.low, 1 - i.high, 1e-12);
+    EXPECT_NEAR(mirrored.high, 1 - i.low, 1e-12);
+  }
+}
+
+// Every choice of k of n answers, counted: the share that holds a right one.
+TEST(PassAt, IsTheShareOfAllDraws) {
+  for (int n = 1; n <= 10; ++n)
+    for (int right = 0; right <= n; ++right)
+      for (int k = 1; k <= n; ++k) {
+        int all = 0, holding = 0;
+        for (unsigned chosen = 0; chosen < 1u << n; ++chosen) {
+          if (std::popcount(chosen) != k) continue;
+          ++all;
+          holding += (chosen & ((1u << right) - 1)) != 0;  // the first ones are right
+        }
+        EXPECT_NEAR(pass_at(k, n, right), static_cast<double>(holding) / all, 1e-12) << k << " " << n << " " << right;
+      }
+}
+
+// The estimate from n draws is right on average: the mean over all outcomes of n draws is 1 - (1 - p)^k.
+TEST(PassAt, IsWithoutBias) {
+  const int n = 8;
+  for (const double p : {0.0, 0.1, 0.5, 0.9, 1.0})
+    for (int k = 1; k <= n; ++k) {
+      double mean = 0;
+      for (unsigned outcome = 0; outcome < 1u << n; ++outcome) {
+        const int right = std::popcount(outcome);
+        mean += std::pow(p, right) * std::pow(1 - p, n - right) * pass_at(k, n, right);
+      }
+      EXPECT_NEAR(mean, 1 - std::pow(1 - p, k), 1e-12) << k << " " << p;
+    }
 }
 
 TEST(PassAt, CountsDraws) {

@@ -48,8 +48,6 @@ ProblemSource::ProblemSource(const GeneratorKind& kind, Language language, int d
              kind.name, kMaxDifficulty);
 }
 
-Problem ProblemSource::at(uint64_t index) const { return drawn_at(index).problem; }
-
 std::vector<Problem> ProblemSource::distinct(int64_t count) const {
   constexpr int64_t kMostRepeats = 32;  // in a row, for each problem that is there
   std::vector<Problem> out;

@@ -60,13 +60,14 @@ class ProblemSource {
  public:
   enum class Language { korean, english, both };  ///< both: even indices are Korean
   ProblemSource(const GeneratorKind& kind, Language language, int difficulty, uint64_t seed, Side side);
-  Problem at(uint64_t index) const;
+  Problem at(uint64_t index) const { return drawn_at(index).problem; }
+  /// The same with what is asked.
+  Drawn drawn_at(uint64_t index) const;
   /// The first `count` problems of which no two ask the same in one language: what an interval takes for independent.
   /// Fewer where the generator has no more (it is asked 32 times for each that is there).
   std::vector<Problem> distinct(int64_t count) const;
 
  private:
-  Drawn drawn_at(uint64_t index) const;
   const GeneratorKind& kind_;
   Language language_;
   int difficulty_;

@@ -2,10 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/error.h"
-#include "tasks/problem_row.h"
 #include "tasks/scorer.h"
 
 namespace nuri::tasks {
@@ -45,40 +46,70 @@ TEST(Generator, TheSideIsThatOfTheQuestionInEveryLanguage) {
   EXPECT_THROW(generator_named("arithmetik", "test"), Error);
 }
 
-TEST(ProblemRow, OwnAndKnownForms) {
-  const Problem p =
-      parse_problem(R"({"id": 4, "question": "9 * 3?", "answer": "so 27\n#### 27", "final": "27", "class": "x"})", "f");
-  EXPECT_EQ(p.id, "4");
-  EXPECT_EQ(p.prompt, "9 * 3?");
-  EXPECT_EQ(p.answer, "27");
-  EXPECT_EQ(p.solution, "so 27\n");
-  const ProblemSource source(generator_named("countdown", "test"), ProblemSource::Language::both, 4, 1, Side::train);
-  for (uint64_t i = 0; i < 10; ++i) {
-    const Problem made = source.at(i), read = parse_problem(problem_row(made), "row");
-    EXPECT_EQ(problem_row(read), problem_row(made));
-    EXPECT_EQ(read.target, made.target);
+// Over every generator, difficulties, seeds and languages: no question that is asked on one side is asked on the other.
+TEST(Generator, SidesAreDisjointByTheHashOfWhatIsAsked) {
+  using Language = ProblemSource::Language;
+  for (const GeneratorKind& kind : generator_kinds())
+    for (const int difficulty : {1, 2, 3, 5, 8}) {
+      std::set<std::string> asked[2], prompts[2];
+      for (const Side side : {Side::train, Side::held_out})
+        for (const uint64_t seed : {uint64_t(0), uint64_t(1), uint64_t(77)})
+          for (const Language language : {Language::korean, Language::english, Language::both}) {
+            const ProblemSource source(kind, language, difficulty, seed, side);
+            for (uint64_t i = 0; i < 60; ++i) {
+              const Drawn drawn = source.drawn_at(i);
+              EXPECT_EQ(side_of(std::string(kind.name) + ":" + drawn.canonical), side) << drawn.canonical;
+              asked[side == Side::train].insert(drawn.canonical);
+              prompts[side == Side::train].insert(drawn.problem.prompt);
+            }
+          }
+      for (const std::string& canonical : asked[0]) EXPECT_FALSE(asked[1].contains(canonical)) << canonical;
+      for (const std::string& prompt : prompts[0]) EXPECT_FALSE(prompts[1].contains(prompt)) << prompt;
+      EXPECT_GT(asked[0].size(), 1u) << kind.name;
+      EXPECT_GT(asked[1].size(), 5u) << kind.name;
+    }
+}
+
+// Equivalent problems have one canonical form, whatever the wording, the names, the order of numbers and clues; and one
+// prompt has one form, so that it cannot stand on both sides.
+TEST(Generator, TheCanonicalFormMergesWhatIsTheSame) {
+  for (const GeneratorKind& kind : generator_kinds())
+    for (const bool korean : {false, true}) {
+      std::map<std::string, Problem> first;  // of each canonical form
+      std::map<std::string, std::string> form_of_prompt;
+      int merged = 0;
+      for (uint64_t i = 0; i < 3000; ++i) {
+        Draw draw(5, i);
+        const Drawn drawn = kind.draw(draw, korean, 1);
+        const auto [known, fresh] = form_of_prompt.emplace(drawn.problem.prompt, drawn.canonical);
+        EXPECT_EQ(known->second, drawn.canonical) << drawn.problem.prompt;
+        const Problem& other = first.emplace(drawn.canonical, drawn.problem).first->second;
+        if (other.prompt == drawn.problem.prompt) continue;
+        ++merged;
+        EXPECT_EQ(other.target, drawn.problem.target) << drawn.canonical;
+        if (std::string_view(kind.name) != "countdown") {  // which has many right answers
+          EXPECT_EQ(other.answer, drawn.problem.answer) << other.prompt << " | " << drawn.problem.prompt;
+        }
+        std::vector<int64_t> a = other.numbers, b = drawn.problem.numbers;
+        std::sort(a.begin(), a.end()), std::sort(b.begin(), b.end());
+        EXPECT_EQ(a, b);
+      }
+      // Work on letters has one wording.
+      if (std::string_view(kind.name) != "letters") {
+        EXPECT_GT(merged, 100) << kind.name;
+      }
+    }
+}
+
+TEST(Generator, OneDrawAsksTheSameInBothLanguages) {
+  for (const GeneratorKind& kind : generator_kinds()) {
+    if (std::string_view(kind.name) == "letters") continue;  // syllables are other questions than letters
+    for (int difficulty = 1; difficulty <= kMaxDifficulty; ++difficulty)
+      for (uint64_t i = 0; i < 40; ++i) {
+        Draw korean(9, i), english(9, i);
+        EXPECT_EQ(kind.draw(korean, true, difficulty).canonical, kind.draw(english, false, difficulty).canonical);
+      }
   }
-  const Problem exam = parse_problem(R"({"task": "logic", "input": "not True is", "target": "False"})", "f");
-  EXPECT_EQ(exam.prompt + "|" + exam.answer + "|" + exam.category, "not True is|False|logic");
-  EXPECT_FALSE(exam.target);
-  const Problem gsm8k =
-      parse_problem(R"({"question": "9 * 300?", "answer": "It is <<9*300=2700>>2700.\n#### 2,700"})", "f");
-  EXPECT_EQ(gsm8k.prompt, "9 * 300?");
-  EXPECT_EQ(gsm8k.answer, "2700");
-  EXPECT_EQ(gsm8k.solution, "It is <<9*300=2700>>2700.\n");
-  const Problem plain = parse_problem(R"({"question": "9 * 3?", "answer": 27})", "f");
-  EXPECT_EQ(plain.answer, "27");
-  EXPECT_EQ(plain.solution, "");
-  EXPECT_EQ(parse_problem(R"({"question": "Where?", "answer": "so #### New York, USA\n"})", "f").answer,
-            "New York, USA");
-  const Problem math = parse_problem(R"({"problem": "1/2?", "solution": "easy", "final": "\\frac{1}{2}"})", "f");
-  EXPECT_EQ(math.answer + "|" + math.solution, "\\frac{1}{2}|easy");
-  for (const char* bad :
-       {"", "[]", "{}", R"({"prompt": "a"})", R"({"prompt": 1, "answer": "b"})", R"({"prompt": "a", "answer": 1.5})",
-        R"({"prompt": "a", "answer": "b", "numbers": 3})", R"({"prompt": "a", "answer": "b", "numbers": [1.5]})",
-        R"({"prompt": "a", "answer": "b", "target": "x"})", R"({"question": "a", "answer": "b ####"})",
-        R"({"question": "a", "choices": ["b", "c"], "answer": "b"})"})
-    EXPECT_THROW(parse_problem(bad, "file.jsonl: line 3"), Error) << bad;
 }
 
 }  // namespace
