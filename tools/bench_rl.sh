@@ -1,23 +1,15 @@
 #!/usr/bin/env bash
 # bench_rl.sh BASE OUT [TASK] [key=value]...: does reinforcement learning teach more than the same demonstrations again?
-# Demonstrations are scarce, problems are not. For each seed, from the same base model:
-#   sft       SOLUTIONS worked solutions (seed 1), the model that validates best
-#   rl-LOSS   from sft, rewards only: the first loss for STEPS steps, the others for about as many FLOPs
-#   control   from sft, more epochs over the same solutions for as many FLOPs as the RL stage took, the model that validates best
-# and all of them answer the same held-out questions, greedily. Every stage is kept in OUT and resumed where it is not finished; run
-# the same command again to continue. Results, with CPU and commit: docs/numbers/LEVEL/rl.json.
-#   BASE   a pre-trained model directory with a chat template
-#   TASK   generator and difficulty (letters:2)
-# keys: seeds=1,2,3  losses=dr_grpo,grpo,dapo (the control spends what the first one took)  solutions=2000  questions=1000
-#   tokens=48 (longest answer)  steps=700 (of RL)  sft=FILE  rl=FILE (recipes of the stages: recipes/nano/{sft,rl}.toml)
-#   sft.KEY=VALUE and rl.KEY=VALUE set recipe keys over them
+# `./run bench rl` calls it; `./run bench rl --help` says what it does and which keys there are. NURI names the program
+# (build/nuri).
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 source tools/setup.sh
 nuri=${NURI:-build/nuri}
 [ -x "$nuri" ] || die "bench_rl: there is no $nuri yet; ./run build makes it"
 [ $# -ge 2 ] || wrong_use "bench_rl: BASE and OUT are needed"
-base=$1 out=$2
+command -v jq >/dev/null || die "bench_rl: jq is not installed (apt-get install jq)"
+base=$1 out=$2 result=$2/rl.json
 shift 2
 task=letters:2 seeds=1,2,3 losses=dr_grpo,grpo,dapo solutions=2000 questions=1000 tokens=48 steps=700
 sft=recipes/nano/sft.toml rl=recipes/nano/rl.toml
@@ -26,21 +18,49 @@ for argument; do
   case $argument in
   sft.*=*) sft_set+=(--set "${argument#sft.}") ;;
   rl.*=*) rl_set+=(--set "${argument#rl.}") ;;
-  seeds=* | losses=* | solutions=* | questions=* | tokens=* | steps=* | sft=* | rl=*) declare "${argument%%=*}=${argument#*=}" ;;
-  *=*) wrong_use "bench_rl: unknown key in '$argument'" ;;
+  seeds=* | losses=* | solutions=* | questions=* | tokens=* | steps=* | sft=* | rl=* | result=*) declare "${argument%%=*}=${argument#*=}" ;;
+  *=*) wrong_use "bench_rl: unknown key in '$argument' (./run bench rl --help lists them)" ;;
+  -*) wrong_use "bench_rl: unknown option '$argument' (./run bench rl --help lists them)" ;;
   *) task=$argument ;;
   esac
 done
+for recipe in "$sft" "$rl"; do
+  [ -f "$recipe" ] || die "bench_rl: there is no recipe $recipe"
+done
+[ -f "$base/config.json" ] || die "bench_rl: $base holds no model (no config.json); name a model directory with a chat template"
 mkdir -p "$out"
 # What every stage in OUT was made for; seeds and losses may be added.
 setup="task $task, $solutions solutions, $questions questions, $tokens tokens, $steps steps, $(sha256sum "$sft" "$rl" | cut -c1-16 | tr '\n' ' ')${sft_set[*]} ${rl_set[*]}, base $base"
 [ -f "$out/setup" ] || echo "$setup" >"$out/setup"
 [ "$(cat "$out/setup")" = "$setup" ] ||
   die "bench_rl: $out was begun with other settings ($(cat "$out/setup")); take another OUT, or these settings"
-chats=$out/solutions.jsonl
-[ -f "$chats" ] ||
-  "$nuri" tasks make "${task%%:*}" --difficulty "${task##*:}" --count "$solutions" --seed 1 --chat --out "$chats"
 
+# The program runs in a process group of its own, and a signal to this script reaches it once, from here; it saves and ends.
+child='' asked=''
+pass_on() {
+  asked=1
+  [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || true
+}
+trap pass_on INT TERM
+# program ARGUMENTS...: nuri; where it was asked to stop, the script ends.
+program() {
+  local code=0
+  set -m
+  "$nuri" "$@" </dev/null &
+  child=$!
+  set +m
+  while :; do
+    code=0
+    wait "$child" || code=$?
+    kill -0 "$child" 2>/dev/null || break
+  done
+  child=''
+  if [ -n "$asked" ] || [ "$code" -eq 130 ]; then
+    say "stopped and saved; run the same command again to continue" >&2
+    exit 130
+  fi
+  return "$code"
+}
 # finished DIR; stage DIR VERB ARGUMENTS...: nothing where it is finished, else begun or resumed.
 finished() { [ -f "$1/run.json" ] && jq -e '.outcome == "finished"' "$1/run.json" >/dev/null; }
 stage() {
@@ -48,13 +68,15 @@ stage() {
   shift 2
   finished "$dir" && return
   say "$dir"
-  "$nuri" "$verb" --out "$dir" --resume "$@" >"$dir.said" || die "bench_rl: $verb ended early; see $dir.said, then run this again"
+  program "$verb" --out "$dir" --resume "$@" >"$dir.said" ||
+    die "bench_rl: nuri $verb --out $dir failed (its message stands above, what it said before in $dir.said); mend that, then run this again"
 }
 # answers MODEL NAME: its held-out answers as NAME.jsonl and the summary as NAME.json.
 answers() {
   [ -f "$2.json" ] && return
-  "$nuri" eval "$1" --task "$task" --count "$questions" --problem-seed 7 --temperature 0 --max-tokens "$tokens" --mla-form absorbed --out "$2.jsonl" --json \
-    >"$2.json.new"
+  say "$2.jsonl"
+  program eval "$1" --task "$task" --count "$questions" --problem-seed 7 --temperature 0 --max-tokens "$tokens" --mla-form absorbed --out "$2.jsonl" --json \
+    >"$2.json.new" || die "bench_rl: nuri eval $1 failed (its message stands above); mend that, then run this again"
   mv "$2.json.new" "$2.json"
 }
 # learn DIR MODEL LOSS STEPS: reinforcement learning.
@@ -62,6 +84,12 @@ learn() {
   stage "$1" rl "$rl" --init-from "$2" "${rl_set[@]}" --set tasks="$task" --set answer_tokens="$tokens" --set steps="$4" --set seed="$seed" --set loss="$3"
 }
 
+chats=$out/solutions.jsonl
+if [ ! -f "$chats" ]; then
+  program tasks make "${task%%:*}" --difficulty "${task##*:}" --count "$solutions" --seed 1 --chat --out "$chats.new" ||
+    die "bench_rl: no solutions of $task (the message stands above; \`nuri tasks list\` names the generators)"
+  mv "$chats.new" "$chats"
+fi
 rows='[]'
 answers "$base" "$out/base"
 for seed in ${seeds//,/ }; do
@@ -76,7 +104,7 @@ for seed in ${seeds//,/ }; do
       # A step's FLOPs change as answers become right: those of the first steps and of steps behind the first loss's last one.
       trials=()
       for from in sft "rl-${losses%%,*}"; do
-        learn "$dir/trial-$loss-of-$from" "$dir/$from" "$loss" 12
+        learn "$dir/trial-$loss-of-$from" "$dir/$from" "$loss" $((steps < 12 ? steps : 12))
         trials+=("$dir/trial-$loss-of-$from/run.json")
       done
       these=$(jq -s --argjson flops "$(jq --arg loss "${losses%%,*}" '.rl[$loss].flops' <<<"$row")" \
@@ -96,17 +124,29 @@ for seed in ${seeds//,/ }; do
   row=$(jq --slurpfile found "$dir/control.json" --slurpfile run "$dir/control/run.json" \
     '.control = {pass_1: $found[0].all.pass_1, flops: $run[0].flops, steps: $run[0].steps}' <<<"$row")
   rows=$(jq --argjson row "$row" '. + [$row]' <<<"$rows")
-  jq -c . <<<"$row"
 done
 machine=$("$nuri" info --json)
-file=docs/numbers/$(jq -r '.level | split(" ")[0]' <<<"$machine")/rl.json
-[ -n "${NURI_RL_RESULT:-}" ] && file=$NURI_RL_RESULT
-mkdir -p "$(dirname "$file")"
+mkdir -p "$(dirname "$result")"
 jq -S --argjson rows "$rows" --arg task "$task" --argjson solutions "$solutions" --argjson questions "$questions" \
   --argjson base "$(jq .all.pass_1 "$out/base.json")" '
   def mean: add / length;
   {cpu, level, threads, commit, task: $task, solutions: $solutions, questions: $questions, base: $base, seeds: $rows,
     mean: {sft: ([$rows[].sft] | mean), control: ([$rows[].control.pass_1] | mean),
-      rl: ([$rows[0].rl | keys[] as $loss | {key: $loss, value: ([$rows[].rl[$loss].pass_1] | mean)}] | from_entries)}}' <<<"$machine" >"$file.new"
-mv "$file.new" "$file"
-jq .mean "$file"
+      rl: ([$rows[0].rl | keys[] as $loss | {key: $loss, value: ([$rows[].rl[$loss].pass_1] | mean)}] | from_entries)}}' <<<"$machine" >"$result.new"
+mv "$result.new" "$result"
+jq -r --arg losses "$losses" '
+  def percent: . * 1000 | round / 10 | tostring;
+  def wide($n): (" " * ([$n - length, 0] | max)) // "";
+  def cell: . as $text | ($text | wide(9)) + $text;
+  def line($what; $each): ([$what + ($what | wide(12))] + [$each[] | percent | cell] + [($each | add / length) | percent | cell]) | join("");
+  "\(.task): right of \(.questions) held-out questions, %",
+  (["            "] + [.seeds[] | "seed \(.seed)" | cell] + ["mean" | cell] | join("")),
+  "base" + ("base" | wide(12)) + (.base | percent | cell),
+  line("sft"; [.seeds[].sft]),
+  line("control"; [.seeds[].control.pass_1]),
+  (($losses | split(","))[] as $loss | line($loss; [.seeds[].rl[$loss].pass_1])),
+  "sampler and trainer differ by at most \([.seeds[].rl[].sampler_difference] | max)",
+  (($losses | split(","))[0] as $first | .mean as $mean |
+    ["sft", 25], ["control", 10] | (($mean.rl[$first] - $mean[.[0]]) * 100) as $more |
+    "\($first) against \(.[0]): \($more * 10 | round / 10) points (bar \(.[1]): \(if $more >= .[1] then "reached" else "not reached" end))")' "$result"
+say "results: $result; rows, logs and models: $out"
