@@ -104,12 +104,23 @@ void run_decode(const Options& o, OrderedJson& j) {
                            {"of_read", d.of_read},
                            {"of_roofline", d.of_roofline},
                            {"of_parts", d.of_parts}});
+    if (o.what == "rollout") {
+      j["decode"].back()["mean_context"] = d.mean_context;
+      j["decode"].back()["evictions"] = d.evictions;
+      j["decode"].back()["shares"] = {{"forward", d.shares.forward},
+                                      {"logits", d.shares.logits},
+                                      {"draw", d.shares.draw},
+                                      {"engine", d.shares.engine}};
+    }
     if (!o.json)
       fmt::print(
           "{} {:>3} sequences, context {:>4}: {:>7.1f} tokens/s, {:>6.1f} MB and {:>6.1f} GFLOP a step, {:.1f} % "
           "of the roofline, {:.1f} % of its parts' (read {:.1f} GB/s meanwhile)\n",
           o.bench.preset, d.sequences, d.context, d.tokens_per_s, d.bytes_per_step / 1e6, d.flops_per_step / 1e9,
           100 * d.of_roofline, 100 * d.of_parts, d.read_gbps);
+    if (!o.json && o.what == "rollout")
+      fmt::print("  of a step: layers {:.1f} %, logits {:.1f} %, draw {:.1f} %, the rest of the engine {:.1f} %\n",
+                 100 * d.shares.forward, 100 * d.shares.logits, 100 * d.shares.draw, 100 * d.shares.engine);
   }
   if (!rows.empty()) j["tokens_per_s"] = rows[0].tokens_per_s;
   if (o.what != "rollout") return;

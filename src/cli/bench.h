@@ -54,10 +54,18 @@ struct DecodeBench {
   int64_t sequences = 1, context = 0;
   double tokens_per_s = 0, bytes_per_step = 0, flops_per_step = 0;
   double read_gbps = 0, of_read = 0, of_roofline = 0, of_parts = 0;
+  // Of a rollout:
+  /// Parts of a step's time: layers, head, sampling with log-probabilities, and what the engine does around them.
+  struct Shares {
+    double forward = 0, logits = 0, draw = 0, engine = 0;
+  } shares;
+  double mean_context = 0;  ///< as it was in the measured steps
+  int64_t evictions = 0;
 };
 std::vector<DecodeBench> bench_decode(const BenchOptions& options);
-/// The same of a rollout of reinforcement learning, absorbed MLA: sequences (512) at contexts from 1 to 512, mean 256;
-/// then one sequence at 256.
+/// The same of a rollout of reinforcement learning, absorbed MLA, by the engine that ships, with paging, draws at
+/// temperature 1, their log-probabilities, and experts kept: answers (512) that began at different times, at contexts
+/// from 1 to 512, mean 256, each replaced when it ends; then one at a time around 256.
 std::vector<DecodeBench> bench_rollout(const BenchOptions& options);
 /// A step of reinforcement learning with random weights and rewards: prompts x samples answers of new_tokens each, GRPO
 /// with a reference. Medians of steps, one form of MLA throughout (absorbed) and with the training forward expanded.

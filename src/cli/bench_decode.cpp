@@ -1,15 +1,14 @@
 // Decoding of one and of many sequences, reading of prompts, and attention at depth, with random weights and tokens.
+#include "cli/bench_decode.h"
+
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 #include "arch/counts.h"
 #include "base/clock.h"
 #include "base/median.h"
 #include "base/philox.h"
-#include "cli/bench.h"
 #include "cli/documents.h"
-#include "cli/machine.h"
 #include "infer/cached_forward.h"
 #include "infer/engine.h"
 #include "ops/attention.h"
@@ -17,13 +16,12 @@
 namespace nuri {
 namespace {
 
-constexpr int64_t kSteps = 28, kWarmSteps = 4;  // of a round, at most; before its first measured one
-constexpr uint8_t kSmallNumbers = 0x3C;         // as every byte: 0.0115 in both types
+constexpr uint8_t kSmallNumbers = 0x3C;  // as every byte: 0.0115 in both types
 
 double as_double(int64_t n) { return static_cast<double>(n); }
 
-/// Sequences at their contexts that decode together.
-class Decoding {
+/// Sequences at their contexts that decode together: layers and head, without drawing.
+class Decoding : public DecodeCase {
  public:
   Decoding(DeepseekV3& model, DType dtype, const std::vector<int64_t>& contexts) : model_(model) {
     int64_t pages = 0;
@@ -40,45 +38,23 @@ class Decoding {
       cache.reserve(context);
       cache.advance(context);
     }
-    count(static_cast<double>(dtype_bytes(dtype)));
+    count();
   }
 
-  /// One round: steps, and between them the read bandwidth of the moment.
-  void round(double seconds, cpu::BandwidthProbe& probe) {
+  void round(double seconds, cpu::BandwidthProbe& probe) override {
     std::vector<double> times, reads;
     const double end = seconds_now() + seconds;
-    for (int64_t i = 0; i < kSteps && (i <= kWarmSteps || seconds_now() < end); ++i) {
+    for (int64_t i = 0; i < kDecodeSteps && (i <= kDecodeWarmSteps || seconds_now() < end); ++i) {
       std::vector<CacheStep> steps = next();
       const double begin = seconds_now();
       profile::step("forward");
       (void)model_.logits_of(forward_cached(model_, *pool_, steps));
       take_back();
-      if (i < kWarmSteps) continue;
+      if (i < kDecodeWarmSteps) continue;
       times.push_back(seconds_now() - begin);
       reads.push_back(probe.read());
     }
-    seconds_.push_back(median(std::move(times)));
-    reads_.push_back(median(std::move(reads)));
-  }
-  /// Shares of what was read meanwhile and of the peak of products.
-  DecodeBench result(double peak_gflops) const {
-    DecodeBench r = result_;
-    std::vector<double> of_read, of_roofline, of_parts;
-    for (size_t i = 0; i < seconds_.size(); ++i) {
-      const double read = reads_[i] * 1e9, peak = peak_gflops * 1e9;
-      const auto limit = [&](const Part& part) { return std::max(part.bytes / read, part.flops / peak); };
-      double parts = 0;
-      for (const Part& part : parts_) parts += limit(part);
-      of_read.push_back(r.bytes_per_step / read / seconds_[i]);
-      of_roofline.push_back(limit({r.bytes_per_step, r.flops_per_step}) / seconds_[i]);
-      of_parts.push_back(parts / seconds_[i]);
-    }
-    r.tokens_per_s = as_double(r.sequences) / median(seconds_);
-    r.read_gbps = median(reads_);
-    r.of_read = median(of_read);
-    r.of_roofline = median(of_roofline);
-    r.of_parts = median(of_parts);
-    return r;
+    rounds_.push_back({median(std::move(times)), median(std::move(reads)), parts_});
   }
 
  private:
@@ -93,48 +69,74 @@ class Decoding {
     for (KvSequence& cache : caches_) cache.advance(-1);
   }
   /// What a step must read and compute, by the experts that one step chooses.
-  void count(double value_bytes) {
-    const DeepseekV3Config& c = model_.config();
-    std::vector<LayerStats> stats(static_cast<size_t>(c.n_layers));
+  void count() {
+    std::vector<LayerStats> stats(static_cast<size_t>(model_.config().n_layers));
     std::vector<CacheStep> steps = next();
     (void)model_.logits_of(forward_cached(model_, *pool_, steps, &stats));
     take_back();
-    int64_t moe_layers = 0, used_experts = 0;
-    for (const LayerStats& layer : stats) {
-      if (layer.expert_counts.empty()) continue;
-      ++moe_layers;
+    int64_t used_experts = 0;
+    for (const LayerStats& layer : stats)
       used_experts +=
           std::count_if(layer.expert_counts.begin(), layer.expert_counts.end(), [](int64_t n) { return n > 0; });
-    }
-    const int64_t expert = count_parameters(c).expert, chosen = moe_layers * c.n_active_experts;
-    const int64_t others = active_matrix_parameters(c, false) - chosen * expert;
-    const MlaForm form = model_.options().form;
-    const int64_t per_key =
-        form == MlaForm::absorbed ? 2 * c.kv_lora_rank + c.qk_rope_head_dim : c.qk_head_dim() + c.v_head_dim;
-    parts_ = {Part{value_bytes * as_double(used_experts * expert), 2 * as_double(result_.sequences * chosen * expert)},
-              Part{value_bytes * as_double(others), 2 * as_double(result_.sequences * others)},
-              Part{as_double(keys_ * kv_bytes_per_token(c, form, static_cast<int64_t>(value_bytes))),
-                   2 * as_double(keys_ * c.n_layers * c.n_heads * per_key)}};
-    for (const Part& part : parts_) {
-      result_.bytes_per_step += part.bytes;
-      result_.flops_per_step += part.flops;
-    }
+    parts_ = decode_parts(model_, result_.sequences, as_double(keys_), used_experts);
   }
 
-  struct Part {
-    double bytes, flops;
-  };
   DeepseekV3& model_;
   int64_t keys_ = 0;  ///< of all sequences
-  DecodeBench result_;
   std::unique_ptr<KvPool> pool_;
   std::vector<KvSequence> caches_;
   uint64_t drawn_ = 10;
-  std::vector<double> seconds_, reads_;  // by round
-  std::array<Part, 3> parts_{};          // routed experts, other matrices, attention
+  StepParts parts_{};
 };
 
 }  // namespace
+
+StepParts decode_parts(DeepseekV3& model, int64_t sequences, double keys, int64_t used_experts) {
+  const DeepseekV3Config& c = model.config();
+  int64_t moe_layers = 0;
+  for (int64_t layer = 0; layer < c.n_layers; ++layer) moe_layers += model.moe_of(layer) != nullptr;
+  const auto value_bytes = static_cast<int64_t>(dtype_bytes(model.options().dtype));
+  const int64_t expert = count_parameters(c).expert, chosen = moe_layers * c.n_active_experts;
+  const int64_t others = active_matrix_parameters(c, false) - chosen * expert;
+  const MlaForm form = model.options().form;
+  const int64_t per_key =
+      form == MlaForm::absorbed ? 2 * c.kv_lora_rank + c.qk_rope_head_dim : c.qk_head_dim() + c.v_head_dim;
+  return {StepPart{as_double(value_bytes * used_experts * expert), 2 * as_double(sequences * chosen * expert)},
+          StepPart{as_double(value_bytes * others), 2 * as_double(sequences * others)},
+          StepPart{keys * as_double(kv_bytes_per_token(c, form, value_bytes)),
+                   2 * keys * as_double(c.n_layers * c.n_heads * per_key)}};
+}
+
+DecodeBench DecodeCase::result(double peak_gflops) const {
+  DecodeBench r = result_;
+  std::vector<double> seconds, reads, bytes, flops, of_read, of_roofline, of_parts;
+  for (const Round& round : rounds_) {
+    const double read = round.read * 1e9, peak = peak_gflops * 1e9;
+    const auto limit = [&](const StepPart& part) { return std::max(part.bytes / read, part.flops / peak); };
+    StepPart whole;
+    double parts = 0;
+    for (const StepPart& part : round.parts) {
+      whole.bytes += part.bytes;
+      whole.flops += part.flops;
+      parts += limit(part);
+    }
+    seconds.push_back(round.seconds);
+    reads.push_back(round.read);
+    bytes.push_back(whole.bytes);
+    flops.push_back(whole.flops);
+    of_read.push_back(whole.bytes / read / round.seconds);
+    of_roofline.push_back(limit(whole) / round.seconds);
+    of_parts.push_back(parts / round.seconds);
+  }
+  r.bytes_per_step = median(bytes);
+  r.flops_per_step = median(flops);
+  r.tokens_per_s = as_double(r.sequences) / median(seconds);
+  r.read_gbps = median(reads);
+  r.of_read = median(of_read);
+  r.of_roofline = median(of_roofline);
+  r.of_parts = median(of_parts);
+  return r;
+}
 
 std::unique_ptr<DeepseekV3> random_model(const BenchOptions& o, MlaForm form) {
   DeepseekV3Config config = read_config("recipes/" + o.preset + "/config.json");
@@ -157,9 +159,7 @@ std::unique_ptr<DeepseekV3> random_model(const BenchOptions& o, MlaForm form) {
   return model;
 }
 
-namespace {
-
-std::vector<DecodeBench> measure(std::vector<std::unique_ptr<Decoding>> all, const BenchOptions& o) {
+std::vector<DecodeBench> measure_decoding(std::vector<std::unique_ptr<DecodeCase>> all, const BenchOptions& o) {
   constexpr int kRounds = 3;
   ProgressPrinter progress;
   cpu::BandwidthProbe probe;
@@ -171,37 +171,23 @@ std::vector<DecodeBench> measure(std::vector<std::unique_ptr<Decoding>> all, con
   progress.end();
   measure_products_again();
   std::vector<DecodeBench> out;
-  for (const auto& decoding : all) out.push_back(decoding->result(product_peak(machine_peaks(), o.precision != "f32")));
+  for (const auto& one : all) out.push_back(one->result(product_peak(machine_peaks(), o.precision != "f32")));
   return out;
 }
-
-}  // namespace
 
 std::vector<DecodeBench> bench_decode(const BenchOptions& o) {
   const std::unique_ptr<DeepseekV3> model = random_model(o);
   struct Case {
     int64_t sequences, context;
   };
-  std::vector<std::unique_ptr<Decoding>> all;
+  std::vector<std::unique_ptr<DecodeCase>> all;
   std::vector<Case> cases = {{1, 128}, {1, 2048}, {4, 128}, {16, 128}, {64, 128}, {512, 128}};
   if (o.sequences > 0) cases = {{o.sequences, 128}, {o.sequences, 2048}};
   for (const auto& [sequences, context] : cases)
     if (context < model->config().max_seq_len)
       all.push_back(std::make_unique<Decoding>(*model, dtype_of(o),
                                                std::vector<int64_t>(static_cast<size_t>(sequences), context)));
-  return measure(std::move(all), o);
-}
-
-std::vector<DecodeBench> bench_rollout(const BenchOptions& o) {
-  const std::unique_ptr<DeepseekV3> model = random_model(o, MlaForm::absorbed);
-  constexpr int64_t kMean = 256;
-  const int64_t n = o.sequences > 0 ? o.sequences : 512;
-  std::vector<int64_t> contexts;  // as of answers that began at different times: 1 to twice the mean
-  for (int64_t i = 0; i < n; ++i) contexts.push_back(1 + i * (2 * kMean - 1) / std::max<int64_t>(1, n - 1));
-  std::vector<std::unique_ptr<Decoding>> all;
-  all.push_back(std::make_unique<Decoding>(*model, dtype_of(o), contexts));
-  all.push_back(std::make_unique<Decoding>(*model, dtype_of(o), std::vector<int64_t>{kMean}));
-  return measure(std::move(all), o);
+  return measure_decoding(std::move(all), o);
 }
 
 std::vector<PrefillBench> bench_prefill(const BenchOptions& o) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/profile.h"
 #include "base/threads.h"
@@ -219,7 +220,9 @@ void Engine::forward(std::vector<Draw>& draws) {
   std::erase_if(draws, [](const Draw& d) { return !d.sequence->cache; });  // gave up their pages again
   if (steps.empty()) return;
   profile::step("forward");
+  const double begin = seconds_now();
   const Tensor hidden = forward_cached(model_, pool_, steps);
+  stats_.forward_seconds += seconds_now() - begin;
   std::vector<int32_t> last;
   std::vector<Sequence*> drawing;
   int64_t end = 0;
@@ -232,7 +235,9 @@ void Engine::forward(std::vector<Draw>& draws) {
     drawing.push_back(owners[i]);
   }
   if (drawing.empty()) return;
+  const double head_begin = seconds_now();
   const Tensor logits = model_.logits_of(take_rows(hidden, last));
+  stats_.logits_seconds += seconds_now() - head_begin;
   for (size_t i = 0; i < drawing.size(); ++i) {
     const Tensor row = logits.rows(static_cast<int64_t>(i), static_cast<int64_t>(i) + 1);
     if (drawing[i]->untouched()) share_prompt(*drawing[i], row.data<float>());
@@ -264,12 +269,14 @@ void Engine::share_prompt(Sequence& s, const float* logits) {
 std::vector<TokenEvent> Engine::draw(std::vector<Draw>& draws) {
   std::vector<Sampled> drawn(draws.size());
   const auto vocab = static_cast<size_t>(model_.config().vocab_size);
+  const double begin = seconds_now();
   parallel_for(static_cast<int64_t>(draws.size()), [&](int64_t i) {
     const Sequence& s = *draws[static_cast<size_t>(i)].sequence;
     const EngineRequest& r = s.group->request;
     drawn[static_cast<size_t>(i)] = sample({draws[static_cast<size_t>(i)].logits, vocab}, r.sampler,
                                            r.sequences[s.reply], static_cast<uint64_t>(s.n_known()), allowed_);
   });
+  stats_.draw_seconds += seconds_now() - begin;
   std::vector<TokenEvent> events;
   for (size_t i = 0; i < draws.size(); ++i) {
     Sequence& s = *draws[i].sequence;

@@ -57,6 +57,8 @@ struct EngineStats {
   int64_t shared_tokens = 0;  ///< of prompts that a reply found in the cache
   int64_t evictions = 0;
   int64_t most_sequences = 0, most_pages = 0;  ///< at once
+  /// Of all steps, for measurements: layers, the head and its rows, sampling.
+  double forward_seconds = 0, logits_seconds = 0, draw_seconds = 0;
 };
 
 class Engine {

@@ -57,9 +57,9 @@ pid=$!
 met "$work/stopped/seed-1/control/checkpoints" $pid
 child=$(ps -o pid= --ppid $pid | head -1)
 kill -KILL $pid
-kill -KILL $child
+kill -KILL "$child"
 wait $pid 2>/dev/null || true
-while kill -0 $child 2>/dev/null; do sleep 0.01; done
+while kill -0 "$child" 2>/dev/null; do sleep 0.01; done
 [ ! -e "$work/stopped/rl.json" ] || fail "it had ended before it was killed"
 (bench "$work/stopped") >"$work/told" 2>"$work/err" || fail "resuming: $(tail -5 "$work/err")"
 table "$work/told" | cmp - "$work/table" || fail "stopped and killed to another table: $(cat "$work/told")"
@@ -69,7 +69,8 @@ for model in sft rl-dr_grpo rl-grpo control; do
 done
 # A finished one is told again; a folder keeps to its settings.
 (bench "$work/stopped" result="$work/elsewhere/rl.json") >"$work/told" 2>"$work/err" || fail "again: $(tail -5 "$work/err")"
-[ "$(table "$work/told")" = "$(cat "$work/table")" ] && jq -e .seeds "$work/elsewhere/rl.json" >/dev/null || fail "again: $(cat "$work/told")"
+[ "$(table "$work/told")" = "$(cat "$work/table")" ] || fail "again: $(cat "$work/told")"
+jq -e .seeds "$work/elsewhere/rl.json" >/dev/null || fail "result=: $(cat "$work/told")"
 grep -q 'nuri: .*seed-1' "$work/told" && fail "a finished stage ran again: $(cat "$work/told")"
 again() { (bench "$work/stopped" "$@"); }
 refused 'begun with other settings' again steps=9

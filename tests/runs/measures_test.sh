@@ -40,7 +40,9 @@ json 0 "$machine and .tokens_per_s > 0 and (.decode | length) > 0 and
   all(.decode[]; .context > 0 and .tokens_per_s > 0 and .bytes_per_step > 0 and .flops_per_step > 0 and .read_gbps > 0 and
     .of_read > 0 and .of_roofline >= .of_read and .of_parts >= .of_roofline - 1e-9)" bench decode --preset nano --json
 json 0 "(.decode | map(.sequences) | unique) == [3]" bench decode --preset nano --sequences 3 --seconds 0.01 --json
-json 0 "$machine and (.decode | map(.context)) == [256, 256] and .decode[0].sequences == 3 and .of_one > 0" \
+json 0 "$machine and (.decode | map(.context)) == [256, 256] and .decode[0].sequences == 3 and .of_one > 0 and
+  all(.decode[]; .tokens_per_s > 0 and .bytes_per_step > 0 and .of_roofline >= .of_read and .evictions == 0 and .mean_context > 200 and .mean_context < 345 and
+    (.shares | keys) == [\"draw\", \"engine\", \"forward\", \"logits\"] and all(.shares[]; . > 0) and (([.shares[]] | add) - 1 | fabs) < 1e-9)" \
   bench rollout --preset nano --sequences 3 --seconds 0.01 --json
 json 0 "$machine and .sampler_difference == 0 and .step_seconds > 0 and .price > 0 and .prompts == 1 and .new_tokens == 8" \
   bench policy --preset nano --rows 1 --length 8 --json
