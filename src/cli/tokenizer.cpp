@@ -90,7 +90,10 @@ int encode(const std::string& dir, const std::string& file, bool json) {
 
 int chat(const std::string& dir, const std::string& file, bool closed, bool json) {
   const Tokenizer tokenizer = Tokenizer::load(dir);
-  print_ids(ChatTemplate(tokenizer).render(parse_messages(read_file(file), file), !closed), json);
+  IgnoredKeys ignored;
+  const std::vector<Message> messages = parse_messages(read_file(file), file, &ignored);
+  if (!ignored.empty()) fmt::print(stderr, "{}\n", ignored_keys_text(ignored));
+  print_ids(ChatTemplate(tokenizer).render(messages, !closed), json);
   return kExitOk;
 }
 

@@ -14,13 +14,13 @@ namespace {
 constexpr uint64_t kMaxRowBytes = uint64_t(1) << 26;
 constexpr JsonLimits kRowLimits{.max_bytes = kMaxRowBytes, .max_depth = 64, .max_values = 1 << 20};
 
-std::vector<Message> messages_of(const JsonObject& row, std::string_view key, const char* role) {
+std::vector<Message> messages_of(const JsonObject& row, std::string_view key, const char* role, IgnoredKeys* ignored) {
   const Json& value = row.at(key);
   const std::string where = fmt::format("{}: {}", row.where(), key);
   if (value.is_string() && role) return {{role, value.get<std::string>()}};
   NURI_CHECK(value.is_array(), "{}: found {}; {} is needed", where, json_kind(value),
              role ? "a text or an array of messages" : "an array of messages");
-  return messages_from(value, where);
+  return messages_from(value, where, ignored);
 }
 
 /// What decides where a row goes: questions that are asked alike go together, whatever is answered.
@@ -49,16 +49,16 @@ std::vector<SourceFile> chat_files(const std::vector<std::string>& paths) {
 
 }  // namespace
 
-std::vector<Message> parse_chat_row(std::string_view line, const std::string& where) {
+std::vector<Message> parse_chat_row(std::string_view line, const std::string& where, IgnoredKeys* ignored) {
   const Json json = parse_json(line, where, kRowLimits);
   const JsonObject row(json, where);
-  if (row.has("messages")) return messages_of(row, "messages", nullptr);
+  if (row.has("messages")) return messages_of(row, "messages", nullptr, ignored);
   NURI_CHECK(row.has("prompt") && row.has("completion"),
              "{}: found neither \"messages\" nor \"prompt\" and \"completion\"; a chat is {{\"messages\": [{{\"role\": "
              "\"user\", \"content\": ...}}, ...]}} or {{\"prompt\": ..., \"completion\": ...}}",
              where);
-  std::vector<Message> messages = messages_of(row, "prompt", "user");
-  for (Message& m : messages_of(row, "completion", "assistant")) messages.push_back(std::move(m));
+  std::vector<Message> messages = messages_of(row, "prompt", "user", ignored);
+  for (Message& m : messages_of(row, "completion", "assistant", ignored)) messages.push_back(std::move(m));
   return messages;
 }
 
@@ -80,8 +80,10 @@ class ChatReader {
         NURI_CHECK(line.invalid == 0, "{}: {} sequences that form no character; convert the file to UTF-8", where,
                    line.invalid);
         if (line.text.find_first_not_of(" \t\r") == std::string::npos) continue;
-        const std::vector<Message> messages = parse_chat_row(line.text, where);
+        IgnoredKeys ignored;
+        const std::vector<Message> messages = parse_chat_row(line.text, where, &ignored);
         ChatSet& set = limit > 0 && question_hash(messages) < limit ? held_out : train;
+        for (const auto& [key, n] : ignored) set.counts_.ignored_keys[key] += n;
         try {
           add(messages, line.number, set);
         } catch (const Error& error) {

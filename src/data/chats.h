@@ -1,7 +1,7 @@
 // Chats to learn from: JSONL rows rendered as ids.
 //
 // A row of a file is {"messages": [{"role", "content"}, ...]} or {"prompt": ..., "completion": ...}, both texts or both
-// lists of messages; other keys may stand beside them. What is learned of it: text/chat_template.h.
+// lists of messages (text/messages.h); other keys may stand beside them. What is learned of it: text/chat_template.h.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@
 namespace nuri::data {
 
 /// The messages of a row. Errors, naming `where`: no valid JSON, another shape.
-std::vector<Message> parse_chat_row(std::string_view line, const std::string& where);
+std::vector<Message> parse_chat_row(std::string_view line, const std::string& where, IgnoredKeys* ignored = nullptr);
 
 struct ChatOptions {
   int64_t length = 256;       ///< targets of a row: a chat has at most length + 1 ids
@@ -34,6 +34,7 @@ struct ChatCounts {
   int64_t cut = 0;                  ///< of them, shortened
   int64_t left_out = 0;             ///< too long, or with nothing to learn in what was left
   int64_t tokens = 0, learned = 0;  ///< of the kept ones
+  IgnoredKeys ignored_keys;         ///< of the messages of all rows
 };
 
 /// Chats in memory, in the order of files and rows.

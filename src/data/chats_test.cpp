@@ -79,13 +79,51 @@ TEST_F(ChatFilesTest, TheShapesOfARow) {
             read({.train = {file}, .held_out = {}}, {.length = 200, .learn_thought = false}).train.hash());
 }
 
+TEST_F(ChatFilesTest, KeysOfMessagesAreCountedOnBothSides) {
+  const std::string row =
+      R"({"tools": [], "messages": [{"role": "user", "content": [{"type": "text", "text": "q"}], "name": "n"}, )"
+      R"({"role": "assistant", "content": "a", "reasoning_content": "t", "weight": 1}]})";
+  const std::string
+      file = write("keys.jsonl", row + "\n" + row + "\n"),
+      plain =
+          write("plain.jsonl",
+                R"({"messages": )"
+                R"([{"role": "user", "content": "q"}, {"role": "assistant", "content": "<think>\nt\n</think>\n\na"}]})"
+                "\n");
+  const Chats chats = read({.train = {plain, file}, .held_out = {file}});
+  EXPECT_EQ(chats.train.counts().ignored_keys, (IgnoredKeys{{"name", 2}, {"weight", 2}}));
+  EXPECT_EQ(chats.held_out.counts().ignored_keys, (IgnoredKeys{{"name", 2}, {"weight", 2}}));
+  EXPECT_TRUE(std::equal(chats.train.ids(0).begin(), chats.train.ids(0).end(), chats.train.ids(1).begin(),
+                         chats.train.ids(1).end()));
+}
+
+TEST_F(ChatFilesTest, ToolCallsOfARow) {
+  const std::string call = R"({"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}})";
+  const std::string file =
+      write("tools.jsonl", R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", )"
+                           R"("content": null, "tool_calls": [)" +
+                               call +
+                               R"(]}, {"role": "tool", "tool_call_id": "c", "content": "x"}, )"
+                               R"({"role": "assistant", "content": "a"}]})"
+                               "\n");
+  const ChatSet chats = read({.train = {file}, .held_out = {}}).train;
+  ASSERT_EQ(chats.size(), 2u);
+  EXPECT_NE(tokenizer().decode(chats.ids(0)).find("<｜tool▁sep｜>f\n```json\n{}\n```<｜tool▁call▁end｜>"),
+            std::string::npos);
+  EXPECT_EQ(chats.counts().ignored_keys, (IgnoredKeys{{"tool_call_id", 1}, {"tool_calls.id", 1}}));
+}
+
 TEST_F(ChatFilesTest, ErrorsNameFileAndLine) {
   const std::string at = (dir_.path() / "bad.jsonl").string() + ": line 3";
-  for (const char* row :
-       {"{", "[]", "{\"text\": \"x\"}", "{\"prompt\": \"q\"}", "{\"prompt\": 1, \"completion\": \"a\"}",
-        "{\"messages\": \"q\"}", "{\"messages\": []}", "{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}]}",
-        "{\"messages\": [{\"role\": \"robot\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"a\"}]}",
-        "{\"prompt\": \"q\", \"completion\": \"<think>\"}", "{\"prompt\": \"\xFF\", \"completion\": \"a\"}"})
+  for (
+      const char* row :
+      {"{", "[]", "{\"text\": \"x\"}", "{\"prompt\": \"q\"}", "{\"prompt\": 1, \"completion\": \"a\"}",
+       "{\"messages\": \"q\"}", "{\"messages\": []}", "{\"messages\": [{\"role\": \"user\", \"content\": \"q\"}]}",
+       "{\"messages\": [{\"role\": \"robot\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"a\"}]}",
+       R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}, {"role": "assistant", "content": "a"}]})",
+       R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}]})",
+       R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "</think>", "reasoning_content": "t"}]})",
+       "{\"prompt\": \"q\", \"completion\": \"<think>\"}", "{\"prompt\": \"\xFF\", \"completion\": \"a\"}"})
     EXPECT_NE(error_of(row).find(at), std::string::npos) << row << " -> " << error_of(row);
   EXPECT_THROW(read({.train = {write("text.txt", "x")}, .held_out = {}}), Error);
   fs::create_directories(dir_.path() / "many");

@@ -1,10 +1,8 @@
 #include "text/chat_template.h"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/json.h"
 
 namespace nuri {
 namespace {
@@ -12,7 +10,9 @@ namespace {
 constexpr std::string_view kUser = "<｜User｜>", kAssistant = "<｜Assistant｜>", kThink = "<think>",
                            kThinkEnd = "</think>", kOutputsBegin = "<｜tool▁outputs▁begin｜>",
                            kOutputsEnd = "<｜tool▁outputs▁end｜>", kOutputBegin = "<｜tool▁output▁begin｜>",
-                           kOutputEnd = "<｜tool▁output▁end｜>";
+                           kOutputEnd = "<｜tool▁output▁end｜>", kCallsBegin = "<｜tool▁calls▁begin｜>",
+                           kCallsEnd = "<｜tool▁calls▁end｜>", kCallBegin = "<｜tool▁call▁begin｜>",
+                           kCallEnd = "<｜tool▁call▁end｜>", kCallSep = "<｜tool▁sep｜>";
 
 /// The template without blanks and line ends, so that its layout does not matter.
 std::string squeezed(const std::string& text) {
@@ -25,22 +25,6 @@ std::string squeezed(const std::string& text) {
 
 }  // namespace
 
-std::vector<Message> parse_messages(std::string_view json, std::string_view where) {
-  return messages_from(parse_json(json, where), where);
-}
-
-std::vector<Message> messages_from(const Json& root, std::string_view where) {
-  NURI_CHECK(root.is_array(), "{}: found {}; an array of messages is needed, each {{\"role\": ..., \"content\": ...}}",
-             where, json_kind(root));
-  std::vector<Message> messages;
-  for (size_t i = 0; i < root.size(); ++i) {
-    const JsonObject item(root[i], fmt::format("{}: message {}", where, i));
-    item.refuse_unknown({"role", "content"});
-    messages.push_back({item.text("role"), item.text("content")});
-  }
-  return messages;
-}
-
 ChatTemplate::ChatTemplate(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {
   const std::string text = squeezed(tokenizer.chat_template());
   const auto has = [&](std::string_view part) { return text.find(part) != std::string::npos; };
@@ -50,17 +34,23 @@ ChatTemplate::ChatTemplate(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {
   const bool answer = has("{{'<｜Assistant｜>'+content+'<｜end▁of▁sentence｜>'}}") ||
                       has("{{'<｜Assistant｜>'+message['content']+'<｜end▁of▁sentence｜>'}}");
   const bool r1 = has("{{'<｜Assistant｜><think>\\n'}}"), v3 = has("{{'<｜Assistant｜>'}}");
-  NURI_CHECK(
-      user && answer && (r1 || v3),
-      "the tokenizer's chat template is not the one of DeepSeek-V3 or R1 ({} is missing); chats of other models are "
-      "not rendered",
-      !user     ? "a user message as <｜User｜> and its text"
-      : !answer ? "an answer as <｜Assistant｜>, its text and <｜end▁of▁sentence｜>"
-                : "<｜Assistant｜> at the end");
+  NURI_CHECK(user && answer && (r1 || v3),
+             "the tokenizer's chat template is not one of those that are rendered: of DeepSeek-V3, R1 and its "
+             "distilled models "
+             "({} is missing); where the model was trained with one of these, put it into chat_template of "
+             "tokenizer_config.json",
+             !user     ? "a user message as <｜User｜> and its text"
+             : !answer ? "an answer as <｜Assistant｜>, its text and <｜end▁of▁sentence｜>"
+                       : "<｜Assistant｜> at the end");
   open_think_ = r1;
   strip_think_ = has("content.split('</think>')[-1]");
   join_systems_ = has("ns.system_prompt+'\\n\\n'");
   newline_outputs_ = has("'\\n<｜tool▁output▁begin｜>'");
+  // Those of the distilled models close only the second call and later ones of an answer.
+  const bool closes = has("endfor%}{{'<｜tool▁calls▁end｜><｜end▁of▁sentence｜>'}}") ||
+                      has("endfor-%}{{'<｜tool▁calls▁end｜><｜end▁of▁sentence｜>'}}");
+  calls_ = closes && has("<｜tool▁call▁begin｜>'+") && has("['function']['arguments']+");
+  calls_begin_once_ = !has("ifnotloop.first");
   NURI_CHECK(tokenizer.bos_id() && tokenizer.eos_id(),
              "the tokenizer names no begin and end token; set bos_token and "
              "eos_token in tokenizer_config.json");
@@ -88,12 +78,22 @@ std::vector<ChatTemplate::Part> ChatTemplate::parts(std::span<const Message> mes
   }
   marker(begin);
   plain(system);
-  bool after_tool = false, first_output = true;
+  bool after_tool = false, first_output = true, calls_begun = false;
   for (const Message& message : messages) {
     if (message.role == "user") {
       after_tool = false;
       marker(kUser);
       plain(message.content);
+    } else if (!message.tool_calls.empty()) {
+      after_tool = false;
+      const bool begins = !calls_begin_once_ || !calls_begun;  // that template's flag is never set back
+      if (begins) {
+        marker(kAssistant);
+        plain(message.content);
+      }
+      append_calls(message.tool_calls, begins, out);
+      calls_begun = true;
+      marker(end);
     } else if (message.role == "assistant") {
       std::string_view content = message.content;
       if (after_tool) {
@@ -131,6 +131,22 @@ std::vector<ChatTemplate::Part> ChatTemplate::parts(std::span<const Message> mes
     }
   }
   return out;
+}
+
+void ChatTemplate::append_calls(std::span<const ToolCall> calls, bool begins, std::vector<Part>& out) const {
+  NURI_CHECK(calls_,
+             "an answer calls tools, which the tokenizer's chat template renders in another way than those of "
+             "DeepSeek-V3 and R1 do; leave such rows out, or take a base whose template is one of these");
+  if (begins) out.push_back({kCallsBegin, {}});
+  for (const ToolCall& call : calls) {
+    if (!begins || &call != &calls.front()) out.push_back({{}, "\n"});
+    out.push_back({kCallBegin, {}});
+    out.push_back({{}, call.type});
+    out.push_back({kCallSep, {}});
+    out.push_back({{}, call.name + "\n```json\n" + call.arguments + "\n```"});
+    out.push_back({kCallEnd, {}});
+  }
+  out.push_back({kCallsEnd, {}});
 }
 
 void ChatTemplate::append(std::span<const Part> parts, std::vector<int32_t>& ids) const {

@@ -4,8 +4,10 @@
 //   begin + system texts (joined with a blank line)
 //   user        <｜User｜>{text}
 //   assistant   <｜Assistant｜>{text after the last </think>}<｜end▁of▁sentence｜>
-//   tool        <｜tool▁outputs▁begin｜><｜tool▁output▁begin｜>{text}<｜tool▁output▁end｜>, further ones without the
-//   outer marker;
+//   tool calls  <｜Assistant｜>{text}<｜tool▁calls▁begin｜>, for each <｜tool▁call▁begin｜>{type}<｜tool▁sep｜>{name},
+//   the arguments as a block of JSON, <｜tool▁call▁end｜>, with line ends between calls;
+//   <｜tool▁calls▁end｜><｜end▁of▁sentence｜> tool
+//   <｜tool▁outputs▁begin｜><｜tool▁output▁begin｜>{text}<｜tool▁output▁end｜>, further ones without the outer marker;
 //               then <｜tool▁outputs▁end｜> before the next assistant text (which has no marker of its own) or at the
 //               end
 //   to answer   <｜Assistant｜> (V3), <｜Assistant｜><think>\n (R1)
@@ -19,20 +21,10 @@
 #include <string_view>
 #include <vector>
 
-#include "base/json.h"
+#include "text/messages.h"
 #include "text/tokenizer.h"
 
 namespace nuri {
-
-struct Message {
-  std::string role;  ///< "system", "user", "assistant" or "tool"
-  std::string content;
-};
-
-/// Messages from a JSON array of {"role", "content"}. Errors, naming `where`: another shape, other keys (tool_calls are
-/// not rendered).
-std::vector<Message> parse_messages(std::string_view json, std::string_view where);
-std::vector<Message> messages_from(const Json& array, std::string_view where);
 
 /// Ids of a conversation, and which of them the model is to say itself.
 struct LearnedIds {
@@ -42,12 +34,14 @@ struct LearnedIds {
 
 class ChatTemplate {
  public:
-  /// Reads the kind of template from the tokenizer's Jinja text. Errors: no template, a template of another family, a
-  /// marker that the vocabulary lacks.
+  /// Reads the kind of template from the tokenizer's Jinja text: DeepSeek-V3's, R1's, or that of R1's distilled models.
+  /// Errors: no template, a template of another family (what of these is missing is named), a marker that the
+  /// vocabulary lacks.
   explicit ChatTemplate(const Tokenizer& tokenizer);
 
-  /// Ids of a conversation; with `to_answer` the markers after which the model answers. Errors: unknown role, no
-  /// message.
+  /// Ids of a conversation; with `to_answer` the markers after which the model answers. Thoughts of earlier answers are
+  /// left out as the template does; a Message's `thought` always. Errors: unknown role, no message, tool calls that the
+  /// template renders otherwise (the distilled models').
   std::vector<int32_t> render(std::span<const Message> messages, bool to_answer) const;
   /// The same as text, as the Jinja template prints it.
   std::string render_text(std::span<const Message> messages, bool to_answer) const;
@@ -70,13 +64,17 @@ class ChatTemplate {
   };
   std::vector<Part> parts(std::span<const Message> messages, bool to_answer) const;
   void append(std::span<const Part> parts, std::vector<int32_t>& ids) const;
-  void append_answer(std::string_view content, bool opened, bool learn_thought, LearnedIds& out) const;
+  /// From the marker before the first call (begins: also that of all of them) to the one behind the last.
+  void append_calls(std::span<const ToolCall> calls, bool begins, std::vector<Part>& out) const;
+  void append_answer(const Message& message, bool opened, bool learn_thought, LearnedIds& out) const;
 
   Tokenizer tokenizer_;
-  bool open_think_ = false;       // the answer starts with <think>\n
-  bool strip_think_ = false;      // earlier answers lose what stands before the last </think>
-  bool join_systems_ = false;     // several system texts are joined; otherwise the last one counts
-  bool newline_outputs_ = false;  // second and later tool outputs begin with a newline
+  bool open_think_ = false;        // the answer starts with <think>\n
+  bool strip_think_ = false;       // earlier answers lose what stands before the last </think>
+  bool join_systems_ = false;      // several system texts are joined; otherwise the last one counts
+  bool calls_ = false;             // tool calls are rendered as above
+  bool calls_begin_once_ = false;  // only the first answer with calls has what stands before them
+  bool newline_outputs_ = false;   // second and later tool outputs begin with a newline
 };
 
 /// The Jinja template that trained tokenizers carry.

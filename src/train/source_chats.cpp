@@ -48,12 +48,15 @@ class ChatSource : public TrainSource {
 
   std::string text() const override {
     std::string text;
+    IgnoredKeys ignored;
     for (const data::ChatSet* set : {&chats_.train, &chats_.held_out}) {
       const data::ChatCounts& n = set->counts();
+      for (const auto& [key, count] : n.ignored_keys) ignored[key] += count;
       text += fmt::format("{}: {} rows, {} chats, {} tokens, {} of them learned; {} cut to {} tokens, {} left out\n",
                           set == &chats_.train ? "chats to train on" : "held out", n.rows, n.chats, n.tokens, n.learned,
                           n.cut, length_ + 1, n.left_out);
     }
+    if (!ignored.empty()) text += ignored_keys_text(ignored) + "\n";
     return text + fmt::format("packed into rows of {} tokens, {:.1f} % full\n", length_, 100 * rows_.fill());
   }
 

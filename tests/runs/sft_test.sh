@@ -100,6 +100,17 @@ mkdir "$work/plain"
 cp "$work/base"/*.json "$work/base"/*.safetensors "$work/plain"
 jq 'del(.chat_template)' "$work/base/tokenizer_config.json" >"$work/plain/tokenizer_config.json"
 refused 'no chat template' "$nuri" sft --init-from "$work/plain" --chats "$work/chats.jsonl" --out "$work/bad"
+jq '.chat_template = "{% for m in messages %}{{ \"<|im_start|>\" + m[\"role\"] + m[\"content\"] }}{% endfor %}"' "$work/base/tokenizer_config.json" >"$work/plain/tokenizer_config.json"
+refused 'of DeepSeek-V3, R1 and its distilled models (a user message .* is missing)' "$nuri" sft --init-from "$work/plain" --chats "$work/chats.jsonl" --out "$work/bad"
+
+# Rows as the interfaces of OpenAI and DeepSeek have them: other keys are counted in one line, the thought stands apart.
+printf '%s\n' '{"messages": [{"role": "user", "content": [{"type": "text", "text": "1+1?"}], "name": "n"}, {"role": "assistant", "reasoning_content": "easy", "content": "2", "id": 7}], "tools": null}' \
+  '{"messages": [{"role": "user", "content": "1+1?", "name": "n"}, {"role": "assistant", "content": null, "tool_calls": [{"type": "function", "function": {"name": "add", "arguments": "[1, 1]"}}]}]}' >"$work/keys.jsonl"
+"$nuri" sft --init-from "$work/base" --chats "$work/keys.jsonl" --out "$work/keys" --set length=128 --set steps=1 --set held_out_share=0 --set patience=0 \
+  --set publish=last >/dev/null 2>"$work/err" || fail "keys: $(cat "$work/err")"
+[ "$(grep -c 'not read.*: id (1), name (2)$' "$work/err")" = 1 ] || fail "keys that are not read are not told: $(cat "$work/err")"
+jq .messages "$work/keys.jsonl" | jq -s '.[0]' >"$work/messages.json"
+"$nuri" tokenizer chat "$work/base" "$work/messages.json" 2>&1 >/dev/null | grep -q 'id (1), name (1)' || fail "tokenizer chat tells nothing of keys"
 
 # Continued pre-training of another model is the same key.
 train "$work/further" --set steps=1 --set lr=0 --set bias_update_speed=0 --init-from "$work/base" >/dev/null
