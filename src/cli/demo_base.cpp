@@ -19,7 +19,6 @@
 #include "data/build.h"
 #include "data/facts.h"
 #include "data/loader.h"
-#include "data/ngram.h"
 #include "ledger/run_record.h"
 #include "models/deepseek_v3.h"
 #include "text/tokenizer_train.h"
@@ -32,20 +31,21 @@ namespace {
 /// Facts beside about 5 MB of manuals: enough to be learned, few enough to leave the manuals their share.
 constexpr int64_t kFactRows = 12000;
 constexpr double kValidation = 0.05;
-/// The same number of steps on every machine, so that all end with the same bits: what two cores with AVX2 do in time.
-constexpr int64_t kSteps = 3000, kQuickSteps = 240;
+constexpr int64_t kQuickSteps = 240;
 /// Manuals repeat their notices on every page: each line counts once.
 constexpr int64_t kRepeatedLineCharacters = 1;
 
 std::vector<std::string> make_sources(const DemoOptions& o) {
-  demo_stage(1, "text", "텍스트");
+  const bool told = !o.skips("text");
+  if (told) demo_stage(1, "text", "텍스트");
   std::vector<std::string> sources = o.text, missing;
   if (sources.empty() && !o.packages.empty()) sources = manual_sources(o.packages, missing);
-  for (const std::string& package : missing) fmt::print("  not here: {} (the text is made without it)\n", package);
-  if (sources.empty()) fmt::print("  no manuals and no --text: training on generated facts alone\n");
   const fs::path facts = fs::path(o.out) / "facts.jsonl";
-  if (!fs::exists(facts)) data::write_fact_rows(facts, 1, kFactRows);
   sources.push_back(facts.string() + "::name=facts,markers=true,licence=generated");
+  if (!told) return sources;
+  for (const std::string& package : missing) fmt::print("  not here: {} (the text is made without it)\n", package);
+  if (sources.size() == 1) fmt::print("  no manuals and no --text: training on generated facts alone\n");
+  if (!fs::exists(facts)) data::write_fact_rows(facts, 1, kFactRows);
   for (const std::string& s : sources) fmt::print("  {}\n", s);
   return sources;
 }
@@ -149,7 +149,7 @@ TrainSummary run_training(const DemoOptions& o, const fs::path& shards, const fs
   const fs::path plan = fs::path(o.out) / "steps";
   if (!recipe.origin.contains("steps") || recipe.origin["steps"].empty()) {
     if (!fs::exists(plan)) {  // measured once per run: a resumed run keeps its length
-      const int64_t usual = o.quick ? kQuickSteps : kSteps;
+      const int64_t usual = o.quick ? kQuickSteps : kDemoSteps;
       const double step_minutes = seconds_per_step(recipe, shards) / 60;
       const double full = step_minutes * static_cast<double>(usual);
       const double minutes = o.minutes > 0 ? o.minutes : o.quick ? 2.0 : minutes_of_pretraining(o, full);
@@ -176,22 +176,9 @@ TrainSummary run_training(const DemoOptions& o, const fs::path& shards, const fs
   return train(t, *open_shards(shards, recipe));
 }
 
-OrderedJson print_yardstick(const fs::path& shards, const TrainSummary& s) {
-  const data::Dataset dataset = data::Dataset::open(shards);
-  const data::NgramScore ngram = data::score_ngrams(dataset);
-  int64_t grams = 0, shared = 0;
-  for (const data::Overlap& v : data::ngram_overlap(dataset)) {
-    grams += v.grams;
-    shared += v.shared;
-  }
-  const double bits = s.eval.all.bits_per_byte();
-  fmt::print("  held-out text: {} tokens, {} bytes; {:.2f} % of its 13-grams also stand in the training text\n",
-             s.eval.all.tokens, s.eval.all.bytes,
-             grams ? 100.0 * static_cast<double>(shared) / static_cast<double>(grams) : 0.0);
-  fmt::print(
-      "  bits per byte:  unigram {:.4f}   trigram (Kneser-Ney) {:.4f}   this model {:.4f}  ({:+.1f} % against the "
-      "trigram)\n",
-      ngram.all.unigram, ngram.all.trigram, bits, 100 * (bits / ngram.all.trigram - 1));
+OrderedJson print_summary(const TrainSummary& s) {
+  fmt::print("  held-out text: {} tokens, {} bytes; bits per byte {:.4f}\n", s.eval.all.tokens, s.eval.all.bytes,
+             s.eval.all.bits_per_byte());
   for (const auto& [name, b] : s.eval.by_source) fmt::print("    {:<14} {:.4f}\n", name, b.bits_per_byte());
   fmt::print("  {} tokens, {:.4g} FLOP, {}, {:.0f} tokens/s, MFU {:.1f} % of the measured peak\n", s.tokens, s.flops,
              duration_text(s.seconds), s.tokens_per_s, 100 * s.mfu);
@@ -199,10 +186,7 @@ OrderedJson print_yardstick(const fs::path& shards, const TrainSummary& s) {
              bytes_text(s.memory_anonymous), bytes_text(s.memory_peak));
   fmt::print("  hash of the final weights: {} (equal on every x86-64 CPU for the same number of steps)\n",
              s.weights_hash);
-  return {{"bits_per_byte", bits},
-          {"unigram_bits_per_byte", ngram.all.unigram},
-          {"trigram_bits_per_byte", ngram.all.trigram},
-          {"overlap_13_grams", grams ? static_cast<double>(shared) / static_cast<double>(grams) : 0.0},
+  return {{"bits_per_byte", s.eval.all.bits_per_byte()},
           {"steps", s.steps},
           {"tokens", s.tokens},
           {"flops", s.flops},
@@ -219,20 +203,22 @@ OrderedJson print_yardstick(const fs::path& shards, const TrainSummary& s) {
 
 int demo_base(const DemoOptions& o, const fs::path& model, OrderedJson& result) {
   const ResolvedRecipe recipe = load_recipe(o.recipe, o.settings);
-  const std::vector<std::string> sources = make_sources(o);
-  tokenizer_stage(o, sources, recipe.model.vocab_size);
-  const fs::path shards = shards_stage(o, sources);
+  std::vector<std::string> sources;
+  if (!o.skips("text") || !o.skips("tokenizer") || !o.skips("shards")) sources = make_sources(o);
+  if (!o.skips("tokenizer")) tokenizer_stage(o, sources, recipe.model.vocab_size);
+  const fs::path shards = o.skips("shards") ? fs::path(o.out) / "data" : shards_stage(o, sources);
   if (demo_finished(model)) {
     demo_stage(4, "pre-training", "사전 학습");
     fmt::print("  {} is finished (remove it to train again)\n", model.string());
     const RunRecord record = read_run_record(model / "run.json");
     for (const auto& [name, value] : record.results) result[name] = value;
     result["weights_hash"] = record.hashes.contains("weights") ? record.hashes.at("weights") : "";
-    return kExitOk;
+  } else {
+    const TrainSummary s = run_training(o, shards, model);
+    if (s.outcome == "stopped") return kExitInterrupted;
+    result = print_summary(s);
   }
-  const TrainSummary s = run_training(o, shards, model);
-  if (s.outcome == "stopped") return kExitInterrupted;
-  result = print_yardstick(shards, s);
+  demo_yardstick(o, shards, model, result);
   fmt::print("  report: {}\n", (model / "report.html").string());
   return kExitOk;
 }

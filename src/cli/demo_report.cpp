@@ -83,6 +83,23 @@ std::string brief(const std::string& text, const char* line_end) {
 
 const char* mark(bool right) { return right ? "✓" : "✗"; }
 
+void add_yardstick(report::Page& page, const OrderedJson& result) {
+  if (!result.contains("trigram")) return;
+  const OrderedJson& t = result["trigram"];
+  const auto number = [&](const char* key) { return fmt::format("{:.4f}", result[key].get<double>()); };
+  const bool reached = t["reached"].get<bool>();
+  const std::string why = t["why_not"].get<std::string>();
+  page.add_heading({"The base model beside counting", "기본 모델과 n-그램"});
+  page.add_key_values(
+      {{{"bits per byte of held-out text", "따로 둔 글의 바이트당 비트"}, number("bits_per_byte")},
+       {{"of a trigram of the same tokens", "같은 토큰의 트라이그램"}, number("trigram_bits_per_byte")},
+       {{"below the trigram, %", "트라이그램보다 낮은 정도, %"},
+        fmt::format("{:.1f}", t["below_percent"].get<double>())},
+       {{"bar on this kind of CPU, %", "이런 CPU의 기준, %"}, fmt::format("{}", t["bar_percent"].get<double>())},
+       {{"bar", "기준"},
+        reached ? report::Label{"reached", "달성"} : report::Label{"not reached: " + why, "미달: " + why}}});
+}
+
 void add_costs(report::Page& page, const std::vector<DemoModel>& models, const fs::path& beside) {
   page.add_heading({"What each stage took", "단계마다 든 것"});
   std::vector<std::vector<report::Label>> table;
@@ -134,6 +151,7 @@ fs::path demo_report(const DemoOptions& o, const std::vector<DemoModel>& models,
                   {"Korean, %", "한국어, %"},
                   {"English, %", "영어, %"}},
                  table);
+  add_yardstick(page, result);
   add_costs(page, models, o.out);
   page.add_heading({"The same questions", "같은 문제"});
   std::vector<report::Sample> samples;

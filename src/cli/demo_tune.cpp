@@ -106,12 +106,13 @@ void demo_keep_setup(const DemoOptions& o) {
 }
 
 int demo_tune(const DemoOptions& o, std::vector<DemoModel>& models) {
-  if (o.skips("sft")) return kExitOk;
-  demo_stage(5, "fine-tuning on worked solutions", "풀이로 미세 조정");
   const Words quick_sft{"epochs=2"}, quick_rl{"steps=10", "eval_problems=0"}, usual;
+  const auto wanted = [&](const char* name) { return !o.skips(name) || demo_finished(fs::path(o.out) / name); };
+  if (!wanted("sft")) return kExitOk;
+  demo_stage(5, "fine-tuning on worked solutions", "풀이로 미세 조정");
   if (const int code =
           tune(o, models, "sft", {"--chats", make_solutions(o).string()}, o.quick ? quick_sft : usual, o.sft_settings);
-      code != kExitOk || o.skips("rl"))
+      code != kExitOk || !wanted("rl"))
     return code;
   demo_stage(6, "reinforcement learning: problems without solutions, rewards by a program",
              "강화 학습: 풀이 없는 문제, 프로그램이 주는 보상");
@@ -124,27 +125,50 @@ fs::path demo_answers_file(const DemoOptions& o, const DemoModel& model) {
   return fs::path(o.out) / "answers" / (model.name + ".jsonl");
 }
 
+namespace {
+
+/// What asks a model: in the form of reinforcement learning, which is the faster one to decode with.
+Words question_words(const DemoOptions& o, const DemoModel& model) {
+  Words words{"eval", model.dir.string(), "--mla-form", "absorbed", "--temperature", "0", "--task", o.task};
+  words.insert(words.end(),
+               {"--language", o.language, "--count", std::to_string(o.quick ? kQuickQuestions : kQuestions),
+                "--problem-seed", std::to_string(kQuestionsSeed), "--max-tokens", std::to_string(o.answer_tokens)});
+  if (!o.reward.empty()) words.insert(words.end(), {"--reward", o.reward});
+  return words;
+}
+
+/// What answers are known by: the weights and what was asked.
+std::string answers_key(const DemoOptions& o, const DemoModel& model) {
+  return weights_of(model.dir) + "\n" + shell_text(question_words(o, model)) + "\n";
+}
+fs::path key_file(const fs::path& answers) { return answers.string() + ".key"; }
+
+bool has_answered(const DemoOptions& o, const DemoModel& model) {
+  const fs::path file = demo_answers_file(o, model);
+  return fs::exists(file) && fs::exists(key_file(file)) && read_file(key_file(file), 1 << 16) == answers_key(o, model);
+}
+
+}  // namespace
+
+bool demo_answered(const DemoOptions& o, const std::vector<DemoModel>& models) {
+  return std::all_of(models.begin(), models.end(), [&](const DemoModel& model) { return has_answered(o, model); });
+}
+
 int demo_answers(const DemoOptions& o, const std::vector<DemoModel>& models) {
   demo_stage(7, "evaluation: the same held-out questions to all", "평가: 모두에게 같은 새 문제");
   fs::create_directories(fs::path(o.out) / "answers");
   std::string before;
   for (const DemoModel& model : models) {
-    const fs::path file = demo_answers_file(o, model), key_file = file.string() + ".key";
+    const fs::path file = demo_answers_file(o, model);
     fmt::print("{}:\n", model.name);
-    // In the form of reinforcement learning, which is the faster one to decode with.
-    Words words{"eval", model.dir.string(), "--mla-form", "absorbed", "--temperature", "0", "--task", o.task};
-    words.insert(words.end(),
-                 {"--language", o.language, "--count", std::to_string(o.quick ? kQuickQuestions : kQuestions),
-                  "--problem-seed", std::to_string(kQuestionsSeed), "--max-tokens", std::to_string(o.answer_tokens)});
-    if (!o.reward.empty()) words.insert(words.end(), {"--reward", o.reward});
-    const std::string key = weights_of(model.dir) + "\n" + shell_text(words) + "\n";
-    if (fs::exists(file) && fs::exists(key_file) && read_file(key_file, 1 << 16) == key) {
+    if (has_answered(o, model)) {
       fmt::print("  {} is there\n", file.string());
     } else {
+      Words words = question_words(o, model);
       words.insert(words.end(), {"--out", file.string()});
       if (!before.empty()) words.insert(words.end(), {"--against", before});
       if (const int code = run_verb(words); code != kExitOk) return code;
-      write_file_atomic(key_file, key);
+      write_file_atomic(key_file(file), answers_key(o, model));
     }
     before = file.string();
   }

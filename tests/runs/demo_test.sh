@@ -31,6 +31,20 @@ done
 
 [ "$(weights_hash "$work/whole/rl")" != "$(weights_hash "$work/whole/sft")" ] || fail "rewards moved nothing"
 
+# The bar: how far below the trigram, how far on this kind of CPU, and why not. Told again by a finished demo, without an error.
+bar=$("$nuri" info --json | jq 'if .level | startswith("avx512") then 8 else 5 end')
+jq -e --argjson bar "$bar" '(.trigram | .bar_percent == $bar and .reached == (.below_percent >= $bar) and (.reached or (.why_not | test("^40 steps of the usual 3000 were made.*--recipe.*--text")))) and
+  ((100 * (1 - .bits_per_byte / .trigram_bits_per_byte) - .trigram.below_percent) | fabs) < 1e-9' "$work/summary" >/dev/null || fail "the bar: $(jq -c .trigram "$work/summary")"
+grep -q "the bar of the demo, $bar % below the trigram with AVX.*: .*reached" "$work/told" || fail "the bar is not told: $(cat "$work/told")"
+grep -q 'bar on this kind of CPU' "$work/whole/report.html" || fail "the page lacks the bar"
+for trigram in 100 0.001; do
+  jq ".trigram_bits_per_byte = $trigram" "$work/whole/yardstick.json" >"$work/yardstick.json"
+  mkdir -p "$work/bar" && cp -r "$work/whole/." "$work/bar" && cp "$work/yardstick.json" "$work/bar/yardstick.json"
+  NURI_CPU=avx2 demo "$work/bar" --skip chat --json >"$work/summary" 2>"$work/told" || fail "the bar missed is an error: $(tail -3 "$work/told")"
+  jq -e ".trigram | .bar_percent == 5 and .reached == ($trigram == 100) and (.why_not == \"\") == .reached" "$work/summary" >/dev/null || fail "the bar with AVX2: $(jq -c .trigram "$work/summary")"
+done
+grep -q 'the bar of the demo, 5 % below the trigram with AVX2: NOT reached: 40 steps' "$work/told" || fail "a bar that is not reached: $(grep bar "$work/told")"
+
 # met DIRECTORY PID: waits until a run there has a checkpoint, the demo still running.
 met() {
   local i
@@ -73,8 +87,28 @@ jq -e '.steps == 3 and (.recipe | test("tasks = \"order:1\"") and test("language
   fail "--task or --set-rl: $(jq -r .recipe "$work/quick/rl/run.json")"
 jq -e '.recipe | test("batch_rows = 8")' "$work/quick/sft/run.json" >/dev/null || fail "--set-sft"
 jq -s -e 'all(.messages[0].content | test("[가-힣]") | not)' "$work/quick/solutions.jsonl" >/dev/null || fail "solutions in another language than the rewards'"
-refused 'allowed are sft, rl, eval and chat' demo "$work/short" --skip answers
-refused 'skip rl as well' demo "$work/short" --skip sft
+refused 'allowed are text, tokenizer, shards, train, sft, rl, eval, report, chat' demo "$work/short" --skip answers
+# A stage whose result nothing has made and something needs: refused before anything runs, with a remedy.
+refused 'skip rl as well' demo "$work/none" --skip sft
+refused 'facts.jsonl is not there; .*skip these as well' demo "$work/none" --skip text
+refused 'tokenizer_config.json is not there; .*skip these as well' demo "$work/none" --skip tokenizer
+refused 'manifest.json is not there; .*--base' demo "$work/none" --skip text --skip tokenizer --skip shards
+refused '--skip train: .*run is not there or not finished; .*--base' demo "$work/none" --skip train
+[ ! -e "$work/none" ] || fail "a refused demo began"
+# Every stage of a finished demo; then with what came before pre-training removed; then without answers.
+all=(--skip text --skip tokenizer --skip shards --skip train --skip sft --skip rl --skip eval)
+demo "$work/killed" "${all[@]}" --skip chat --json >"$work/summary" 2>"$work/told" || fail "every stage skipped: $(tail -3 "$work/told")"
+jq -e '(.answers | keys) == ["base", "rl", "sft"] and has("report") and (.model | endswith("rl"))' "$work/summary" >/dev/null || fail "every stage skipped: $(cat "$work/summary")"
+grep -q '^\[[12379]/9\]' "$work/told" && fail "a skipped stage ran: $(cat "$work/told")"
+demo "$work/killed" "${all[@]}" --skip report --skip chat --json 2>/dev/null | jq -e 'has("report") or has("answers") | not' >/dev/null || fail "--skip report"
+rm -rf "$work/killed/data" "$work/killed/tokenizer" "$work/killed/facts.jsonl"
+demo "$work/killed" --skip text --skip tokenizer --skip shards --skip chat --json >"$work/summary" 2>"$work/told" || fail "finished, without its text: $(tail -3 "$work/told")"
+jq -e '(.answers | keys) == ["base", "rl", "sft"] and has("trigram")' "$work/summary" >/dev/null || fail "finished, without its text: $(cat "$work/summary")"
+rm -rf "$work/killed/answers"
+demo "$work/killed" "${all[@]}" --skip chat --json >"$work/summary" 2>"$work/told" || fail "without answers: $(tail -3 "$work/told")"
+jq -e 'has("report") | not' "$work/summary" >/dev/null && grep -q 'no report: stage 7 (eval) was skipped' "$work/told" || fail "without answers: $(cat "$work/told")"
+# Skipped, but finished: it counts among the models; what is not there is left out.
+demo "$work/short" --base "$work/whole/run" --skip sft --skip rl --skip chat --json 2>/dev/null | jq -e '(.answers | keys) == ["base", "sft"]' >/dev/null || fail "--skip sft of a finished one"
 # Another base in the same place: what began as the old one is not taken for its child.
 "$nuri" train "$work/recipe.toml" --data "$work/whole/data" --out "$work/second" --set seed=1 --quiet >/dev/null
 cp -r "$work/whole/run" "$work/moving"
