@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -55,6 +56,27 @@ uint64_t regular_size(int fd, const fs::path& path) {
   return static_cast<uint64_t>(status.st_size);
 }
 
+/// Opens PATH.partial, empty and for this writer alone; PATH.2.partial and so on where others are writing theirs. What
+/// a killed writer left is used again. A lock lies on the file, not on its name: one that was renamed into place
+/// between opening and locking belongs to its readers and is let go.
+int open_aside(const fs::path& path, fs::path& aside) {
+  for (int n = 1;;) {
+    aside = path;
+    aside += (n == 1 ? "" : "." + std::to_string(n)) + ".partial";
+    Descriptor file{::open(aside.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644)};
+    if (file.fd < 0) system_failure("create", aside);
+    if (::flock(file.fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {  // other errors: no locks there
+      ++n;
+      continue;
+    }
+    struct stat opened, named;
+    if (::fstat(file.fd, &opened) != 0) system_failure("read the size", aside);
+    if (::stat(aside.c_str(), &named) != 0 || opened.st_ino != named.st_ino || opened.st_dev != named.st_dev) continue;
+    if (S_ISREG(opened.st_mode) && ::ftruncate(file.fd, 0) != 0) system_failure("empty", aside);
+    return std::exchange(file.fd, -1);
+  }
+}
+
 }  // namespace
 
 std::string read_file(const fs::path& path, uint64_t max_bytes) {
@@ -82,17 +104,14 @@ void sync_path(const fs::path& path) {
 }
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
-  temporary_ = path_;
-  temporary_ += ".partial";
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd_ < 0) system_failure("create", temporary_);
+  fd_ = open_aside(path_, temporary_);
   buffer_.reserve(kBufferBytes);
 }
 
 AtomicFile::~AtomicFile() {
   if (fd_ < 0) return;
+  ::unlink(temporary_.c_str());  // the lock goes last
   ::close(fd_);
-  ::unlink(temporary_.c_str());
 }
 
 void AtomicFile::flush() {
@@ -122,14 +141,8 @@ void AtomicFile::commit() {
   NURI_ASSERT(fd_ >= 0);
   flush();
   if (::fsync(fd_) != 0) system_failure("fsync", temporary_);
-  const int fd = std::exchange(fd_, -1);
-  if (::close(fd) != 0) system_failure("close", temporary_);
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    const int error = errno;
-    ::unlink(temporary_.c_str());
-    errno = error;
-    system_failure("rename into place", path_);
-  }
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) system_failure("rename into place", path_);
+  if (::close(std::exchange(fd_, -1)) != 0) system_failure("close", path_);
   const fs::path directory = path_.parent_path();
   sync_path(directory.empty() ? fs::path(".") : directory);
 }

@@ -22,6 +22,7 @@ std::string read_file(const fs::path& path, uint64_t max_bytes = uint64_t(1) << 
 void write_file_atomic(const fs::path& path, std::string_view bytes);
 
 /// A file being written aside; appears under its name at commit(), or never. Destruction without commit removes it.
+/// Several may write one path at once, in one process or more: each its own file, the last to commit stays.
 class AtomicFile {
  public:
   explicit AtomicFile(fs::path path);

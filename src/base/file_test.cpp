@@ -4,6 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #include "base/error.h"
 #include "base/test_support.h"
 
@@ -60,6 +64,48 @@ TEST(File, FullDiskLeavesTheOldFile) {
   const std::string error = error_of([&] { write_file_atomic(dir.path() / "a", "new"); });
   EXPECT_NE(error.find("the disk is full"), std::string::npos) << error;
   EXPECT_EQ(read_file(dir.path() / "a"), "old");
+}
+
+TEST(File, WritersOfOnePathDoNotMeet) {
+  const test::TempDir dir;
+  const fs::path path = dir.path() / "a";
+  write_file_atomic(dir.path() / "a.partial", "left by a killed writer, longer than the next one's");
+  {
+    AtomicFile first(path), second(path), dropped(path);
+    first.write("first");
+    second.write("second");
+    dropped.write("dropped");
+    second.commit();
+    EXPECT_EQ(read_file(path), "second");
+    first.commit();
+  }
+  EXPECT_EQ(read_file(path), "first");
+  // And many at once: every one succeeds, and a reader sees whole files only.
+  constexpr int kWriters = 4, kFiles = 20;
+  std::atomic<int> left{kWriters};
+  std::vector<std::thread> writers;
+  std::vector<std::string> errors(kWriters);
+  for (int w = 0; w < kWriters; ++w)
+    writers.emplace_back([&, w] {
+      errors[static_cast<size_t>(w)] = error_of([&] {
+        for (int i = 0; i < kFiles; ++i)
+          write_file_atomic(path, std::string(static_cast<size_t>(5000 + 3000 * w), static_cast<char>('a' + w)));
+      });
+      --left;
+    });
+  int torn = 0;
+  while (left > 0) {
+    const std::string text = read_file(path);
+    if (text == "first") continue;
+    const size_t size = text.empty() ? 0 : static_cast<size_t>(5000 + 3000 * (text[0] - 'a'));
+    torn += text.size() != size || text.find_first_not_of(text[0]) != std::string::npos;
+  }
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_EQ(torn, 0);
+  for (const std::string& error : errors) EXPECT_EQ(error, "no error");
+  int files = 0;
+  for (const auto& entry : fs::directory_iterator(dir.path())) files += entry.is_regular_file();
+  EXPECT_EQ(files, 1) << "something was left aside";
 }
 
 TEST(File, MovedMapKeepsItsBytes) {

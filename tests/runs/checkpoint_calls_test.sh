@@ -9,7 +9,7 @@ prepare
 export NURI_THREADS=1
 sed -i 's/^steps = .*/steps = 2/; s/^save_every = .*/save_every = 1/; s/^eval_every = .*/eval_every = 0/; s/^warmup_steps = .*/warmup_steps = 1/' "$work/recipe.toml"
 echo 'save = "foreground"' >>"$work/recipe.toml" # calls of one thread have an order
-calls=mkdir,openat,write,fsync,rename,renameat,renameat2,unlink,unlinkat,rmdir,link,linkat,close
+calls=mkdir,openat,ftruncate,write,fsync,rename,renameat,renameat2,unlink,unlinkat,rmdir,link,linkat,close
 traced() {
   local out=$1
   shift
