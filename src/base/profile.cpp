@@ -1,6 +1,7 @@
 #include "base/profile.h"
 
 #include <array>
+#include <cstring>
 #include <ctime>
 #include <utility>
 
@@ -25,7 +26,8 @@ struct Recorder {
   std::vector<ThreadBook> books;
   std::function<void(Recording)> done;
   int64_t origin = 0, skip = 0, wanted = 0;
-  bool waiting = false;  // for the first step to record
+  bool skipping = false;       // what is recorded is dropped when the first step wanted begins
+  const char* only = nullptr;  // whose steps count
   struct Open {
     std::string name;
     int64_t begin;
@@ -61,8 +63,9 @@ void begin_recording(Recorder& r) {
 
 void hand_over(Recorder& r) {
   detail::g_on = false;
-  r.recording.end = since_begin(r);
-  r.waiting = false;
+  if (!r.recording.full) r.recording.end = since_begin(r);
+  r.recording.whole = r.skipping;
+  r.skipping = false;
   if (!r.step_name.empty()) r.recording.stretches.push_back({r.step_name, r.step_begin, r.recording.end, 0});
   r.step_name.clear();
   if (auto done = std::exchange(r.done, nullptr)) done(std::exchange(r.recording, {}));
@@ -78,35 +81,39 @@ std::string path_of(const Recorder& r) {
 
 void start(int threads, int64_t skip, int64_t steps, std::function<void(Recording)> done) {
   Recorder& r = recorder();
+  stop();
   r.recording = Recording{};
   r.recording.threads = threads;
   r.books = std::vector<ThreadBook>(static_cast<size_t>(threads));
   r.done = std::move(done);
   r.skip = skip, r.wanted = steps;
-  r.waiting = steps > 0;
+  r.skipping = steps > 0;
   r.scopes.clear();
   r.step_name.clear();
   r.in_kernel = false;
   t_owner = true;
-  if (!r.waiting) begin_recording(r);
+  begin_recording(r);
 }
 
 void stop() {
   Recorder& r = recorder();
-  if (t_owner && on()) hand_over(r);
-  r.waiting = false;
-  r.done = nullptr;
+  if (t_owner && r.done) hand_over(r);
 }
 
 void step(const char* name) {
   Recorder& r = recorder();
-  if (!t_owner || (!on() && !r.waiting)) return;
-  if (r.waiting) {
-    if (r.skip-- > 0) return;
-    r.waiting = false;
+  if (!t_owner || (!on() && !r.skipping) || (r.only && std::strcmp(r.only, name) != 0)) return;
+  if (r.skipping && r.skip-- == 0) {
+    r.skipping = false;
+    r.step_name.clear();
+    r.recording = {.threads = r.recording.threads};
     begin_recording(r);
-  } else if (r.wanted > 0 && r.recording.steps == r.wanted) {
+  } else if (r.wanted > 0 && !r.skipping && r.recording.steps == r.wanted) {
     hand_over(r);
+    return;
+  }
+  if (r.recording.full) {
+    ++r.recording.steps;
     return;
   }
   const int64_t now = since_begin(r);
@@ -114,6 +121,9 @@ void step(const char* name) {
   r.step_name = name + (" " + std::to_string(++r.recording.steps));
   r.step_begin = now;
 }
+
+StepScope::StepScope(const char* name) : before_(recorder().only) { recorder().only = name; }
+StepScope::~StepScope() { recorder().only = before_; }
 
 Scope::Scope(const std::string& name, bool backward) {
   if (!on() || !t_owner) return;
@@ -165,7 +175,9 @@ Kernel::~Kernel() {
   r.recording.kernels.push_back(std::move(k));
   if (r.recording.kernels.size() < kMostKernels) return;
   r.recording.full = true;
-  hand_over(r);
+  r.recording.end = since_begin(r);
+  detail::g_on = false;
+  if (!r.skipping) hand_over(r);
 }
 
 int64_t Doing::now() { return clock_ns(); }

@@ -47,7 +47,8 @@ struct Recording {
   int threads = 1;
   int64_t steps = 0;
   int64_t begin = 0, end = 0;
-  bool full = false;  ///< stopped at kMostKernels
+  bool whole = false;  ///< fewer steps came than were to be skipped: all of them, from the start on
+  bool full = false;   ///< stopped at kMostKernels
   std::vector<KernelRecord> kernels;
   std::vector<Stretch> stretches;
 };
@@ -59,13 +60,27 @@ extern std::atomic<bool> g_on;
 inline bool on() { return detail::g_on.load(std::memory_order_relaxed); }
 
 /// Records the calls of this thread, and the pool's work for it, from the (skip + 1)-th step on, for `steps` steps (see
-/// step()); 0 of both: at once, until stop(). `done` receives the recording.
+/// step()); 0 steps: at once, until stop(). What is skipped is recorded too, up to kMostKernels, and dropped when the
+/// first of the steps wanted begins: where none does, it is all there is. `done` receives the recording. One under
+/// way is handed over first.
 void start(int threads, int64_t skip, int64_t steps, std::function<void(Recording)> done);
-/// Hands over what is recorded, if anything was and it was not handed over yet.
+/// Hands over what is recorded, if it was not handed over yet.
 void stop();
 
 /// A step of a verb begins: an optimizer step, the forward of a token. Ends the recording after the last one wanted.
 void step(const char* name);
+
+/// While alive, only steps of this name (static) count: those of what they call are part of them.
+class StepScope {
+ public:
+  explicit StepScope(const char* name);
+  ~StepScope();
+  StepScope(const StepScope&) = delete;
+  StepScope& operator=(const StepScope&) = delete;
+
+ private:
+  const char* before_;
+};
 
 /// A module, op or phase, by name, while alive.
 class Scope {

@@ -55,13 +55,56 @@ TEST(Profile, RecordsTheStepsAskedFor) {
   EXPECT_LE(got.stretches[2].end, got.end);
 }
 
-TEST(Profile, NothingIsHandedOverWhereNoStepWasReached) {
-  int times = 0;
-  profile::start(1, 5, 1, [&](Recording) { ++times; });
-  profile::step("step");
+TEST(Profile, WhereNoStepIsReachedAllOfItIsHandedOver) {
+  for (const int64_t skip : {1, 5}) {
+    Recording got;
+    int times = 0;
+    profile::start(1, skip, 1, [&](Recording r) { got = std::move(r), ++times; });
+    kernel("before", 1, 0);
+    profile::step("step");
+    kernel("k", 1, 0);
+    profile::stop();
+    profile::step("step");
+    kernel("after", 1, 0);
+    EXPECT_EQ(times, 1);
+    EXPECT_TRUE(got.whole);
+    EXPECT_EQ(got.steps, 1);
+    ASSERT_EQ(got.kernels.size(), 2u);
+    EXPECT_EQ(got.kernels[0].work.kernel, std::string("before"));
+  }
+}
+
+TEST(Profile, FewerStepsThanWantedAreHandedOver) {
+  Recording got;
+  profile::start(1, 1, 5, [&](Recording r) { got = std::move(r); });
+  for (int i = 0; i < 3; ++i) {
+    profile::step("step");
+    kernel("k", 1, 0);
+  }
   profile::stop();
-  profile::step("step");
-  EXPECT_EQ(times, 0);
+  EXPECT_FALSE(got.whole);
+  EXPECT_EQ(got.steps, 2);
+  EXPECT_EQ(got.kernels.size(), 2u);
+}
+
+TEST(Profile, StepsOfWhatAStepCallsArePartOfIt) {
+  Recording got;
+  profile::start(1, 1, 1, [&](Recording r) { got = std::move(r); });
+  {
+    const profile::StepScope steps("outer");
+    for (int i = 0; i < 3; ++i) {
+      profile::step("outer");
+      for (int k = 0; k < 4; ++k) {
+        profile::step("inner");
+        kernel("k", 1, 0);
+      }
+    }
+  }
+  profile::stop();
+  EXPECT_EQ(got.steps, 1);
+  EXPECT_EQ(got.kernels.size(), 4u);
+  ASSERT_EQ(got.stretches.size(), 1u);
+  EXPECT_EQ(got.stretches[0].name, "outer 1");
 }
 
 TEST(Profile, KernelsKnowModuleMemoryAndPass) {

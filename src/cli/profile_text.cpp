@@ -164,6 +164,7 @@ OrderedJson profile_json(const Recording& recording, const cpu::Peaks& peaks) {
   j["ms"] = ms(recording.end - recording.begin);
   j["threads"] = recording.threads;
   j["steps"] = recording.steps;
+  j["whole"] = recording.whole;
   j["breakdown"] = breakdown_json(breakdown_of(recording));
   j["kernels"] = OrderedJson::array();
   for (const Row& row : rows_of(recording)) {

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/profile.h"
 #include "base/threads.h"
 #include "data/clean_stream.h"
 #include "data/hash.h"
@@ -169,12 +170,15 @@ class Builder {
     int source = -1;
     std::vector<CleanDocument> batch;
     std::vector<Tokens> tokens;
-    while (documents.next_batch(batch)) {
+    const auto next = [&] {
+      const profile::Scope reading("read and clean");
+      return documents.next_batch(batch);
+    };
+    while (next()) {
+      profile::step("batch");
       tokens.assign(batch.size(), {});
-      parallel_for(static_cast<int64_t>(batch.size()), [&](int64_t i) {
-        const CleanDocument& d = batch[static_cast<size_t>(i)];
-        tokenise(d.text, documents.reports()[static_cast<size_t>(d.source)].source, tokens[static_cast<size_t>(i)]);
-      });
+      tokenise(batch, documents.reports(), tokens);
+      const profile::Scope writing("write shards");
       for (size_t i = 0; i < batch.size(); ++i) {
         const CleanDocument& d = batch[i];
         if (!tokens[i].rejected.empty()) {
@@ -209,6 +213,20 @@ class Builder {
     }
     rejected.commit();
     manifest_.sources = documents.reports();
+  }
+
+  void tokenise(const std::vector<CleanDocument>& batch, const std::vector<SourceReport>& sources,
+                std::vector<Tokens>& out) const {
+    std::optional<profile::Kernel> span;
+    if (profile::on()) {
+      profile::Work work{.kernel = "tokenise", .shape = fmt::format("{} documents", batch.size())};
+      for (const CleanDocument& d : batch) work.bytes += static_cast<double>(d.text.size());
+      span.emplace(std::move(work));
+    }
+    parallel_for(static_cast<int64_t>(batch.size()), [&](int64_t i) {
+      const CleanDocument& d = batch[static_cast<size_t>(i)];
+      tokenise(d.text, sources[static_cast<size_t>(d.source)].source, out[static_cast<size_t>(i)]);
+    });
   }
 
   void tokenise(const std::string& text, const Source& source, Tokens& out) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/profile.h"
 #include "data/clean.h"
 #include "eval/task_files.h"
 
@@ -40,6 +41,7 @@ void score(DeepseekV3& model, const std::vector<Candidate>& candidates, std::vec
   std::vector<LearnedSequence> sequences;
   for (const Candidate& c : candidates) sequences.push_back({c.ids, static_cast<int64_t>(c.first)});
   const TrainBatch b = make_train_batch(sequences);
+  profile::step("forward");
   const std::vector<float> nll = model.token_nll(b);
   size_t at = 0;
   for (const Candidate& c : candidates)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/profile.h"
 #include "infer/cached_forward.h"
 #include "ops/cross_entropy.h"
 
@@ -22,6 +23,7 @@ std::vector<float> score_tokens(DeepseekV3& model, const std::vector<int32_t>& i
   for (int64_t begin = 0; begin < n; begin += chunk) {
     const int64_t end = std::min(n, begin + chunk);
     std::vector<CacheStep> steps{{&cache, {ids.begin() + begin, ids.begin() + end}}};
+    profile::step("forward");
     const Tensor hidden = forward_cached(model, pool, steps);
     const std::vector<int32_t> targets(ids.begin() + begin + 1, ids.begin() + end + 1);
     const std::vector<float> ones(targets.size(), 1.0f);

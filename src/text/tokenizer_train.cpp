@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <chrono>
 #include <numeric>
+#include <optional>
 
 #include "base/error.h"
+#include "base/profile.h"
 #include "text/byte_alphabet.h"
 #include "text/piece_counter.h"
 #include "text/tokenizer_write.h"
@@ -76,16 +78,24 @@ TrainedTokenizer train_tokenizer(const DocumentSource& next, const TokenizerTrai
   std::vector<std::string> batch;
   size_t batch_bytes = 0;
   int64_t read = 0;
+  const auto count_batch = [&] {
+    std::optional<profile::Kernel> span;
+    if (profile::on())
+      span.emplace(profile::Work{.kernel = "count pieces",
+                                 .shape = fmt::format("{} documents", batch.size()),
+                                 .bytes = static_cast<double>(batch_bytes)});
+    counter.add(batch);
+  };
   for (std::string document; next(document); document.clear()) {
     batch_bytes += document.size();
     batch.push_back(std::move(document));
     ++read;
     if (batch_bytes < kBatchBytes) continue;
-    counter.add(batch);
+    count_batch();
     batch_bytes = 0;
     if (options.progress) options.progress("counting", read);
   }
-  counter.add(batch);
+  count_batch();
   ForEachPiece pieces = counter.finish(report);
   NURI_CHECK(report.pieces > 0,
              "no text to train a tokenizer on: {} documents, {} of them not UTF-8; give files that hold text", read,
@@ -103,6 +113,7 @@ TrainedTokenizer train_tokenizer(const DocumentSource& next, const TokenizerTrai
     layout.tokens.emplace_back(1, static_cast<char>(order[static_cast<size_t>(i)]));
   }
   const int32_t room = options.vocab_size - fixed;
+  const profile::Scope merging("learn merges");
   LearnedMerges learned = learn_merges(std::move(pieces), byte_ids, TokenizerLayout::kFirstSpecial + 256, room,
                                        options.min_count, [&](int32_t done) {
                                          if (options.progress) options.progress("merging", done);
