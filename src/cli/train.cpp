@@ -34,7 +34,7 @@ Action add_train(Arguments args) {
   o->training.add_predict(args);
   args.footer(
       "Ctrl-C finishes the step, saves and says how to continue (exit code 130); twice: at once.\n"
-      "SIGUSR1 saves, writes the report and goes on.\n\n" +
+      "SIGUSR1 saves while training goes on, and writes the report once the checkpoint is whole.\n\n" +
       recipe_keys_help() +
       "example: nuri train recipes/nano/recipe.toml --data shards --out runs/nano --set steps=200");
   return [o] { return run(*o); };

@@ -110,6 +110,7 @@ OrderedJson run_json(const RunSummary& s) {
   j["memory_peak_bytes"] = s.memory_peak;
   j["saves"] = s.saves;
   j["longest_stall_seconds"] = s.longest_stall;
+  j["last_save_seconds"] = s.last_save;
   j["weights_hash"] = s.weights_hash;
   return j;
 }
@@ -148,7 +149,7 @@ void TrainingOptions::add(Arguments& args) {
   args.option("--memory", memory, "refuse to start if the plan needs more (16G; default: what is allowed)");
   args.flag("--print-config", print_config, "print the resolved recipe with units and origins, and stop");
   args.flag("--json", json, "print the summary as JSON");
-  args.flag("--quiet", quiet, "no progress");
+  args.flag("--quiet", quiet, "no progress; warnings stay");
 }
 
 void TrainingOptions::add_predict(Arguments& args) {

@@ -12,11 +12,12 @@
 #include "rl/policy_step.h"
 #include "rl/reference.h"
 #include "train/not_finite.h"
-#include "train/report.h"
 #include "train/signals.h"
 
 namespace nuri::rl {
 namespace {
+
+constexpr const char* kStep = "policy step";
 
 class Run {
  public:
@@ -82,6 +83,7 @@ class Run {
 
   void loop() {
     const SignalScope signals;
+    const profile::StepScope steps(kStep);
     LiveLine live(recipe_.steps, 0, session_.peak_gflops(), options_.quiet);
     live_ = &live;
     const double begin = seconds_now();
@@ -89,15 +91,14 @@ class Run {
     const int64_t begun = state.step;
     if (state.step == 0) validate();
     while (state.step < recipe_.steps && !curriculum_->exhausted()) {
-      profile::step("policy step");
+      profile::step(kStep);
       step();
       const bool last = state.step == recipe_.steps || curriculum_->exhausted();
       if (last || session_.every(recipe_.eval_every)) validate();
       const bool enough = options_.stop_after > 0 && state.step - begun >= options_.stop_after;
       const bool stop = (SignalScope::stop_asked() || enough) && !last;
-      const bool asked = SignalScope::take_save_asked();
-      if (last || stop || asked || session_.every(recipe_.save_every)) session_.save(last, !last && !stop && !asked);
-      if (asked) write_report(options_.out);
+      if (last || stop || session_.save_asked(live) || session_.every(recipe_.save_every))
+        session_.save(last, !last && !stop);
       session_.note_memory();
       if (stop) summary_.outcome = "stopped";
       if (stop || last) break;
@@ -130,7 +131,6 @@ class Run {
       check_finite("gradient norm", result.grad_norm, part);
       updates.add(result, stats);
     }
-    if (session_.saver().ended()) session_.saver().finish();
     ++state.step;
     state.tokens += drawn.answer_tokens;
     PolicyRow row = policy_row(drawn, updates, prompts_.reward());
@@ -144,6 +144,7 @@ class Run {
     step_row.flops = updates.training_flops() + rollout_flops(options_.recipe.model, drawn, reference_ != nullptr);
     step_row.seconds = seconds_now() - start;
     session_.count(step_row, *live_);
+    session_.look_after_save(*live_);
     session_.log().write(row);
     if (session_.every(recipe_.sample_every) || state.step == recipe_.steps)
       for (const SampleRow& sample : samples_of(drawn.groups, state.step)) session_.log().write(sample);

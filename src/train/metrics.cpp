@@ -174,7 +174,9 @@ void LogWriter::write(const SaveRow& r) {
   line(Row{{"kind", "save"},
            {"step", r.step},
            {"background", r.background},
+           {"last", r.last},
            {"stall_seconds", r.stall_seconds},
+           {"end_seconds", r.end_seconds},
            {"write_seconds", r.write_seconds},
            {"bytes", r.bytes}}
            .dump());
@@ -216,8 +218,8 @@ RunLog parse_log(const std::string& text) {
         log.warnings.push_back(
             {count(j, "step"), j.at("what"), count(j, "group"), j.at("value"), j.at("usual"), count(j, "layers")});
       } else if (kind == "save") {
-        log.saves.push_back(
-            {count(j, "step"), j.at("background"), j.at("stall_seconds"), j.at("write_seconds"), count(j, "bytes")});
+        log.saves.push_back({count(j, "step"), j.at("background"), j.value("last", false), j.at("stall_seconds"),
+                             j.value("end_seconds", 0.0), j.at("write_seconds"), count(j, "bytes")});
       } else if (kind == "policy") {
         PolicyRow row;
         from_json(j, row);
@@ -308,7 +310,10 @@ void LiveLine::show(const std::string& text, bool at_once) {
 }
 
 void LiveLine::note(const std::string& text) {
-  if (quiet_) return;
+  if (!quiet_) warn(text);
+}
+
+void LiveLine::warn(const std::string& text) {
   std::fprintf(stderr, terminal_ ? "\r\x1b[K%s\n" : "%s\n", text.c_str());
   std::fflush(stderr);
 }

@@ -84,7 +84,9 @@ struct SolveRow {
 struct SaveRow {
   int64_t step = 0;
   bool background = false;
-  double stall_seconds = 0;  ///< that the steps stood still
+  bool last = false;         ///< of its process: no step waits for it any more
+  double stall_seconds = 0;  ///< that the steps stood still; 0 of the last
+  double end_seconds = 0;    ///< that the end of the process waited for the last, one under way before it included
   double write_seconds = 0;  ///< until it was whole
   int64_t bytes = 0;
 };
@@ -136,8 +138,9 @@ class LiveLine {
   void show(const StepRow& row, double tokens_per_s);
   /// Any text in its place; at_once: even where the last one is not old yet.
   void show(const std::string& text, bool at_once);
-  /// A line above it.
+  /// A line above it. A warning is one that --quiet does not hide.
   void note(const std::string& text);
+  void warn(const std::string& text);
   void end();
 
  private:

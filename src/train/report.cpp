@@ -192,6 +192,9 @@ std::string report_html(const std::string& name, const RunLog& log, const RunRec
     });
     facts.push_back({{"checkpoints / longest wait for one", "체크포인트 수 / 가장 긴 대기"},
                      fmt::format("{} / {:.2f} s", log.saves.size(), longest->stall_seconds)});
+    if (log.saves.back().last)
+      facts.push_back({{"the last one, after the last step", "마지막 체크포인트 (마지막 스텝 뒤)"},
+                       fmt::format("{:.2f} s", log.saves.back().end_seconds)});
   }
   for (const auto& [name, value] : record.results) facts.push_back(result_fact(name, value));
   for (const auto& [name, value] : record.hashes) facts.push_back(hash_fact(name, value));

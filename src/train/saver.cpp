@@ -9,12 +9,16 @@
 
 namespace nuri {
 
-void Saver::save(const TrainState& state, bool background) {
+void Saver::save(const TrainState& state, SaveKind kind) {
   const double begin = seconds_now();
-  finish();
+  const bool background = kind == SaveKind::beside;
+  finish(kind);
   snapshot_ = take_snapshot(run_.model, run_.optimizer, state, run_.recipe, run_.tokenizer_dir,
                             background ? SnapshotOf::copies : SnapshotOf::live, run_.kept);
-  row_ = {.step = state.step, .background = background, .bytes = static_cast<int64_t>(snapshot_->bytes())};
+  row_ = {.step = state.step,
+          .background = background,
+          .last = kind == SaveKind::last,
+          .bytes = static_cast<int64_t>(snapshot_->bytes())};
   const auto write = [this] {
     const double start = seconds_now();
     saved_ = write_snapshot(checkpoints(), *snapshot_);
@@ -25,11 +29,11 @@ void Saver::save(const TrainState& state, bool background) {
     writer_.start(write);
   else
     write();
-  row_.stall_seconds = seconds_now() - begin;
-  if (!background) finish();
+  (row_.last ? row_.end_seconds : row_.stall_seconds) = seconds_now() - begin;
+  if (!background) finish(kind);
 }
 
-void Saver::finish() {
+void Saver::finish(SaveKind next) {
   if (!snapshot_) return;
   const double begin = seconds_now();
   writer_.finish();
@@ -41,10 +45,14 @@ void Saver::finish() {
   snapshot_.reset();
   prune_checkpoints(checkpoints(), keep);
   publish_run(saved_, run_.out);
-  row_.stall_seconds += seconds_now() - begin;
+  if (const double seconds = seconds_now() - begin; row_.last)
+    row_.end_seconds += seconds;
+  else if (next != SaveKind::last)
+    row_.stall_seconds += seconds;
   run_.log.write(row_);
   ++saves_;
   longest_stall_ = std::max(longest_stall_, row_.stall_seconds);
+  end_seconds_ = row_.end_seconds;
 }
 
 void Saver::settle() {

@@ -66,9 +66,9 @@ TEST(Saver, OneCheckpointAtATimeAndOlderOnesGoWhenItIsWhole) {
   Saver saver({t.model, t.optimizer, t.recipe, dir.path(), {}, log, chain});
   TrainState state;
   state.profile = "x1";
-  for (state.step = 1; state.step <= 3; ++state.step) saver.save(state, state.step < 3);
+  for (state.step = 1; state.step <= 3; ++state.step)
+    saver.save(state, state.step < 3 ? SaveKind::beside : SaveKind::last);
   EXPECT_EQ(saver.saves(), 3);
-  EXPECT_GT(saver.longest_stall(), 0);
   const auto left = list_checkpoints(dir.path() / "checkpoints");
   ASSERT_EQ(left.size(), 1u);
   EXPECT_EQ(left[0].step, 3);
@@ -81,11 +81,17 @@ TEST(Saver, OneCheckpointAtATimeAndOlderOnesGoWhenItIsWhole) {
     EXPECT_EQ(links[i].link, chain_link(i == 0 ? "" : links[i - 1].link, links[i]));
   const RunLog rows = read_log(dir.path() / "log.jsonl");
   ASSERT_EQ(rows.saves.size(), 3u);
+  EXPECT_EQ(saver.longest_stall(), std::max(rows.saves[0].stall_seconds, rows.saves[1].stall_seconds));
+  EXPECT_GE(saver.end_seconds(), rows.saves[2].write_seconds);
   for (size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(rows.saves[i].step, static_cast<int64_t>(i + 1));
     EXPECT_EQ(rows.saves[i].background, i < 2);
     EXPECT_GT(rows.saves[i].write_seconds, 0);
     EXPECT_GT(rows.saves[i].bytes, 0);
+    // The last one keeps no step waiting.
+    EXPECT_EQ(rows.saves[i].last, i == 2);
+    EXPECT_EQ(rows.saves[i].stall_seconds > 0, i < 2);
+    EXPECT_EQ(rows.saves[i].end_seconds, i < 2 ? 0 : saver.end_seconds());
   }
 }
 
@@ -98,7 +104,7 @@ TEST(Saver, AnErrorOfTheDiskComesOutAtTheNextLook) {
   write_file_atomic(dir.path() / "checkpoints", "a file where the directory should be");
   TrainState state;
   state.step = 1, state.profile = "x1";
-  saver.save(state, true);
+  saver.save(state, SaveKind::beside);
   EXPECT_NE(test::error_of([&] { saver.finish(); }).find("checkpoints"), std::string::npos);
   saver.settle();  // nothing is under way any more
   EXPECT_EQ(saver.saves(), 0);

@@ -12,6 +12,7 @@
 #include "ledger/provenance.h"
 #include "models/load.h"
 #include "train/report.h"
+#include "train/signals.h"
 
 namespace nuri {
 namespace {
@@ -189,11 +190,33 @@ void Session::note_checkpoints() {
     if (row.step > 0) record().checkpoints[checkpoint_name(row.step)] = row.link;
 }
 
-void Session::save(bool finished, bool background) {
+void Session::save(bool finished, bool goes_on) {
   state.finished = finished;
-  saver_->save(state, background && plan_.saves_copies);
+  report_asked_ |= SignalScope::take_save_asked();
+  told_to_wait_ = false;
+  saver_->save(state, !goes_on ? SaveKind::last : plan_.saves_copies ? SaveKind::beside : SaveKind::waiting);
   note_checkpoints();
   record_->update();
+}
+
+void Session::look_after_save(LiveLine& live) {
+  if (saver_->ended()) {
+    saver_->finish();
+    note_checkpoints();
+    record_->update();
+  }
+  if (!report_asked_ || saver_->writing()) return;
+  report_asked_ = false;
+  write_report(options_.out);
+  live.note("a signal asked for a checkpoint and the report: both are written");
+}
+
+bool Session::save_asked(LiveLine& live) {
+  if (!SignalScope::save_asked()) return false;
+  if (!saver_->writing()) return true;
+  if (!told_to_wait_) live.note("a signal asks for a checkpoint while one is being written: it comes after that");
+  told_to_wait_ = true;
+  return false;
 }
 
 void Session::note_memory() {
@@ -211,7 +234,7 @@ void Session::count(const StepRow& row, LiveLine& live) {
   log_->write(row);
   for (const WarningRow& warning : outliers_.see(row.step, row.layer_grad_norm, row.layer_update)) {
     log_->write(warning);
-    live.note(warning_text(warning, n_groups(), options_.recipe.model.n_layers));
+    live.warn(warning_text(warning, n_groups(), options_.recipe.model.n_layers));
   }
   record().steps = state.step;
   record().tokens = state.tokens;
@@ -222,6 +245,7 @@ void Session::count(const StepRow& row, LiveLine& live) {
 void Session::finish() {
   summary_.saves = saver_->saves();
   summary_.longest_stall = saver_->longest_stall();
+  summary_.last_save = saver_->end_seconds();
   summary_.steps = state.step;
   summary_.tokens = state.tokens;
   summary_.memory_peak = peak_resident_bytes();

@@ -58,6 +58,7 @@ struct RunSummary {
   int64_t memory_peak = 0;        ///< resident, mapped files included, measured
   int64_t saves = 0;              ///< of this process
   double longest_stall = 0;       ///< seconds that a save kept the steps waiting
+  double last_save = 0;           ///< seconds for the save at the end, which no step waits for
   std::string weights_hash;       ///< of the final weights (see weights_hash())
 };
 
@@ -84,8 +85,14 @@ class Session {
   /// change the bits; no room on the disk.
   void begin(const Started& started = {}, const std::function<int64_t(int64_t)>& rows_after = {});
 
-  /// Saves the state. background: from a copy, where the plan has room for it.
-  void save(bool finished, bool background);
+  /// Saves the state. goes_on: steps of this process follow, and go on meanwhile where the plan has room for a copy.
+  /// What SIGUSR1 asked for until now is this checkpoint.
+  void save(bool finished, bool goes_on);
+  /// Between steps: takes up a checkpoint that became whole beside them, and writes the report that SIGUSR1 asked for
+  /// with it.
+  void look_after_save(LiveLine& live);
+  /// Whether SIGUSR1 asks for a checkpoint now: while one is being written, it comes after that.
+  bool save_asked(LiveLine& live);
   bool every(int64_t n) const { return n > 0 && state.step % n == 0; }
   void note_memory();
   /// After a step: its row, and warnings about layers, into log and live line; record and summary follow.
@@ -129,6 +136,7 @@ class Session {
   std::unique_ptr<TrainStep> step_;
   std::vector<NamedTensor> kept_;
   double last_loss_ = 0;
+  bool report_asked_ = false, told_to_wait_ = false;  // by SIGUSR1; that its checkpoint comes later
   std::unique_ptr<RunFile> record_;
   std::unique_ptr<LogWriter> log_;
   std::unique_ptr<Chain> chain_;

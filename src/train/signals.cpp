@@ -41,6 +41,8 @@ SignalScope::~SignalScope() {
 
 bool SignalScope::stop_asked() { return g_stop; }
 
+bool SignalScope::save_asked() { return g_save; }
+
 bool SignalScope::take_save_asked() { return g_save.exchange(false); }
 
 }  // namespace nuri

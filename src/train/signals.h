@@ -1,5 +1,5 @@
-// What signals ask of a run: SIGINT and SIGTERM finish the step, save and stop (a second one: at once); SIGUSR1 saves,
-// writes the report and goes on.
+// What signals ask of a run: SIGINT and SIGTERM finish the step, save and stop (a second one: at once); SIGUSR1 saves
+// beside the steps, writes the report once that is whole, and goes on.
 #pragma once
 
 namespace nuri {
@@ -12,7 +12,8 @@ class SignalScope {
   SignalScope(const SignalScope&) = delete;
   SignalScope& operator=(const SignalScope&) = delete;
   static bool stop_asked();
-  /// True once for each SIGUSR1.
+  /// Whether a SIGUSR1 came since it was last taken; several are one.
+  static bool save_asked();
   static bool take_save_asked();
 };
 

@@ -9,11 +9,12 @@
 #include "io/checkpoint.h"
 #include "train/not_finite.h"
 #include "train/observe.h"
-#include "train/report.h"
 #include "train/signals.h"
 
 namespace nuri {
 namespace {
+
+constexpr const char* kStep = "training step";
 
 class Run {
  public:
@@ -68,26 +69,27 @@ class Run {
 
   void loop() {
     const SignalScope signals;
+    const profile::StepScope steps(kStep);
     LiveLine live(summary_.total_steps, total_tokens_, session_.peak_gflops(), options_.quiet);
     const double begin = seconds_now();
     TrainState& state = session_.state;
     begun_ = state.step;
     while (state.step < summary_.total_steps) {
       const double start = seconds_now();
-      profile::step("training step");
+      profile::step(kStep);
       const data::Batch batch = source_.rows(static_cast<uint64_t>(state.rows), batch_ramp_.rows_at(state.rows));
       StepResult result = session_.step().gradients(batch.tokens, batch.documents, batch.n_rows, batch.learned);
       const double rate = schedule_.at(state.step);
       check_finite("loss", result.total, batch);
       session_.step().apply(result, rate, state.step + 1);
       check_finite("gradient norm", result.grad_norm, batch);
-      if (session_.saver().ended()) session_.saver().finish();
       ++state.step;
       state.tokens += result.tokens;
       state.rows += batch.n_rows;
       const StepRow row =
           make_step_row(result, session_.model(), state.step, state.tokens, rate, seconds_now() - start);
       session_.count(row, live);
+      session_.look_after_save(live);
       live.show(row, summary_.tokens_per_s);
       bool last = state.step == summary_.total_steps;
       const bool better =
@@ -96,10 +98,9 @@ class Run {
       const bool enough = options_.stop_after > 0 && state.step - begun_ >= options_.stop_after;
       const bool stop = (SignalScope::stop_asked() || enough) && !last;
       if (!last && session_.every(recipe_.sample_every)) observer_->write_samples(state.step);
-      const bool asked = SignalScope::take_save_asked();
-      if (last || stop || asked || session_.every(recipe_.save_every) || (better && publishes_best()))
-        save(last, !last && !stop && !asked);
-      if (asked) write_report(options_.out);
+      if (last || stop || session_.save_asked(live) || session_.every(recipe_.save_every) ||
+          (better && publishes_best()))
+        save(last, !last && !stop);
       session_.note_memory();
       if (stop) summary_.outcome = "stopped";
       if (stop || last) break;
@@ -155,14 +156,13 @@ class Run {
     if (const auto eval = observer_->evaluate(0)) summary_.eval = *eval;
   }
 
-  /// background: from a copy, while the next steps go on.
-  void save(bool finished, bool background) {
+  void save(bool finished, bool goes_on) {
     if (finished) {
       if (validated_step_ != session_.state.step) validate(0);
       if (const auto eval = observer_->validate_average(session_.state.step)) summary_.eval_ema = *eval;
       observer_->write_samples(session_.state.step);
     }
-    session_.save(finished, background);
+    session_.save(finished, goes_on);
   }
 
   void finish() {
