@@ -1,5 +1,10 @@
 #include "eval/evaluate.h"
 
+#include <optional>
+
+#include "base/profile.h"
+#include "tensor/memory.h"
+
 namespace nuri {
 
 EvalResult evaluate(DeepseekV3& model, const data::HeldOut& rows, const std::vector<int32_t>& token_bytes,
@@ -16,6 +21,9 @@ EvalResult evaluate(DeepseekV3& model, const data::HeldOut& rows, const std::vec
         piece_of[static_cast<size_t>(piece.row * b.length + i - 1)] = &piece;
     for (size_t i = 0; i < piece_of.size(); ++i)
       if (!piece_of[i]) batch.counts[i] = 0;
+    profile::step("forward");
+    std::optional<LooseBlocks> loose;  // fewer rows at the end: in the memory of those before
+    if (n < micro_rows) loose.emplace();
     const std::vector<float> nll = model.token_nll(batch);
     for (size_t i = 0; i < nll.size(); ++i) {
       if (!batch.counts[i]) continue;

@@ -3,10 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <functional>
 #include <limits>
+#include <thread>
 
 #include "base/file.h"
+#include "base/machine.h"
 #include "base/test_support.h"
 #include "models/train_batch.h"
 
@@ -164,6 +169,45 @@ TEST_P(RoundTrip, ServingHoldsWeightsOnce) {
   const int64_t packed = memory_use()[static_cast<size_t>(Owner::packed_weights)].now;
   (void)loaded.model->logits_of(loaded.model->hidden(batch_of(9)));
   EXPECT_EQ(memory_use()[static_cast<size_t>(Owner::packed_weights)].now, packed) << "packed again by a forward";
+}
+
+/// Most anonymous memory that was resident while `work` ran, above what was before, looked at all the time.
+int64_t most_anonymous(const std::function<void()>& work) {
+  const int64_t before = resident_bytes().anonymous;
+  std::atomic<bool> done{false};
+  std::atomic<int64_t> most{0};
+  std::thread watch([&] {
+    while (!done) most = std::max<int64_t>(most, resident_bytes().anonymous - before);
+  });
+  work();
+  done = true;
+  watch.join();
+  return std::max<int64_t>(most, resident_bytes().anonymous - before);
+}
+
+TEST_P(RoundTrip, ServingTakesMemoryForWeightsOnceAlsoWhileLoading) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "the sanitizer keeps freed memory";
+#endif
+  DeepseekV3Config c = config_of_panels();
+  c.d_model = 1024, c.n_dense_layers = 2;
+  c.d_ff = GetParam() == DType::bf16 ? 16384 : 8192;  // matrices of 32 MiB and more, which trim_memory() gives back
+  const test::TempDir dir;
+  {
+    DeepseekV3 model(c, {.dtype = GetParam()});
+    model.initialise(5);
+    save_model(model, dir.path());
+  }
+  trim_memory();
+  const auto bytes = static_cast<int64_t>(std::filesystem::file_size(dir.path() / "model.safetensors"));
+  ASSERT_GT(bytes, 180 << 20);
+  LoadedModel loaded;
+  const int64_t most = most_anonymous([&] {
+    loaded = load_model(dir.path(), {.serving = true});
+    (void)loaded.model->logits_of(loaded.model->hidden(batch_of(9)));
+  });
+  EXPECT_GT(most, bytes / 2);  // packed
+  EXPECT_LT(most, bytes + bytes / 8) << "a second copy was held";
 }
 
 TEST_P(RoundTrip, ServingRefusesWhatIsNotANumber) {

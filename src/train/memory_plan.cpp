@@ -44,7 +44,8 @@ StepResult policy_gradients(DeepseekV3& model, TrainStep& step, const Recipe& re
 }
 
 /// What a run does with memory: two steps (the second finds the packed weights of the first, and goes on beside the
-/// copy of a checkpoint), validation in whole and in left-over micro-batches, and the cache of the samples.
+/// copy of a checkpoint), validation (its last, shorter micro-batch lies in the memory of the others), and the cache of
+/// the samples.
 void rehearse(const DeepseekV3Config& config, const Recipe& recipe, StepKind kind) {
   const DeepseekV3::Options options = recipe.model_options();
   DeepseekV3 model(config, options);
@@ -74,10 +75,8 @@ void rehearse(const DeepseekV3Config& config, const Recipe& recipe, StepKind kin
     step.apply(result, 0, 3);
   }
   const int64_t at_once = std::min(recipe.rows_at_once(), recipe.batch_rows);
-  for (int64_t n : {at_once, std::max<int64_t>(1, at_once - 1)}) {
-    const std::span<const int32_t> ids = std::span(tokens).first(static_cast<size_t>(n * (recipe.length + 1)));
-    (void)model.token_nll(make_train_batch(ids, ids, n, recipe.length, recipe.document_mask));
-  }
+  const std::span<const int32_t> ids = std::span(tokens).first(static_cast<size_t>(at_once * (recipe.length + 1)));
+  (void)model.token_nll(make_train_batch(ids, ids, at_once, recipe.length, recipe.document_mask));
   if (recipe.sample_prompts.empty()) return;
   const int64_t prompts = 1 + std::count(recipe.sample_prompts.begin(), recipe.sample_prompts.end(), '|');
   const int64_t longest = static_cast<int64_t>(recipe.sample_prompts.size()) + 1 + recipe.sample_tokens;

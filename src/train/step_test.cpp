@@ -206,12 +206,13 @@ TEST(Step, RefusesImpossibleOptions) {
   EXPECT_NO_THROW(check_step_options({.grad_shards = 2}, 6));
 }
 
-class MemoryPlanOf : public testing::TestWithParam<const char*> {};
+/// Optimizer and recomputation.
+class MemoryPlanOf : public testing::TestWithParam<std::tuple<const char*, const char*>> {};
 
 TEST_P(MemoryPlanOf, CountsWhatAStepReallyTakes) {
   Recipe recipe;
-  recipe.optimizer = GetParam();
-  recipe.batch_rows = kRows;
+  recipe.optimizer = std::get<0>(GetParam()), recipe.recompute = std::get<1>(GetParam());
+  recipe.batch_rows = 64;  // so many that what is kept of the forward shows
   recipe.length = kLength;
   DeepseekV3Config c = config();
   c.d_model = 256, c.d_ff = 512, c.vocab_size = 4000;
@@ -223,9 +224,12 @@ TEST_P(MemoryPlanOf, CountsWhatAStepReallyTakes) {
   model.initialise(1);
   Optimizer optimizer(model.parameters(), recipe.optimizer_options());
   TrainStep step(model, optimizer, recipe.step_options());
-  const std::vector<int32_t> ids(static_cast<size_t>(kRows * (kLength + 1)), 1);
+  const std::vector<int32_t> documents(static_cast<size_t>(recipe.batch_rows * (kLength + 1)), 1);
   for (int64_t s = 1; s <= 2; ++s) {
-    StepResult r = step.gradients(ids, ids, kRows);
+    const Philox random(3, Purpose::test, static_cast<uint64_t>(s));
+    std::vector<int32_t> ids;
+    for (uint64_t i = 0; i < documents.size(); ++i) ids.push_back(static_cast<int32_t>(random.below(4000, i)));
+    StepResult r = step.gradients(ids, documents, recipe.batch_rows);
     step.apply(r, 1e-3, s);
   }
   const double measured = static_cast<double>(memory_held().peak - before);
@@ -237,8 +241,12 @@ TEST_P(MemoryPlanOf, CountsWhatAStepReallyTakes) {
   EXPECT_EQ(plan.stacks, thread_count() * kStackBytes);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, MemoryPlanOf, testing::Values("adamw", "muon"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(All, MemoryPlanOf,
+                         testing::Combine(testing::Values("adamw", "muon"),
+                                          testing::Values("none", "selective", "blocks")),
+                         [](const auto& info) {
+                           return std::string(std::get<0>(info.param)) + "_" + std::get<1>(info.param);
+                         });
 
 TEST(MemoryPlan, MuonKeepsOneStateInsteadOfTwo) {
   Recipe recipe;
@@ -324,6 +332,28 @@ TEST(MemoryPlan, RecomputesTheLeastThatFits) {
   EXPECT_EQ(chosen(totals[0] - 1), Recompute::selective);
   EXPECT_EQ(chosen(totals[1] - 1), Recompute::blocks);
   EXPECT_NE(test::error_of([&] { chosen(totals[2] - 1); }).find("micro_rows="), std::string::npos);
+}
+
+TEST(MemoryPlan, SmallTrainsIn24GiB) {
+  ResolvedRecipe small = load_recipe(NURI_SOURCE_DIR "/recipes/small/recipe.toml", {"batch_rows=1", "length=1024"});
+  const Recipe& recipe = small.recipe;
+  ASSERT_EQ(recipe.recompute, "auto");
+  ASSERT_GT(count_parameters(small.model).total(), int64_t{880} << 20);
+  const Resident program{.anonymous = int64_t{16} << 20, .file = int64_t{16} << 20};
+  const auto planned = [&](int64_t limit) { return require_memory(limit, small.model, recipe, program); };
+  const int64_t gib = int64_t{1} << 30;
+  const MemoryPlan plan = planned(24 * gib);
+  EXPECT_LE(plan.total, 24 * gib);
+  EXPECT_GT(plan.total, 12 * gib);  // masters, two moments: 12 bytes a parameter; gradients and what products read
+  EXPECT_EQ(plan.recompute, Recompute::none) << plan_text(plan);
+  // With less --memory it recomputes as much as it must, by itself, and says so.
+  Recipe least = recipe;
+  least.save = "foreground", least.recompute = "none";
+  const int64_t limit = plan_memory(small.model, least, program).total - 1;
+  const MemoryPlan less = planned(limit);
+  EXPECT_LE(less.total, limit);
+  EXPECT_NE(less.recompute, Recompute::none);
+  EXPECT_NE(plan_text(less).find("recompute = "), std::string::npos);
 }
 
 TEST(MemoryPlan, KnowsWhatTheProgramHolds) {
