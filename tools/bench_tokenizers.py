@@ -1,32 +1,25 @@
 #!/usr/bin/env python3
 """The tokenizers package on the work of `nuri bench text`: trains byte-level BPE with the splits of DeepSeek-V3 on all
-texts, then encodes every eighth document of each source (it takes minutes for what nuri does in seconds), on one thread
-and in batches. Run by tools/bench_tokenizers.sh; prints one JSON object.
+documents, then encodes all documents of each source, on one thread and in batches on all. Run by
+tools/bench_tokenizers.sh; prints one JSON object.
 
-    python3 bench_tokenizers.py VOCAB_SIZE SOURCE=TEXT...
+    python3 bench_tokenizers.py VOCAB_SIZE DOCUMENTS.jsonl
 
-TEXT are .txt or .jsonl files (field "text"), also as .zst. Threads: RAYON_NUM_THREADS.
+DOCUMENTS.jsonl is what `nuri bench text --documents-out` wrote: the documents that nuri trains on and encodes, as rows of
+"source" and "text". Threads: RAYON_NUM_THREADS.
 """
-import io, json, sys, time
+import json, sys, time
 
 try:
-    import tokenizers, zstandard
+    import tokenizers
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 except ImportError as error:
-    sys.exit(f"{error}: pip install tokenizers zstandard")
+    sys.exit(f"{error}: pip install tokenizers")
+
+BATCH = 256  # documents whose encodings are in memory at once
 
 WORDS = (r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"
          r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
-
-
-def documents(path):
-    raw = open(path, "rb")
-    if path.endswith(".zst"):
-        raw = zstandard.ZstdDecompressor().stream_reader(raw)
-    lines = io.TextIOWrapper(raw, encoding="utf-8", newline="\n")
-    if ".jsonl" not in path:
-        return [lines.read()]
-    return [json.loads(line)["text"] for line in lines if line.strip()]
 
 
 def megabytes(texts):
@@ -41,9 +34,9 @@ def timed(call):
 
 def main():
     vocab_size, sources = int(sys.argv[1]), {}
-    for argument in sys.argv[2:]:
-        name, _, path = argument.partition("=")
-        sources.setdefault(name, []).extend(documents(path))
+    with open(sys.argv[2], encoding="utf-8", newline="\n") as lines:
+        for row in map(json.loads, lines):
+            sources.setdefault(row["source"], []).append(row["text"])
     texts = [t for source in sources.values() for t in source]
     tokenizer = Tokenizer(models.BPE())
     split = lambda pattern: pre_tokenizers.Split(Regex(pattern), "isolated")
@@ -54,12 +47,12 @@ def main():
     _, seconds = timed(lambda: tokenizer.train_from_iterator(texts, trainer))
     out = {"package": f"tokenizers {tokenizers.__version__}", "train_seconds": seconds, "train_mb_per_s": megabytes(texts) / seconds, "sources": []}
     for name, source in sources.items():
-        part = source[::8]
-        size = megabytes(part)
-        tokens, one = timed(lambda: sum(len(tokenizer.encode(t).ids) for t in part))
-        _, batch = timed(lambda: tokenizer.encode_batch(part))
-        out["sources"].append({"name": name, "megabytes": size, "tokens": tokens, "encode_mb_per_s": size / one,
-                               "encode_threads_mb_per_s": size / batch})
+        size = megabytes(source)
+        tokens, one = timed(lambda: sum(len(tokenizer.encode(t).ids) for t in source))
+        batches = [source[i:i + BATCH] for i in range(0, len(source), BATCH)]
+        _, threads = timed(lambda: sum(len(e.ids) for batch in batches for e in tokenizer.encode_batch(batch)))
+        out["sources"].append({"name": name, "megabytes": size, "documents": len(source), "tokens": tokens,
+                               "encode_mb_per_s": size / one, "encode_threads_mb_per_s": size / threads})
     print(json.dumps(out))
 
 

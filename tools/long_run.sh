@@ -2,12 +2,16 @@
 # long_run.sh RECIPE DATA OUT [--set key=value]...: trains for hours as a user would, and says whether the hours were calm.
 # Once half of the steps are done the run is killed (SIGKILL) right after a checkpoint and resumed; a second process writes the
 # report every minute; the anonymous memory is looked at every ten seconds.
-# Judged (exit code 1 where one does not hold), and written with CPU and commit into docs/numbers/LEVEL/hours.json:
+# Judged (exit code 1 where one does not hold), and written with CPU and commit into docs/numbers/LEVEL/hours.json (NUMBERS
+# names another directory than docs/numbers):
 #   slope    of the anonymous memory, MB an hour: at most 5; a run too short to tell fails. Looked at from ten minutes after each
 #            start on, and not before the process has saved and sampled once: their memory, which the plan counts, is taken then
 #   slower   median time of a token in the last tenth of the steps against the second: at most 1.1 (neighbours move it)
-#   stall    longest time that steps stood still for a checkpoint: at most 1 s
+#   stall    longest time that steps stood still for a checkpoint: at most 1 s; the last checkpoint, which no step waits for,
+#            stands apart
 #   reports  none is torn
+# Validation by source, of the log's last one, is written beside it, and into hours_score.json what `nuri score --trigram` says
+# of the same text: the model against counting, by source. DATA should have its files as sources (`nuri data build TEXT/*`).
 # Interrupted, the same command goes on where the run is; what was sampled before is kept. --judge OUT judges a run that ended.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
@@ -23,6 +27,7 @@ else
   recipe=$1 data=$2 out=$3
   shift 3
 fi
+numbers=${NUMBERS:-docs/numbers}
 watch=$out.watch # samples of memory and of reports, beside the run
 
 # part N OPTIONS...: one process of the run with its two observers. The first is killed.
@@ -102,12 +107,24 @@ result=$(jq -nR --argjson slope "$slope" --argjson most "$most" --argjson torn "
   $machine + {commit: $record.commit, outcome: $record.outcome, steps: ($steps | length), tokens: $steps[-1].tokens,
     hours: (([$steps[].seconds] | add) / 3600), tokens_per_s_of_tenths: $tenths, slower: ($tenths[1] / $tenths[-1]),
     slope_mb_per_hour: $slope, anonymous_bytes: $most, planned_bytes: $record.memory_planned_bytes,
-    saves: ($saves | length), longest_stall_s: ([$saves[].stall_seconds] | max), reports: $reports, torn_reports: $torn,
+    saves: ($saves | length), longest_stall_s: ([$saves[].stall_seconds] | max), last_save_s: $saves[-1].end_seconds,
+    bits_per_byte_by_source: ([$rows[] | select(.kind == "eval" and (.ema | not))][-1].by_source), reports: $reports, torn_reports: $torn,
     bits_per_byte: $record.results.bits_per_byte}' "$out/log.jsonl")
-file=docs/numbers/$(jq -r '.level | split(" ")[0]' <<<"$machine")/hours.json
-mkdir -p "$(dirname "$file")"
-jq -S . <<<"$result" >"$file.new"
-mv "$file.new" "$file"
+directory=$numbers/$(jq -r '.level | split(" ")[0]' <<<"$machine")
+mkdir -p "$directory"
+# written FILE: standard input, sorted, in place of the one before
+written() {
+  jq -S . >"$directory/$1.new"
+  mv "$directory/$1.new" "$directory/$1"
+}
+written hours.json <<<"$result"
+data=$(jq -r '.places[] | select(startswith("data=")) | .[5:]' "$out/run.json")
+length=$(sed -n 's/^length = \([0-9]*\).*/\1/p' "$out/recipe.toml")
+"$nuri" score "$out" --data "$data" --length "$length" --trigram --json |
+  jq --argjson machine "$(jq -c '{cpu, level}' <<<"$machine")" --argjson commit "$(jq .commit "$out/run.json")" \
+    '. + $machine + {commit: $commit}' | written hours_score.json
+[ "$(jq '.by_source | length' "$directory/hours_score.json")" -gt 1 ] ||
+  say "long_run: $data has one source; give 'nuri data build' the files by name to see each apart"
 jq . <<<"$result"
 jq -e '.slope_mb_per_hour != null and .slope_mb_per_hour <= 5 and .slower <= 1.1 and .longest_stall_s <= 1 and .torn_reports == 0 and .reports > 0 and
   .outcome == "finished"' <<<"$result" >/dev/null || { say "long_run: not calm (see the limits above)"; exit 1; }

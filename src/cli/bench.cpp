@@ -23,6 +23,7 @@ struct Options {
   std::string what = "step";
   BenchOptions bench;
   std::vector<std::string> text;
+  std::string documents_out;
   int64_t vocab_size = 32000;
   bool json = false, no_mtp = false, table = false;
 };
@@ -211,7 +212,7 @@ void run_text(const Options& o, OrderedJson& j) {
   NURI_CHECK(!o.text.empty(),
              "bench text needs --text PATH or PATH::name=NAME (may be repeated): the text to measure on, one row for "
              "each name");
-  const TextBench t = bench_text(o.text, o.vocab_size);
+  const TextBench t = bench_text(o.text, o.vocab_size, o.documents_out);
   report_machine(o, j);
   j["vocab_size"] = o.vocab_size;
   j["megabytes"] = t.megabytes;
@@ -222,6 +223,7 @@ void run_text(const Options& o, OrderedJson& j) {
   for (const TextSourceBench& s : t.sources)
     j["sources"].push_back({{"name", s.name},
                             {"megabytes", s.megabytes},
+                            {"documents", s.documents},
                             {"tokens", s.tokens},
                             {"encode_mb_per_s", s.megabytes / s.encode_seconds},
                             {"encode_threads_mb_per_s", s.megabytes / s.encode_threads_seconds}});
@@ -282,6 +284,9 @@ Action add_bench(Arguments args) {
               "make one row")
       .one_value_each();
   args.option("--vocab-size", o->vocab_size, "ids of `bench text` (default 32000)");
+  args.option(
+      "--documents-out", o->documents_out,
+      "file for the documents of `bench text` as JSONL (source, text), for another program to do the same work");
   args.flag("--table", o->table, "the kernels of a step, not only how its time is shared");
   args.flag("--json", o->json, "print JSON");
   return [o] { return run(*o); };

@@ -106,17 +106,19 @@ std::vector<int32_t> random_ids(int64_t n, int64_t vocab, uint64_t stream);
 struct TextSourceBench {
   std::string name;
   double megabytes = 0;  ///< 10^6 bytes of cleaned text
-  int64_t tokens = 0;
+  int64_t documents = 0, tokens = 0;
   double encode_seconds = 0, encode_threads_seconds = 0;  ///< on one thread; on all
 };
 /// A tokenizer is trained on all documents in memory, each source is encoded apart, and `nuri data build` (median of
 /// three) takes the sources from their files to shards in a scratch directory below TMPDIR.
-/// Errors: no text, no room for the shards.
+/// documents_out: a file for the documents that are trained on and encoded, JSONL rows of "source" and "text", for
+/// another program to do the same with; empty: none. Errors: no text, no room for the shards.
 struct TextBench {
   double megabytes = 0;  ///< 10^6 bytes of cleaned text, repeated lines included
   double train_seconds = 0, shards_seconds = 0;
   std::vector<TextSourceBench> sources;
 };
-TextBench bench_text(const std::vector<std::string>& sources, int64_t vocab_size);
+TextBench bench_text(const std::vector<std::string>& sources, int64_t vocab_size,
+                     const std::string& documents_out = {});
 
 }  // namespace nuri

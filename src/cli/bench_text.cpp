@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/median.h"
 #include "base/threads.h"
 #include "cli/bench.h"
@@ -58,6 +60,14 @@ std::vector<SourceTexts> read_sources(const std::vector<std::string>& sources) {
   return out;
 }
 
+void write_documents(const std::vector<SourceTexts>& sources, const fs::path& path) {
+  AtomicFile file(path);
+  for (const SourceTexts& source : sources)
+    for (const std::string& text : source.texts)
+      file.write(OrderedJson({{"source", source.name}, {"text", text}}).dump() + "\n");
+  file.commit();
+}
+
 /// One pass over the texts. The tokenizer is a new one, so that no round begins with the pieces that the one before
 /// left in the cache.
 void encode_once(const TrainedTokenizer& trained, const std::vector<std::string>& texts, bool threads, double& seconds,
@@ -78,7 +88,8 @@ void encode_once(const TrainedTokenizer& trained, const std::vector<std::string>
 }
 
 TextSourceBench bench_encoding(const TrainedTokenizer& trained, const SourceTexts& source) {
-  TextSourceBench out{.name = source.name, .megabytes = source.megabytes};
+  TextSourceBench out{
+      .name = source.name, .megabytes = source.megabytes, .documents = static_cast<int64_t>(source.texts.size())};
   std::vector<double> one, all;
   for (int round = 0; round < kRounds; ++round) {
     double seconds = 0;
@@ -109,8 +120,9 @@ double build_seconds(const std::vector<std::string>& sources, const TrainedToken
 
 }  // namespace
 
-TextBench bench_text(const std::vector<std::string>& sources, int64_t vocab_size) {
+TextBench bench_text(const std::vector<std::string>& sources, int64_t vocab_size, const std::string& documents_out) {
   const std::vector<SourceTexts> read = read_sources(sources);
+  if (!documents_out.empty()) write_documents(read, documents_out);
   TextBench out;
   for (const SourceTexts& source : read) out.megabytes += source.megabytes;
   TokenizerTrainOptions options;
