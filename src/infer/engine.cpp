@@ -115,6 +115,16 @@ void Engine::cancel(uint64_t request, size_t reply) {
   running_.erase(runs);
 }
 
+Stand Engine::stand(uint64_t request, size_t reply) const {
+  const auto wanted = [&](const SequencePtr& s) { return s->group->number == request && s->reply == reply; };
+  if (const auto s = std::find_if(queue_.begin(), queue_.end(), wanted); s != queue_.end())
+    return (*s)->untouched() ? Stand::waiting : Stand::evicted;
+  const auto s = std::find_if(running_.begin(), running_.end(), wanted);
+  if (s == running_.end()) return Stand::gone;
+  // Of a reply that decodes the cache lacks the token drawn last.
+  return (*s)->untouched() || (*s)->n_known() - (*s)->cache->length() > 1 ? Stand::reading : Stand::decoding;
+}
+
 std::vector<TokenEvent> Engine::step() {
   const LooseBlocks loose;
   std::vector<Draw> draws;

@@ -61,6 +61,15 @@ struct EngineStats {
   double forward_seconds = 0, logits_seconds = 0, draw_seconds = 0;
 };
 
+/// Where a reply stands between two steps.
+enum class Stand : uint8_t {
+  waiting,   ///< nothing drawn yet, no pages
+  reading,   ///< its prompt, or what it lost with its pages, is being computed
+  decoding,  ///< a token in each step
+  evicted,   ///< begun, and waiting without pages
+  gone,      ///< ended, cancelled or never asked for
+};
+
 class Engine {
  public:
   /// allowed [vocab]: ids that may be drawn (see `sample`). Keeps a reference to the model.
@@ -76,6 +85,8 @@ class Engine {
   std::vector<TokenEvent> step();
   bool idle() const { return queue_.empty() && running_.empty(); }
   const EngineStats& stats() const { return stats_; }
+  Stand stand(uint64_t request, size_t reply) const;
+  int64_t free_pages() const { return pool_.free_pages(); }
 
  private:
   struct Group;     // a request: its prompt, and what is shared of it

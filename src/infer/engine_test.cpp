@@ -5,6 +5,8 @@
 
 #include <cstring>
 #include <map>
+#include <set>
+#include <tuple>
 
 #include "arch/arch_test_support.h"
 #include "base/philox.h"
@@ -72,6 +74,13 @@ class EngineTest : public testing::TestWithParam<Case> {
     Replies out = run(engine);
     if (stats) *stats = engine.stats();
     return out;
+  }
+  /// Of all replies one after the other, a token at a time.
+  int64_t most_steps() const {
+    int64_t n = 0;
+    for (const EngineRequest& r : requests_)
+      n += static_cast<int64_t>(r.sequences.size()) * (static_cast<int64_t>(r.prompt.size()) + r.max_tokens);
+    return n;
   }
   /// Each reply in an engine of its own.
   Replies alone() {
@@ -223,6 +232,119 @@ TEST_P(EngineTest, AContextThatFillsUpEndsTheReply) {
   const EngineReply reply = run(engine)[{0, 0}];
   EXPECT_EQ(reply.ids.size(), 3u);
   EXPECT_EQ(reply.finish, FinishReason::length);
+}
+
+TEST_P(EngineTest, SlowACancelledReplyLeavesNoTraceWheneverItGoes) {
+  requests_.clear();
+  uint64_t sequence = 500;
+  for (const auto& [n, replies, max_tokens] :
+       {std::tuple{60, 2, 9}, std::tuple{63, 2, 6}, std::tuple{5, 1, 12}, std::tuple{100, 1, 5}}) {
+    EngineRequest r;
+    r.prompt = random_ids(n, static_cast<uint64_t>(n));
+    r.sequences.clear();
+    for (int i = 0; i < replies; ++i) r.sequences.push_back(sequence++);
+    r.max_tokens = max_tokens;
+    r.sampler.seed = 5;
+    requests_.push_back(r);
+  }
+  const EngineOptions options{.prefill_chunk = 48, .cache_tokens = 256, .keep_experts = true};
+  const Replies expected = alone();
+  std::map<Stand, int> cancelled;
+  for (const auto& [victim, unused] : expected) {
+    Stand stand = Stand::waiting;
+    for (int64_t at = 0; stand != Stand::gone; ++at) {
+      stand = Stand::gone;  // unless it is still there at this step
+      Engine engine(*model_, {}, options);
+      for (const EngineRequest& r : requests_) engine.submit(r);
+      Replies out;
+      for (int64_t step = 0; !engine.idle(); ++step) {
+        if (step == at) {
+          stand = engine.stand(victim.first, victim.second);
+          engine.cancel(victim.first, victim.second);
+          EXPECT_EQ(engine.stand(victim.first, victim.second), Stand::gone);
+        }
+        for (const TokenEvent& e : engine.step())
+          if (e.ended) out[{e.request, e.reply}] = *e.ended;
+        ASSERT_LE(step, most_steps());
+      }
+      if (stand == Stand::gone) break;  // it had ended by then
+      ++cancelled[stand];
+      Replies rest = expected;
+      rest.erase(victim);
+      expect_equal(out, rest, fmt::format("{}, {} cancelled before step {}", victim.first, victim.second, at));
+      ASSERT_EQ(engine.free_pages(), 4) << "pages lost";
+      if (HasFailure()) return;
+    }
+  }
+  for (const Stand stand : {Stand::waiting, Stand::reading, Stand::decoding, Stand::evicted})
+    EXPECT_GT(cancelled[stand], 0) << static_cast<int>(stand);
+}
+
+TEST_P(EngineTest, SlowThreeHundredRequestsInFlightAreAsAlone) {
+  requests_.clear();
+  for (uint64_t i = 0; i < 300; ++i) {
+    EngineRequest r;
+    r.prompt = random_ids(static_cast<int64_t>(44 + i % 19), i);
+    r.sequences = {i};
+    r.max_tokens = static_cast<int64_t>(8 + i % 17);
+    r.stop_ids = {7};
+    r.sampler.seed = 5;
+    requests_.push_back(r);
+  }
+  // A page for each and some to spare; those that go beyond 64 tokens want a second one.
+  Engine engine(*model_, {},
+                {.sequences = 300, .prefill_chunk = 1 << 15, .cache_tokens = 330 * 64, .keep_experts = true});
+  for (const EngineRequest& r : requests_) engine.submit(r);
+  Replies out;
+  size_t most_events = 0;
+  for (int64_t step = 0; !engine.idle(); ++step) {
+    const std::vector<TokenEvent> events = engine.step();
+    most_events = std::max(most_events, events.size());
+    for (const TokenEvent& e : events)
+      if (e.ended) out[{e.request, e.reply}] = *e.ended;
+    ASSERT_LE(step, most_steps());
+  }
+  EXPECT_EQ(most_events, 300u);
+  EXPECT_GT(engine.stats().evictions, 0);
+  EXPECT_EQ(engine.stats().most_pages, 330);
+  EXPECT_EQ(engine.free_pages(), 330);
+  expect_equal(out, alone(), "300 at once");
+}
+
+// The oldest reply always goes on, so the steps of all, one after the other, are enough, whatever the room.
+TEST_P(EngineTest, AdmissionNeverComesToAStandstill) {
+  const Replies expected = alone();
+  for (uint64_t trial = 0; trial < 12; ++trial) {
+    const Philox random(11, Purpose::test, 1000 + trial);
+    uint64_t draws = 0;
+    const auto below = [&](uint64_t n) { return static_cast<int64_t>(random.below(n, draws++)); };
+    const int64_t pages = trial < 4 ? 4 : 4 + below(9);  // the longest request needs four
+    const EngineOptions options{
+        .sequences = 1 + below(24), .prefill_chunk = 1 + below(150), .cache_tokens = 64 * pages, .keep_experts = true};
+    const std::string what =
+        fmt::format("{} pages, {} sequences, prompts by {}", pages, options.sequences, options.prefill_chunk);
+    Engine engine(*model_, {}, options);
+    Replies out;
+    std::set<Key> gone;
+    size_t next = 0;
+    for (int64_t step = 0; next < requests_.size() || !engine.idle(); ++step) {
+      ASSERT_LE(step, most_steps()) << what;
+      while (next < requests_.size() && (engine.idle() || below(3) == 0)) engine.submit(requests_[next++]);
+      if (trial % 2 == 1 && below(8) == 0) {
+        const auto request = static_cast<uint64_t>(below(next));
+        const Key key{request, static_cast<size_t>(below(requests_[request].sequences.size()))};
+        if (!out.contains(key)) gone.insert(key);
+        engine.cancel(key.first, key.second);
+      }
+      for (const TokenEvent& e : engine.step())
+        if (e.ended) out[{e.request, e.reply}] = *e.ended;
+    }
+    Replies rest = expected;
+    for (const Key& key : gone) rest.erase(key);
+    expect_equal(out, rest, what);
+    EXPECT_EQ(engine.free_pages(), pages) << what;
+    if (HasFailure()) return;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, EngineTest,
