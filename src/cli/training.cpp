@@ -112,6 +112,7 @@ OrderedJson run_json(const RunSummary& s) {
   j["longest_stall_seconds"] = s.longest_stall;
   j["last_save_seconds"] = s.last_save;
   j["weights_hash"] = s.weights_hash;
+  for (const auto& [name, n] : s.data) j["data"][name] = n;
   return j;
 }
 

@@ -86,7 +86,11 @@ void Page::add_samples(const std::vector<Sample>& samples) {
 }
 
 std::string Page::html() const {
-  std::string out = "<!DOCTYPE html>\n<html lang=\"en\" data-lang=\"en\"><head><meta charset=\"utf-8\">\n";
+  std::string out = "<!DOCTYPE html>\n<html lang=\"en\" data-lang=\"en\"";
+  if (reload_seconds_ > 0) out += fmt::format(" data-reload=\"{}\"", reload_seconds_);
+  out += "><head><meta charset=\"utf-8\">\n";
+  if (reload_seconds_ > 0)  // the script does it otherwise, and keeps place and language
+    out += fmt::format("<noscript><meta http-equiv=\"refresh\" content=\"{}\"></noscript>\n", reload_seconds_);
   out += "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n";
   // Nothing is loaded from anywhere; the policy says so to the browser as well.
   out +=

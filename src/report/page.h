@@ -1,6 +1,7 @@
 // One self-contained HTML page: no external file, no network, light and dark, English and Korean, printable.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,6 +40,8 @@ class Page {
   void add_gantt(const Gantt& gantt);
   void add_calculator(const Calculator& calculator);
   void add_samples(const std::vector<Sample>& samples);
+  /// An open page reads its file again after so many seconds, which goes on being written; 0, the default: never.
+  void reload_after(int64_t seconds) { reload_seconds_ = seconds; }
 
   std::string html() const;
 
@@ -46,6 +49,7 @@ class Page {
   enum class Kind { block, chart };
   void add(Kind kind, std::string markup);
   Label title_, subtitle_;
+  int64_t reload_seconds_ = 0;
   std::vector<Label> headings_;
   std::vector<std::pair<Kind, std::string>> parts_;
 };

@@ -221,6 +221,17 @@ TEST(Page, CellsMayHaveBothLanguages) {
     EXPECT_NE(text.find(part), std::string::npos) << part;
 }
 
+TEST(Page, ReadsItselfAgainWhereItGoesOnBeingWritten) {
+  Page page("running");
+  EXPECT_EQ(page.html().find("data-reload="), std::string::npos);
+  page.reload_after(10);
+  const std::string text = page.html();
+  expect_well_nested(text);
+  for (const char* part : {"<html lang=\"en\" data-lang=\"en\" data-reload=\"10\">",
+                           "<noscript><meta http-equiv=\"refresh\" content=\"10\"></noscript>", "location.reload()"})
+    EXPECT_NE(text.find(part), std::string::npos) << part;
+}
+
 TEST(HeatMap, LegendBeginsAtTheLeastPossibleValue) {
   HeatMap map{.title = "load", .n_rows = 1, .n_columns = 2, .values = {0.2, 2.09}, .scale = Scale::diverging};
   EXPECT_NE(render(map).find(">-0.09<"), std::string::npos);

@@ -69,9 +69,13 @@ const std::string_view kScript = R"js(
   const root = document.documentElement;
   const button = document.querySelector('button');
   const speak = (lang) => { root.dataset.lang = root.lang = lang; };
-  speak((navigator.language || 'en').startsWith('ko') ? 'ko' : 'en');
+  speak(history.state?.lang || ((navigator.language || 'en').startsWith('ko') ? 'ko' : 'en'));
   button.hidden = false;
-  button.onclick = () => speak(root.dataset.lang === 'ko' ? 'en' : 'ko');
+  button.onclick = () => {
+    speak(root.dataset.lang === 'ko' ? 'en' : 'ko');
+    history.replaceState({lang: root.dataset.lang}, '');  // survives the reload of a page that is still written
+  };
+  if (root.dataset.reload) setTimeout(() => location.reload(), 1000 * root.dataset.reload);
 
   // The value of each line under the pointer: plot area of the 560 x 300 chart, axes from data-plot.
   const left = 66, right = 538, top = 12, bottom = 256;

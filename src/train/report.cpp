@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "report/page.h"
+#include "train/live_report.h"
 #include "train/memory_plan.h"
 #include "train/report_charts.h"
 
@@ -44,7 +45,7 @@ std::string block_name(const std::optional<DeepseekV3Config>& config, size_t blo
 
 /// Rows: layers with experts; columns: experts; load relative to the mean, over the last steps of the log.
 report::HeatMap load_map(const std::vector<StepRow>& steps, const std::optional<DeepseekV3Config>& config) {
-  constexpr size_t kLast = 20;
+  constexpr int kLast = 20;
   report::HeatMap map;
   map.title = {"Load of experts, last steps", "전문가별 부하 (마지막 스텝들)"};
   map.row_title = {"layer", "층"};
@@ -53,7 +54,11 @@ report::HeatMap load_map(const std::vector<StepRow>& steps, const std::optional<
   map.scale = report::Scale::diverging;
   map.centre = 1;
   map.least = 0;
-  const auto& shape = steps.back().expert_counts;
+  // Of the last step that ran the trainer: one of reinforcement learning in which nothing pulls does not.
+  const auto last =
+      std::find_if(steps.rbegin(), steps.rend(), [](const StepRow& r) { return !r.expert_counts.empty(); });
+  if (last == steps.rend()) return map;
+  const auto& shape = last->expert_counts;
   const size_t n_experts = shape[0].size();
   // Rows of another shape are of another model, or damaged.
   const auto fits = [&](const StepRow& row) {
@@ -61,7 +66,7 @@ report::HeatMap load_map(const std::vector<StepRow>& steps, const std::optional<
            std::all_of(row.expert_counts.begin(), row.expert_counts.end(),
                        [&](const std::vector<int64_t>& counts) { return counts.size() == n_experts; });
   };
-  if (!fits(steps.back())) return map;
+  if (!fits(*last)) return map;
   map.n_rows = static_cast<int64_t>(shape.size());
   map.n_columns = static_cast<int64_t>(n_experts);
   std::vector<size_t> blocks;
@@ -72,10 +77,10 @@ report::HeatMap load_map(const std::vector<StepRow>& steps, const std::optional<
     map.row_labels.push_back(blocks.size() == shape.size() ? block_name(config, blocks[layer]) : std::to_string(layer));
     std::vector<double> sums(n_experts, 0);
     double total = 0;
-    for (size_t i = steps.size() > kLast ? steps.size() - kLast : 0; i < steps.size(); ++i) {
-      if (!fits(steps[i])) continue;
+    for (auto row = last; row != steps.rend() && row - last < kLast; ++row) {
+      if (!fits(*row)) continue;
       for (size_t e = 0; e < n_experts; ++e) {
-        const double n = static_cast<double>(steps[i].expert_counts[layer][e]);
+        const double n = static_cast<double>(row->expert_counts[layer][e]);
         sums[e] += n;
         total += n;
       }
@@ -85,12 +90,19 @@ report::HeatMap load_map(const std::vector<StepRow>& steps, const std::optional<
   return map;
 }
 
+/// Most values of a row: a step of reinforcement learning in which nothing pulls has no norms.
+size_t widest(const std::vector<StepRow>& steps, const std::vector<double> StepRow::*values) {
+  size_t most = 0;
+  for (const StepRow& row : steps) most = std::max(most, (row.*values).size());
+  return most;
+}
+
 /// By group of LayerNorms: embedding, blocks, head.
 LineChart group_chart(Label title, Label y, const std::vector<StepRow>& steps,
                       const std::optional<DeepseekV3Config>& config, const std::vector<double> StepRow::*values) {
   constexpr size_t kMostGroups = 258;
   std::vector<Series> series;
-  const size_t n = std::min(kMostGroups, (steps.back().*values).size());
+  const size_t n = std::min(kMostGroups, widest(steps, values));
   for (size_t group = 0; group < n; ++group) {
     const std::string block = group > 0 ? block_name(config, group - 1) : "";
     const Label label = group == 0       ? Label("embedding", "임베딩")
@@ -121,13 +133,23 @@ LineChart layer_chart(Label title, Label y, const std::vector<StepRow>& steps,
                       const std::optional<DeepseekV3Config>& config, const std::vector<double> StepRow::*values) {
   constexpr size_t kMostLayers = 256;  // of a log from elsewhere: each is a series over all steps
   std::vector<Series> series;
-  for (size_t layer = 0; layer < std::min(kMostLayers, (steps.back().*values).size()); ++layer) {
+  for (size_t layer = 0; layer < std::min(kMostLayers, widest(steps, values)); ++layer) {
     const std::string name = block_name(config, layer);
     const Label label = name == "MTP" ? Label(name) : Label("layer " + name, name + "층");
     series.push_back(series_of(
         label, steps, [&](const StepRow& row) { return layer < (row.*values).size() ? (row.*values)[layer] : NAN; }));
   }
   return chart_of(std::move(title), std::move(y), std::move(series));
+}
+
+/// RunData::counts of chats: what was kept, cut and left out.
+std::pair<Label, std::string> chats_fact(const std::string& name, double value) {
+  const bool held_out = name.starts_with("held_out"), left_out = name.ends_with("left_out");
+  const char* what = name.ends_with("cut") ? " longer than length, cut" : left_out ? " left out" : "";
+  const char* what_ko = name.ends_with("cut") ? ", 길이를 넘어 잘림" : left_out ? ", 제외됨" : "";
+  return {{fmt::format("chats{}{}", held_out ? " held out" : " to train on", what),
+           fmt::format("{} 대화{}", held_out ? "검증용" : "학습용", what_ko)},
+          fmt::format("{:.0f}", value)};
 }
 
 /// A result of the record under the name that readers know.
@@ -142,6 +164,9 @@ std::pair<Label, std::string> result_fact(const std::string& name, double value)
   if (name == "reward") return {{"reward of the last step", "마지막 스텝의 보상"}, fmt::format("{:.4f}", value)};
   if (name == "sampler_difference")
     return {{"sampler against trainer, largest difference", "샘플러와 학습기, 최대 차이"}, fmt::format("{}", value)};
+  if (name == "prompts_too_long")
+    return {{"prompts passed over as too long", "너무 길어 건너뛴 질문"}, fmt::format("{:.0f}", value)};
+  if (name.find("chats") != std::string::npos) return chats_fact(name, value);
   if (name == "mfu") return {{"MFU", "MFU"}, fmt::format("{:.1f} %", 100 * value)};
   return {name, fmt::format("{:.5g}", value)};
 }
@@ -172,6 +197,7 @@ std::string report_html(const std::string& name, const RunLog& log, const RunRec
   const Label outcome = outcome_label(record.outcome);
   report::Page page({"Training run " + name, "학습 보고서 " + name},
                     {record.started + ", " + outcome.en, record.started + ", " + outcome.ko});
+  if (record.outcome == "running") page.reload_after(static_cast<int64_t>(kReportSeconds));
   page.add_heading({"The run", "실행"});
   std::vector<std::pair<Label, Label>> facts = {
       {{"outcome", "결과"}, record.outcome + (record.reason.empty() ? "" : ": " + record.reason)},
@@ -231,8 +257,7 @@ std::string report_html(const std::string& name, const RunLog& log, const RunRec
     speed.from_zero = true;
     page.add_line_chart(speed);
     page.add_heading({"Balance and health", "균형과 상태"});
-    if (!steps.back().expert_counts.empty())
-      if (const report::HeatMap map = load_map(steps, config); !map.values.empty()) page.add_heat_map(map);
+    if (const report::HeatMap map = load_map(steps, config); !map.values.empty()) page.add_heat_map(map);
     page.add_line_chart(
         chart_of({"Most loaded expert", "가장 바쁜 전문가"}, {"max / mean", "최대 / 평균"},
                  {series_of({"worst layer", "최악의 층"}, steps, [](const StepRow& r) { return r.worst_load; })}));

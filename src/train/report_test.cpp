@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/test_support.h"
 #include "ledger/run_record.h"
+#include "train/live_report.h"
 #include "train/metrics.h"
 
 namespace nuri {
@@ -79,6 +80,52 @@ TEST(Report, ShowsLayersNormsAndWarnings) {
     for (size_t at; (at = old.find(key)) != std::string::npos;) old.replace(at, 5, "older");
   EXPECT_EQ(parse_log(old).steps.size(), 2u);
   EXPECT_NE(page_of(dir.path(), old).find("</html>"), std::string::npos);
+}
+
+TEST(Report, PagesOfRunsThatGoOnAreReadAgainAndWrittenInTime) {
+  const test::TempDir dir;
+  RunRecord record;
+  const std::string log = log_of(dir.path(), {row(1, {{1, 1}})});
+  EXPECT_NE(page_of(dir.path(), log, record).find("data-reload=\"10\""), std::string::npos);
+  for (const char* outcome : {"finished", "stopped", "failed"}) {
+    record.outcome = outcome;
+    EXPECT_EQ(page_of(dir.path(), log, record).find("data-reload="), std::string::npos) << outcome;
+  }
+  ReportTimes times;
+  EXPECT_TRUE(times.due(100, false));
+  times.wrote(100, 100.01);
+  EXPECT_FALSE(times.due(100.1, true));  // 0.01 s are a twentieth of 0.2
+  EXPECT_TRUE(times.due(100.3, true));
+  EXPECT_FALSE(times.due(100.3, false));
+  EXPECT_FALSE(times.due(109.9, false));
+  EXPECT_TRUE(times.due(110.1, false));
+  times.wrote(200, 202);  // a log of many steps
+  EXPECT_FALSE(times.due(215, true));
+  EXPECT_FALSE(times.due(215, false));
+  EXPECT_TRUE(times.due(241, false));
+}
+
+// Of reinforcement learning, where nothing pulls: no trainer ran, and the charts are of the steps in which one did.
+TEST(Report, AStepWithoutAnUpdateTakesNoChartAway) {
+  const test::TempDir dir;
+  std::vector<StepRow> rows{row(1, {{5, 3}, {4, 4}}), row(2, {})};
+  rows[1].layer_grad_norm.clear(), rows[1].layer_update.clear();
+  const std::string page = page_of(dir.path(), log_of(dir.path(), rows));
+  EXPECT_NE(page.find("Load of experts"), std::string::npos);
+  EXPECT_NE(page.find("<title>embedding</title>"), std::string::npos) << "a line for each layer's norm";
+  for (int64_t step = 3; step < 40; ++step) rows.push_back(rows[1]), rows.back().step = step;
+  EXPECT_NE(page_of(dir.path(), log_of(dir.path(), rows)).find("Load of experts"), std::string::npos);
+}
+
+TEST(Report, ResultsHaveTheirNames) {
+  const test::TempDir dir;
+  RunRecord record;
+  record.results = {{"prompts_too_long", 7}, {"chats", 90}, {"chats_cut", 3}, {"held_out_chats_left_out", 2}};
+  const std::string page = page_of(dir.path(), "", record);
+  for (const char* part : {"prompts passed over as too long", "chats to train on",
+                           "chats to train on longer than length, cut", "chats held out left out"})
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+  EXPECT_EQ(page.find("chats_cut"), std::string::npos);
 }
 
 TEST(Report, CountsAreWholeNumbersOfTheirRange) {

@@ -1,7 +1,9 @@
 // What a run learns from, as far as every run has to know it.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,10 @@ class RunData {
   /// which "tokenizer=DIR" renders; "problems=FILE" and "held_out=FILE" of reinforcement learning, whose tasks need
   /// none. Paths are absolute.
   virtual std::vector<std::string> places() const = 0;
+
+  /// What became of its rows, for run.json and the summary, by name: "chats_cut" and the like; none of shards, whose
+  /// manifest says it.
+  virtual std::map<std::string, int64_t> counts() const { return {}; }
 
   const Tokenizer& tokenizer() const { return tokenizer_; }
   const std::filesystem::path& tokenizer_dir() const { return tokenizer_dir_; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/machine.h"
@@ -170,6 +171,8 @@ void Session::begin_record() {
   r.steps = state.step;
   r.tokens = state.tokens;
   if (peak_gflops_ > 0) r.results[kPeakGflops] = peak_gflops_;
+  summary_.data = data_.counts();
+  for (const auto& [name, n] : summary_.data) r.results[name] = static_cast<double>(n);
   record_ = std::make_unique<RunFile>(options_.out / "run.json", r, options_.resume);
   write_file_atomic(options_.out / "recipe.toml", recipe_text(options_.recipe));
   log_ = std::make_unique<LogWriter>(options_.out / "log.jsonl", state.step);
@@ -270,12 +273,27 @@ void Session::finish() {
   write_report(options_.out);
 }
 
+void Session::report(bool event) {
+  constexpr uintmax_t kMostLogBytes = 64 << 20;
+  const double begin = seconds_now();
+  if (!report_times_.due(begin, event) || fs::file_size(options_.out / "log.jsonl") > kMostLogBytes) return;
+  record_->update();
+  write_report(options_.out);
+  report_times_.wrote(begin, seconds_now());
+}
+
 void Session::watch(const std::function<void()>& steps) {
   try {
+    report(true);
     steps();
   } catch (const std::exception& e) {
     saver_->settle();
     record_->finish("failed", e.what());
+    try {
+      write_report(options_.out);
+    } catch (const std::exception& also) {  // a full disk, say: what failed first is what has to be mended
+      fmt::print(stderr, "nuri: report.html was not written: {}\n", also.what());
+    }
     throw;
   }
 }

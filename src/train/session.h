@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@
 #include "io/run_lock.h"
 #include "ledger/run_record.h"
 #include "train/chain.h"
+#include "train/live_report.h"
 #include "train/memory_plan.h"
 #include "train/metrics.h"
 #include "train/recipe.h"
@@ -50,16 +52,17 @@ struct TrainOptions {
 struct RunSummary {
   std::string outcome;  ///< "finished" or "stopped" (by a signal, saved)
   int64_t steps = 0, total_steps = 0, tokens = 0;
-  double flops = 0, seconds = 0;  ///< of this process
-  double tokens_per_s = 0;        ///< median over the steps of this process
-  double mfu = 0;                 ///< of the same; 0 where the peak is not known
-  int64_t memory_planned = 0;     ///< anonymous memory, MemoryPlan::total
-  int64_t memory_anonymous = 0;   ///< the same, measured after each step
-  int64_t memory_peak = 0;        ///< resident, mapped files included, measured
-  int64_t saves = 0;              ///< of this process
-  double longest_stall = 0;       ///< seconds that a save kept the steps waiting
-  double last_save = 0;           ///< seconds for the save at the end, which no step waits for
-  std::string weights_hash;       ///< of the final weights (see weights_hash())
+  double flops = 0, seconds = 0;        ///< of this process
+  double tokens_per_s = 0;              ///< median over the steps of this process
+  double mfu = 0;                       ///< of the same; 0 where the peak is not known
+  int64_t memory_planned = 0;           ///< anonymous memory, MemoryPlan::total
+  int64_t memory_anonymous = 0;         ///< the same, measured after each step
+  int64_t memory_peak = 0;              ///< resident, mapped files included, measured
+  int64_t saves = 0;                    ///< of this process
+  double longest_stall = 0;             ///< seconds that a save kept the steps waiting
+  double last_save = 0;                 ///< seconds for the save at the end, which no step waits for
+  std::string weights_hash;             ///< of the final weights (see weights_hash())
+  std::map<std::string, int64_t> data;  ///< RunData::counts
 };
 
 /// What a run holds beside what the plan of its recipe counts, bytes.
@@ -97,10 +100,14 @@ class Session {
   void note_memory();
   /// After a step: its row, and warnings about layers, into log and live line; record and summary follow.
   void count(const StepRow& row, LiveLine& live);
+  /// Rewrites report.html of a run that goes on where it is time (ReportTimes), from the log and the record as they are
+  /// now. event: a validation or a save was just made. Logs above 64 MiB, whose rows would take memory that the plan
+  /// does not know of, are drawn at the end only, or by `nuri report` in a process of its own.
+  void report(bool event);
   /// Closes the record; results and hashes are in it already. Writes the report.
   void finish();
-  /// Runs the steps. Where they end with an error, the record says that the run failed and why, and a checkpoint under
-  /// way is waited for; the error goes on.
+  /// Runs the steps, with a report from the first one on. Where they end with an error, record and report say that the
+  /// run failed and why, and a checkpoint under way is waited for; the error goes on.
   void watch(const std::function<void()>& steps);
   std::filesystem::path checkpoints() const { return options_.out / "checkpoints"; }
 
@@ -142,6 +149,7 @@ class Session {
   std::unique_ptr<Chain> chain_;
   std::unique_ptr<Saver> saver_;  // after the chain: a checkpoint under way ends before it
   OutlierWatch outliers_;
+  ReportTimes report_times_;
   std::string initial_hash_;                  // of a run that begins as another model
   std::vector<double> per_token_, per_flop_;  // seconds of each step
 };

@@ -45,6 +45,15 @@ class ChatSource : public TrainSource {
     return out;
   }
   std::string kind() const override { return "sft"; }
+  std::map<std::string, int64_t> counts() const override {
+    const data::ChatCounts &train = chats_.train.counts(), &held_out = chats_.held_out.counts();
+    return {{"chats", train.chats},
+            {"chats_cut", train.cut},
+            {"chats_left_out", train.left_out},
+            {"held_out_chats", held_out.chats},
+            {"held_out_chats_cut", held_out.cut},
+            {"held_out_chats_left_out", held_out.left_out}};
+  }
 
   std::string text() const override {
     std::string text;

@@ -98,9 +98,10 @@ class Run {
       const bool enough = options_.stop_after > 0 && state.step - begun_ >= options_.stop_after;
       const bool stop = (SignalScope::stop_asked() || enough) && !last;
       if (!last && session_.every(recipe_.sample_every)) observer_->write_samples(state.step);
-      if (last || stop || session_.save_asked(live) || session_.every(recipe_.save_every) ||
-          (better && publishes_best()))
-        save(last, !last && !stop);
+      const bool saves = last || stop || session_.save_asked(live) || session_.every(recipe_.save_every) ||
+                         (better && publishes_best());
+      if (saves) save(last, !last && !stop);
+      if (!last && !stop) session_.report(saves || session_.every(recipe_.eval_every));
       session_.note_memory();
       if (stop) summary_.outcome = "stopped";
       if (stop || last) break;

@@ -107,4 +107,20 @@ train() {
   "$nuri" train "$work/recipe.toml" --data "$work/data" --out "$out" --quiet "$@"
 }
 
+# watch_page PID RUN: as long as the process lives RUN/report.html is read as a browser would. It is never torn, and asks to
+# be read again while the run goes on. Sets pages: how often it changed; the last one of a running run is $work/page.html.
+watch_page() {
+  local size=0 seen
+  pages=0
+  while kill -0 "$1" 2>/dev/null; do
+    sleep 0.05
+    cp "$2/report.html" "$work/seen.html" 2>/dev/null || continue
+    seen=$(head -c 15 "$work/seen.html")$(tail -n 1 "$work/seen.html")
+    [ "$seen" = '<!DOCTYPE html></body></html>' ] || fail "a torn page of $2: $seen"
+    if ! grep -q 'data-reload="10"' "$work/seen.html" || [ "$(wc -c <"$work/seen.html")" -eq "$size" ]; then continue; fi
+    mv "$work/seen.html" "$work/page.html"
+    size=$(wc -c <"$work/page.html") pages=$((pages + 1))
+  done
+}
+
 weights_hash() { grep -o '"weights": "[0-9a-f]*"' "$1/run.json" | cut -d'"' -f4; }

@@ -1,11 +1,19 @@
 #!/usr/bin/env bash
 # Twenty SIGKILLs at instants drawn over a run, each resumed with another number of threads: the final weights are those
-# of a run that nobody touched. Then what is refused: a finished run, a second process, another recipe.
+# of a run that nobody touched, whose page was read meanwhile. Then what is refused: a finished run, a second process, another recipe.
 # shellcheck source=tests/runs/common.sh
 source "$(dirname "$0")/common.sh"
 prepare
 start=$(date +%s%N)
-train "$work/whole" >/dev/null
+exec_train "$work/whole" >/dev/null &
+pid=$!
+watch_page $pid "$work/whole"
+wait $pid || fail "train"
+[ "$pages" -ge 3 ] || fail "the page changed $pages times during the run"
+for chart in 'Training loss' 'Validation by language' 'Throughput' 'Load of experts, last steps'; do
+  grep -q ">$chart<" "$work/page.html" || fail "the page of the running run lacks $chart"
+done
+grep -q 'data-reload' "$work/whole/report.html" && fail "the page of a finished run reads itself again"
 took=$(($(date +%s%N) - start))
 expected=$(weights_hash "$work/whole")
 

@@ -75,6 +75,21 @@ printf 'config = "longer.json"\nsteps = 2\n' >"$work/longer.toml"
   --quiet >/dev/null 2>"$work/err" || fail "another vocabulary: $(cat "$work/err")"
 grep -q 'of 520 rows of embedding and head are new' "$work/err" || fail "new rows are not said: $(cat "$work/err")"
 
+# Rows that are longer than the context are counted, whichever becomes of them: in the summary, the record and the page.
+for kind in cut drop; do
+  sft "$work/$kind" --set length=38 --set too_long=$kind --set steps=2 --set patience=0 --set publish=last >"$work/summary_$kind" ||
+    fail "too_long=$kind: $(cat "$work/summary_$kind")"
+  jq -e --slurpfile run "$work/$kind/run.json" '.data as $n | ($n | keys) == ["chats", "chats_cut", "chats_left_out", "held_out_chats",
+    "held_out_chats_cut", "held_out_chats_left_out"] and all($n | to_entries[]; $run[0].results[.key] == .value)' "$work/summary_$kind" >/dev/null ||
+    fail "counts of chats: $(cat "$work/summary_$kind") $(jq -c .results "$work/$kind/run.json")"
+done
+jq -e '.data.chats_cut > 0' "$work/summary_cut" >/dev/null || fail "none cut: $(cat "$work/summary_cut")"
+jq -e --argjson cut "$(jq .data "$work/summary_cut")" '.data.chats_cut == 0 and .data.held_out_chats_cut == 0 and
+  .data.chats_left_out == $cut.chats_left_out + $cut.chats_cut and .data.chats + .data.chats_left_out == $cut.chats + $cut.chats_left_out' \
+  "$work/summary_drop" >/dev/null || fail "left out: $(cat "$work/summary_drop"), cut: $(cat "$work/summary_cut")"
+grep -q 'chats to train on longer than length, cut' "$work/cut/report.html" && grep -q 'chats to train on left out' "$work/drop/report.html" ||
+  fail "the pages do not count chats"
+
 # What is refused, with its reason.
 printf '{"prompt": "a", "completion": "b"}\n{"prompt": "a"}\n' >"$work/bad.jsonl"
 refused 'bad.jsonl: line 2' "$nuri" sft --init-from "$work/base" --chats "$work/bad.jsonl" --out "$work/bad"

@@ -37,6 +37,7 @@ ended() {
 begin
 past 2
 [ -z "$(checkpoints)" ] || fail "a checkpoint before any signal"
+rm "$run/report.html"  # of the start
 kill -USR1 $pid
 for _ in $(seq 1 400); do
   [ -f "$run/report.html" ] && break
