@@ -37,7 +37,7 @@ class Trained {
     rl::PolicyStats stats;
     StepResult result = policy_step_->gradients(all, compare, stats);
     step_->apply(result, 1e-4, step);
-    difference = std::max(difference, stats.sampler_difference);
+    difference = std::max(difference, stats.compared.difference);
     return seconds_now() - begin;
   }
 

@@ -100,6 +100,7 @@ StepRow timeless(StepRow row) {
 }
 PolicyRow timeless(PolicyRow row) {
   row.rollout_seconds = row.training_seconds = row.reference_seconds = 0;
+  row.comparison_seconds = row.evaluation_seconds = row.seconds = 0;
   return row;
 }
 EvalRow timeless(EvalRow row) {

@@ -73,6 +73,7 @@ void print_summary(const rl::PolicySummary& s, const TrainingOptions& o) {
     j["compared_tokens"] = s.compared_tokens;
     j["sampler_difference"] = s.sampler_difference;
     j["other_experts"] = s.other_experts;
+    j["prompts_too_long"] = s.prompts_too_long;
     if (s.first) j["held_out_first"] = solved_json(*s.first);
     if (s.last) j["held_out"] = solved_json(*s.last);
     fmt::print("{}", json_text(j));
@@ -84,6 +85,7 @@ void print_summary(const rl::PolicySummary& s, const TrainingOptions& o) {
       "reward {:.4f}, {:.1f} % of the last step's answers right; of {} tokens compared, sampler and trainer differ by "
       "{} at most, {} went to other experts\n",
       s.reward, 100 * s.solved, s.compared_tokens, s.sampler_difference, s.other_experts);
+  if (s.prompts_too_long > 0) fmt::print("{} prompts were too long and not asked\n", s.prompts_too_long);
   if (s.last) fmt::print("held out: {}, then {} right\n", solved_text(*s.first), solved_text(*s.last));
   print_end(s, o);
 }
@@ -98,9 +100,21 @@ int run(const Options& o) {
   const rl::Prompts prompts(o.tokenizer.empty() ? recipe.init_from : fs::path(o.tokenizer), recipe,
                             fs::path(o.recipe).parent_path());
   for (const std::string& note : prompts.notes()) fmt::print(stderr, "note: {}\n", note);
-  const rl::PolicySummary summary = rl::run(run_options(o.training, recipe), prompts);
-  print_summary(summary, o.training);
-  return exit_code(summary, o.training);
+  const TrainOptions options = run_options(o.training, recipe);
+  try {
+    const rl::PolicySummary summary = rl::run(options, prompts);
+    print_summary(summary, o.training);
+    if (!summary.exact())
+      fmt::print(stderr,
+                 "nuri: {}: sampler and trainer differ in a step that an earlier process made; `nuri report {}` shows "
+                 "which. Run it again from a checkpoint before that step, or from the start\n",
+                 o.training.out, shell_text({o.training.out}));
+    const int code = exit_code(summary, o.training);
+    return summary.exact() ? code : kExitInexact;
+  } catch (const rl::SamplerDiffers& differs) {
+    fmt::print(stderr, "nuri: {}\n", differs.what());
+    return kExitInexact;
+  }
 }
 
 std::string loss_help() {
@@ -124,7 +138,9 @@ Action add_rl(Arguments args) {
       "Answers are drawn in groups, scored by a program (`nuri tasks list` names problems and scorers), and "
       "what did better\n"
       "than its group becomes likelier. Ctrl-C finishes the step, saves and says how to continue (exit code "
-      "130).\n\nlosses and the keys they set:\n{}\nin place of the recipe's defaults:\n{}"
+      "130).\n"
+      "Sampler and trainer agree in every bit; a step in which they do not is not made: all before it is saved, exit "
+      "code 4.\n\nlosses and the keys they set:\n{}\nin place of the recipe's defaults:\n{}"
       "precision = as the model is stored\n\n{}{}"
       "example: nuri rl --init-from runs/sft --set tasks=arithmetic:2 --set steps=50 --out runs/rl",
       loss_help(), kDefaults, policy_keys_help(), recipe_keys_help()));

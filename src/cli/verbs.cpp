@@ -59,7 +59,7 @@ int run_line(int argc, char** argv) {
   args.need_verb();
   args.footer(
       "Exit codes: 0 done; 1 a comparison or check did not hold; 2 bad input or usage; 3 internal error;\n"
-      "130 stopped by a signal after saving.");
+      "4 sampler and trainer differed (rl); 130 stopped by a signal after saving.");
   int threads = 0;
   args.option("--threads", threads, "threads to use (default: the cores this process may use, or NURI_THREADS)")
       .between(1, 1024);

@@ -1,7 +1,8 @@
 // The verbs of the program, one file each, and what all of them share.
 //
 // Exit codes: 0 done; 1 a comparison or check did not hold; 2 bad input or usage, with a message that says what to do;
-// 3 an internal error; 130 stopped by Ctrl-C after saving.
+// 3 an internal error; 4 sampler and trainer of reinforcement learning differed, which they never may; 130 stopped by
+// Ctrl-C after saving.
 #pragma once
 
 #include <functional>
@@ -14,7 +15,8 @@
 
 namespace nuri {
 
-inline constexpr int kExitOk = 0, kExitDiffers = 1, kExitUsage = 2, kExitInternal = 3, kExitInterrupted = 130;
+inline constexpr int kExitOk = 0, kExitDiffers = 1, kExitUsage = 2, kExitInternal = 3, kExitInexact = 4,
+                     kExitInterrupted = 130;
 
 /// A verb adds its arguments to `args` and returns what runs it.
 using Action = std::function<int()>;

@@ -8,6 +8,15 @@
 
 namespace nuri::rl {
 
+namespace {
+
+/// One answer of a group, another one for each number.
+Rollout& in_turn(Group& group, int64_t number) {
+  return group.rollouts[static_cast<size_t>(number) % group.rollouts.size()];
+}
+
+}  // namespace
+
 void Drawn::add(Group group, const PolicyLoss& loss, bool replace) {
   ++prompts;
   const std::vector<double> rewards = group.rewards();
@@ -25,7 +34,10 @@ void Drawn::add(Group group, const PolicyLoss& loss, bool replace) {
     scores.resize(r.answer.scores.size());
     for (size_t i = 0; i < scores.size(); ++i) scores[i] += r.answer.scores[i];
   }
-  if (equal && replace) return;
+  if (equal && replace) {
+    replaced.push_back(std::move(in_turn(group, prompts + step)));
+    return;
+  }
   const std::vector<double> advantages = loss.advantages(rewards);
   for (size_t i = 0; i < advantages.size(); ++i) group.rollouts[i].advantage = advantages[i];
   groups.push_back(std::move(group));
@@ -59,9 +71,7 @@ void Updates::add(const StepResult& r, const PolicyStats& s) {
   stats_.kl += s.kl;
   stats_.clipped += s.clipped;
   stats_.tokens += s.tokens;
-  stats_.compared += s.compared;
-  stats_.sampler_difference = std::max(stats_.sampler_difference, s.sampler_difference);
-  stats_.other_experts += s.other_experts;
+  stats_.compared.add(s.compared);
 }
 
 double Updates::training_flops() const {
@@ -84,9 +94,9 @@ PolicyRow policy_row(const Drawn& drawn, const Updates& updates, const tasks::Re
     row.clipped = static_cast<double>(stats.clipped) / static_cast<double>(stats.tokens);
   }
   row.equal_groups = static_cast<double>(drawn.equal_groups) / static_cast<double>(drawn.prompts);
-  row.compared_tokens = stats.compared;
-  row.sampler_difference = stats.sampler_difference;
-  row.other_experts = stats.other_experts;
+  row.compared_tokens = stats.compared.tokens;
+  row.sampler_difference = stats.compared.difference;
+  row.other_experts = stats.compared.other_experts;
   row.prompts = drawn.prompts;
   row.answers = drawn.answers;
   row.answer_tokens = drawn.answer_tokens;
@@ -107,6 +117,27 @@ double rollout_flops(const DeepseekV3Config& config, const Drawn& drawn, bool wi
     for (const Group& group : drawn.groups)
       for (const Rollout& r : group.rollouts) sum += once(static_cast<int64_t>(r.ids.size()) - 1);
   return sum;
+}
+
+double comparison_flops(const DeepseekV3Config& config, const std::vector<Rollout*>& rollouts) {
+  double sum = 0;
+  for (const Rollout* r : rollouts) {
+    const auto length = static_cast<int64_t>(r->ids.size()) - 1;
+    sum += forward_flops(config, std::span(&length, 1), false);
+  }
+  return sum;
+}
+
+std::vector<Rollout*> compared_apart(Drawn& drawn, size_t first, const PolicyStep& policy_step) {
+  std::vector<Rollout*> out;
+  for (Rollout& r : drawn.replaced) out.push_back(&r);
+  for (size_t g = 0; g < drawn.groups.size(); ++g) {
+    std::vector<Rollout>& rollouts = drawn.groups[g].rollouts;
+    const bool looked_at = g < first && std::any_of(rollouts.begin(), rollouts.end(),
+                                                    [&](const Rollout& r) { return policy_step.pulls(r); });
+    if (!looked_at) out.push_back(&in_turn(drawn.groups[g], static_cast<int64_t>(g) + drawn.step));
+  }
+  return out;
 }
 
 std::vector<Rollout*> rollouts_of(std::vector<Group>& groups, size_t first, size_t end) {

@@ -14,7 +14,7 @@ bool Curriculum::is_dropped(size_t problem) const {
   return drop_after_ > 0 && unvaried_.span<float>()[problem] >= static_cast<float>(drop_after_);
 }
 
-std::vector<uint64_t> Curriculum::next(int64_t& cursor, int64_t n) const {
+std::vector<uint64_t> Curriculum::next(int64_t& cursor, int64_t n, int64_t& too_long) const {
   constexpr int64_t kMostPassedOver = 10000;
   std::vector<uint64_t> numbers;
   int64_t passed_over = 0;
@@ -26,6 +26,7 @@ std::vector<uint64_t> Curriculum::next(int64_t& cursor, int64_t n) const {
       passed_over = 0;
       continue;
     }
+    ++too_long;
     NURI_CHECK(++passed_over < kMostPassedOver,
                "{}: {} problems in a row were too long for a prompt; raise length, or lower answer_tokens",
                prompts_.name(), passed_over);
@@ -53,6 +54,16 @@ int64_t Curriculum::dropped() const {
 std::vector<NamedTensor> Curriculum::tensors() const {
   if (drop_after_ == 0) return {};
   return {{"policy.unvaried_visits", unvaried_}};
+}
+
+std::vector<float> Curriculum::visits() const {
+  if (drop_after_ == 0) return {};
+  const auto values = unvaried_.span<float>();
+  return {values.begin(), values.end()};
+}
+
+void Curriculum::restore(const std::vector<float>& visits) {
+  if (drop_after_ > 0) std::copy(visits.begin(), visits.end(), unvaried_.span<float>().begin());
 }
 
 }  // namespace nuri::rl

@@ -17,8 +17,8 @@ class Curriculum {
   Curriculum(const Prompts& prompts, int64_t drop_after);
 
   /// The next n numbers of the sequence that are asked; the cursor moves behind them. Problems that generators make too
-  /// long are passed over. None where the file is exhausted. Error: nearly all are too long.
-  std::vector<uint64_t> next(int64_t& cursor, int64_t n) const;
+  /// long are passed over, and counted. None where the file is exhausted. Error: nearly all are too long.
+  std::vector<uint64_t> next(int64_t& cursor, int64_t n, int64_t& too_long) const;
   /// Every problem of the file is left out.
   bool exhausted() const;
   /// What came of a problem.
@@ -26,6 +26,9 @@ class Curriculum {
   int64_t dropped() const;
   /// What checkpoints keep: visits in a row for each problem of the file; none where none is dropped.
   std::vector<NamedTensor> tensors() const;
+  /// The same as numbers, and back: for a step that is not made after all.
+  std::vector<float> visits() const;
+  void restore(const std::vector<float>& visits);
 
  private:
   bool is_dropped(size_t problem) const;

@@ -29,6 +29,18 @@ TrainBatch batch_of(const std::vector<Rollout*>& rollouts) {
 
 }  // namespace
 
+void Comparison::see(double trainer, double sampler) {
+  const double apart = std::fabs(trainer - sampler);
+  if (apart > difference || std::isnan(apart)) difference = apart;
+  ++tokens;
+}
+
+void Comparison::add(const Comparison& other) {
+  if (other.difference > difference || std::isnan(other.difference)) difference = other.difference;
+  tokens += other.tokens;
+  other_experts += other.other_experts;
+}
+
 struct PolicyStep::Micro {
   std::vector<Rollout*> rollouts;
   TrainBatch batch;
@@ -69,7 +81,7 @@ StepResult PolicyStep::gradients(std::span<Rollout* const> rollouts, bool compar
   std::vector<Rollout*> pulling;
   for (Rollout* r : rollouts) {
     update_.tokens += r->n_answer();
-    if (r->advantage != 0 || clip_.beta > 0) pulling.push_back(r);
+    if (pulls(*r)) pulling.push_back(r);
   }
   options_ = {.balance_alpha = recipe_.balance_alpha,
               .rows_of_step = std::max<int64_t>(1, static_cast<int64_t>(pulling.size())),
@@ -94,10 +106,7 @@ void PolicyStep::run(const Micro& micro, bool compare, PolicyStats& stats, StepR
     for (size_t k = 0; k < tokens.size(); ++k) {
       const auto& [rollout, i] = micro.places[static_cast<size_t>(tokens[k])];
       const auto now = static_cast<double>(log_p[k]), sampled = static_cast<double>(rollout->log_p[i]);
-      if (compare) {
-        stats.sampler_difference = std::max(stats.sampler_difference, std::fabs(now - sampled));
-        ++stats.compared;
-      }
+      if (compare) stats.compared.see(now, sampled);
       const double reference = clip_.beta > 0 ? static_cast<double>(rollout->reference[i]) : 0;
       const double share = loss_.share(rollout->n_answer(), update_);
       const PolicyTerm term = policy_term(now, sampled, reference, rollout->advantage, clip_);
@@ -110,8 +119,23 @@ void PolicyStep::run(const Micro& micro, bool compare, PolicyStats& stats, StepR
   };
   LossSums sums;
   step_.micro_batch(micro.batch, options, sums, result, [&] {
-    if (compare) stats.other_experts += other_experts(micro);
+    if (compare) stats.compared.other_experts += other_experts(micro);
   });
+}
+
+Comparison PolicyStep::compare(std::span<Rollout* const> rollouts) {
+  Comparison out;
+  const LooseBlocks loose;
+  for (std::vector<Rollout*>& some : forwards(rollouts, recipe_.rows_of_a_forward() * recipe_.length)) {
+    const Micro micro(std::move(some));
+    const std::vector<float> nll = model_.token_nll(micro.batch, policy_.inverse_temperature());
+    for (size_t row = 0; row < nll.size(); ++row) {
+      const auto& [rollout, i] = micro.places[row];
+      if (i < rollout->log_p.size()) out.see(static_cast<double>(-nll[row]), static_cast<double>(rollout->log_p[i]));
+    }
+    out.other_experts += other_experts(micro);
+  }
+  return out;
 }
 
 /// Of the forward that just ran.

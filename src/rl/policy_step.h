@@ -12,15 +12,25 @@
 
 namespace nuri::rl {
 
+/// What the trainer's forward said of tokens whose weights are those that sampled, against what the sampler said.
+struct Comparison {
+  int64_t tokens = 0;         ///< of answers, that were looked at
+  double difference = 0;      ///< largest |log p of the trainer - of the sampler|; NaN where one is none
+  int64_t other_experts = 0;  ///< tokens, prompts included, for which the trainer chose others in some layer
+
+  void see(double trainer, double sampler);
+  void add(const Comparison& other);
+  /// Not a bit apart.
+  bool exact() const { return difference == 0 && other_experts == 0; }
+};
+
 /// Of the answers of an update, by token where not said otherwise. Sums are in double, in (answer, token) order.
 struct PolicyStats {
-  double objective = 0;           ///< J (loss.h)
-  double kl = 0;                  ///< sum
-  int64_t clipped = 0;            ///< tokens
-  int64_t tokens = 0;             ///< that were looked at
-  int64_t compared = 0;           ///< tokens whose weights are those that sampled
-  double sampler_difference = 0;  ///< largest |log p of the trainer - of the sampler|, where compared
-  int64_t other_experts = 0;      ///< tokens for which the trainer chose others than the sampler in some layer
+  double objective = 0;  ///< J (loss.h)
+  double kl = 0;         ///< sum
+  int64_t clipped = 0;   ///< tokens
+  int64_t tokens = 0;    ///< that were looked at
+  Comparison compared;   ///< where asked for
 };
 
 class PolicyStep {
@@ -35,6 +45,10 @@ class PolicyStep {
   /// Leaves the gradients of -J in the parameters (chains finished), as TrainStep::gradients does. Answers that pull
   /// nothing (no advantage, no reference) are left out of the forward. compare: the weights are those that sampled.
   StepResult gradients(std::span<Rollout* const> rollouts, bool compare, PolicyStats& stats);
+  /// Whether gradients() takes the answer in.
+  bool pulls(const Rollout& r) const { return r.advantage != 0 || clip_.beta > 0; }
+  /// The trainer's forward alone, over answers of the weights that sampled.
+  Comparison compare(std::span<Rollout* const> rollouts);
 
  private:
   struct Micro;

@@ -3,10 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <set>
+
 #include "arch/arch_test_support.h"
 #include "base/philox.h"
 #include "base/test_support.h"
 #include "base/threads.h"
+#include "rl/account.h"
 #include "rl/reference.h"
 #include "train/session.h"
 
@@ -112,8 +116,8 @@ TEST_P(PolicyStepTest, TheTrainerSaysWhatTheSamplerSaid) {
     PolicyStep step(*model_, train_step, kGrpo, recipe_, policy_);
     PolicyStats stats;
     (void)step.gradients(pointers(rollouts), true, stats);
-    EXPECT_EQ(stats.sampler_difference, 0);
-    EXPECT_EQ(stats.other_experts, 0);
+    EXPECT_EQ(stats.compared.difference, 0);
+    EXPECT_EQ(stats.compared.other_experts, 0);
     EXPECT_GT(stats.tokens, 100);
     EXPECT_EQ(stats.clipped, 0);
 
@@ -123,11 +127,78 @@ TEST_P(PolicyStepTest, TheTrainerSaysWhatTheSamplerSaid) {
     tampered.back().experts.back() = 99;
     tampered.back().advantage = 1;  // so that it is not left out
     (void)step.gradients(pointers(tampered), true, stats);
-    EXPECT_GT(stats.sampler_difference, 0);
-    EXPECT_EQ(stats.other_experts, 1);
+    EXPECT_GT(stats.compared.difference, 0);
+    EXPECT_EQ(stats.compared.other_experts, 1);
     (void)step.gradients(pointers(tampered), false, stats);
-    EXPECT_EQ(stats.sampler_difference, 0);
+    EXPECT_EQ(stats.compared.difference, 0);
   }
+}
+
+// Where nothing is learned from a group, the promise still holds for it: an answer of each is compared.
+TEST_P(PolicyStepTest, OfGroupsThatNoUpdateLooksAtOneAnswerIsCompared) {
+  Optimizer optimizer = make_optimizer(*model_, {});
+  TrainStep train_step(*model_, optimizer, recipe_.step_options());
+  PolicyStep step(*model_, train_step, kDapo, recipe_, policy_);
+  std::vector<Rollout> rollouts = sample(*model_);
+  // Groups 0 and 2 without a difference; 0 is replaced, 2 is kept.
+  const auto group = [&](size_t g, bool equal) {
+    Group out;
+    for (size_t k = 0; k < kSamples; ++k) {
+      out.rollouts.push_back(rollouts[g * kSamples + k]);
+      out.rollouts[k].answer.reward = equal ? 0 : static_cast<double>(k);
+      out.rollouts[k].answer.scores = {out.rollouts[k].answer.reward};
+    }
+    return out;
+  };
+  const auto draw = [&](int64_t at) {
+    Drawn drawn;
+    drawn.step = at;
+    drawn.add(group(0, true), kDapo, true);
+    drawn.add(group(1, false), kDapo, true);
+    drawn.add(group(2, true), kDapo, false);
+    drawn.add(group(3, false), kDapo, true);
+    return drawn;
+  };
+  std::set<std::vector<int32_t>> replaced, kept;
+  for (int64_t at = 0; at < kSamples; ++at) {
+    Drawn drawn = draw(at);
+    ASSERT_EQ(drawn.groups.size(), 3u);
+    const std::vector<Rollout*> apart = compared_apart(drawn, 3, step);
+    ASSERT_EQ(apart.size(), 2u);
+    replaced.insert(apart[0]->ids), kept.insert(apart[1]->ids);
+    EXPECT_EQ(apart[1], &drawn.groups[1].rollouts[static_cast<size_t>(1 + at) % kSamples]);
+    const Comparison c = step.compare(apart);
+    EXPECT_EQ(c.tokens, apart[0]->n_answer() + apart[1]->n_answer());
+    EXPECT_TRUE(c.exact()) << c.difference << ", " << c.other_experts;
+  }
+  EXPECT_GT(replaced.size(), 1u) << "each step another answer";
+  EXPECT_GT(kept.size(), 1u) << "each step another answer";
+  // Those of a second update are compared apart too: the first one moves the weights.
+  Drawn drawn = draw(0);
+  std::vector<Rollout*> apart = compared_apart(drawn, 1, step);
+  EXPECT_EQ(apart.size(), 3u);
+
+  // What it says can be wrong: a word, an expert, no number at all.
+  float& log_p = apart[0]->log_p.back();
+  const float right = log_p;
+  log_p = std::nextafter(right, 0.0f);
+  Comparison c = step.compare(apart);
+  EXPECT_GT(c.difference, 0);
+  EXPECT_FALSE(c.exact());
+  log_p = NAN;
+  c = step.compare(apart);
+  EXPECT_TRUE(std::isnan(c.difference));
+  EXPECT_FALSE(c.exact());
+  Comparison sum;
+  sum.add(c);
+  sum.add(Comparison{.tokens = 5});
+  EXPECT_TRUE(std::isnan(sum.difference));
+  log_p = right;
+  apart[2]->experts[0] += 1;
+  c = step.compare(apart);
+  EXPECT_EQ(c.difference, 0);
+  EXPECT_EQ(c.other_experts, 1);
+  EXPECT_FALSE(c.exact());
 }
 
 TEST_P(PolicyStepTest, NeitherForwardsNorThreadsNorRecomputationShow) {
@@ -147,7 +218,7 @@ TEST_P(PolicyStepTest, GoodAnswersBecomeLikelier) {
   step.apply(result, 1e-3, 1);
   (void)policy_step.gradients(pointers(rollouts), true, after);
   EXPECT_GT(after.objective, before.objective);
-  EXPECT_GT(after.sampler_difference, 0);  // the weights are no longer those that sampled
+  EXPECT_GT(after.compared.difference, 0);  // the weights are no longer those that sampled
 }
 
 TEST_P(PolicyStepTest, TheReferenceIsThePolicyUntilThatMoves) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -21,11 +22,12 @@ constexpr const char* kStep = "policy step";
 
 class Run {
  public:
-  Run(const TrainOptions& options, const Prompts& prompts)
+  Run(const TrainOptions& options, const Prompts& prompts, const SeeDrawn& see_drawn)
       : options_(options),
         recipe_(options.recipe.recipe),
         policy_(*options.recipe.policy),
         prompts_(prompts),
+        see_drawn_(see_drawn),
         loss_(policy_loss_named(policy_.loss)),
         session_(options, prompts, summary_) {}
 
@@ -50,6 +52,8 @@ class Run {
     });
     summary_.passed_over = prompts_.passed_over();
     if (summary_.passed_over > 0) session_.record().results["passed_over"] = static_cast<double>(summary_.passed_over);
+    saved_step_ = session_.state.step;
+    if (saved_step_ > 0) add_up(read_log(options_.out / "log.jsonl"));
     sampler_ = std::make_unique<Sampler>(session_.model(), prompts_, options_.recipe);
     policy_step_ = std::make_unique<PolicyStep>(session_.model(), session_.step(), loss_, recipe_, policy_);
     session_.watch([&] {
@@ -86,7 +90,7 @@ class Run {
     const profile::StepScope steps(kStep);
     LiveLine live(recipe_.steps, 0, session_.peak_gflops(), options_.quiet);
     live_ = &live;
-    const double begin = seconds_now();
+    const double begin = row_ended_ = seconds_now();
     TrainState& state = session_.state;
     const int64_t begun = state.step;
     if (state.step == 0) validate();
@@ -94,11 +98,13 @@ class Run {
       profile::step(kStep);
       step();
       const bool last = state.step == recipe_.steps || curriculum_->exhausted();
-      if (last || session_.every(recipe_.eval_every)) validate();
+      const bool validates = last || session_.every(recipe_.eval_every);
+      if (validates) validate();
       const bool enough = options_.stop_after > 0 && state.step - begun >= options_.stop_after;
       const bool stop = (SignalScope::stop_asked() || enough) && !last;
-      if (last || stop || session_.save_asked(live) || session_.every(recipe_.save_every))
-        session_.save(last, !last && !stop);
+      const bool saves = last || stop || session_.save_asked(live) || session_.every(recipe_.save_every);
+      if (saves) save(last, !last && !stop);
+      if (!last && !stop) session_.report(saves || validates);
       session_.note_memory();
       if (stop) summary_.outcome = "stopped";
       if (stop || last) break;
@@ -109,23 +115,36 @@ class Run {
     if (summary_.outcome.empty()) summary_.outcome = "finished";
   }
 
+  void save(bool finished, bool background) {
+    session_.save(finished, background);
+    saved_step_ = session_.state.step;
+  }
+
   void step() {
     TrainState& state = session_.state;
     const double start = seconds_now();
+    const Begun begun{state.rows, curriculum_->visits()};
     Drawn drawn = draw();
+    if (see_drawn_) see_drawn_(state.step + 1, drawn.groups);
     const double sampled = seconds_now();
     std::vector<Rollout*> all = rollouts_of(drawn.groups, 0, drawn.groups.size());
     if (reference_) add_reference(reference_->model(), all, recipe_, policy_);
     const double referred = seconds_now();
     const double rate = schedule_.at(state.step);
     Updates updates(session_.model());
-    for (int64_t u = 0; u < policy_.updates && !drawn.groups.empty(); ++u) {
-      const size_t n = drawn.groups.size(), parts = static_cast<size_t>(policy_.updates);
+    const size_t n = drawn.groups.size(), parts = static_cast<size_t>(policy_.updates);
+    const std::vector<Rollout*> apart = compared_apart(drawn, n / parts, *policy_step_);
+    const Comparison beside = policy_step_->compare(apart);
+    require_exact(beside, begun);
+    updates.add(beside);
+    const double compared = seconds_now();
+    for (int64_t u = 0; u < policy_.updates && n > 0; ++u) {
       const std::vector<Rollout*> part =
           rollouts_of(drawn.groups, static_cast<size_t>(u) * n / parts, static_cast<size_t>(u + 1) * n / parts);
       PolicyStats stats;
       StepResult result = policy_step_->gradients(part, u == 0, stats);
       check_finite("loss", result.total, part);
+      require_exact(stats.compared, begun);
       if (result.targets == 0) continue;  // nothing pulls: no momentum moves the weights either
       session_.step().apply(result, rate, state.step * policy_.updates + u + 1);
       check_finite("gradient norm", result.grad_norm, part);
@@ -136,16 +155,24 @@ class Run {
     PolicyRow row = policy_row(drawn, updates, prompts_.reward());
     row.step = state.step;
     row.dropped = curriculum_->dropped();
+    row.too_long = drawn.too_long;
     row.rollout_seconds = sampled - start;
     row.reference_seconds = referred - sampled;
-    row.training_seconds = seconds_now() - referred;
+    row.comparison_seconds = compared - referred;
+    row.training_seconds = seconds_now() - compared;
+    row.evaluation_seconds = std::exchange(evaluation_seconds_, 0);
     StepRow step_row = make_step_row(updates.sum(), session_.model(), state.step, state.tokens, rate, 0);
     step_row.step_tokens = drawn.answer_tokens;
-    step_row.flops = updates.training_flops() + rollout_flops(options_.recipe.model, drawn, reference_ != nullptr);
+    step_row.flops = updates.training_flops() + rollout_flops(options_.recipe.model, drawn, reference_ != nullptr) +
+                     comparison_flops(options_.recipe.model, apart);
     step_row.seconds = seconds_now() - start;
     session_.count(step_row, *live_);
     session_.look_after_save(*live_);
+    const double now = seconds_now();
+    row.seconds = now - std::exchange(row_ended_, now);
     session_.log().write(row);
+    summary_.prompts_too_long += row.too_long;
+    session_.record().results["prompts_too_long"] = static_cast<double>(summary_.prompts_too_long);
     if (session_.every(recipe_.sample_every) || state.step == recipe_.steps)
       for (const SampleRow& sample : samples_of(drawn.groups, state.step)) session_.log().write(sample);
     if (reference_ && policy_.reference_every > 0 && state.step % policy_.reference_every == 0)
@@ -153,10 +180,35 @@ class Run {
     show(row, step_row.seconds);
   }
 
+  /// What a step moves before its update.
+  struct Begun {
+    int64_t rows;
+    std::vector<float> visits;
+  };
+
+  /// A step in which sampler and trainer differ is not made: what it moved goes back, and what is not saved yet is
+  /// saved.
+  void require_exact(const Comparison& c, const Begun& begun) {
+    if (c.exact()) return;
+    TrainState& state = session_.state;
+    state.rows = begun.rows;
+    curriculum_->restore(begun.visits);
+    if (state.step > saved_step_) save(false, false);
+    session_.record().results["sampler_difference"] = c.difference;
+    throw SamplerDiffers(fmt::format(
+        "step {}: sampler and trainer are not the same to the bit: of {} tokens compared the log-probabilities differ "
+        "by "
+        "up to {}, and {} went to other experts. The step was not made, all before it is saved. Run `nuri selftest`, "
+        "then continue with --resume: if the step goes through, suspect the machine (memory, overclocking); if it "
+        "differs again, this is a bug: report it with run.json, log.jsonl and the last checkpoint",
+        state.step + 1, c.tokens, c.difference, c.other_experts));
+  }
+
   /// Groups of a step with their advantages. With dynamic sampling those that say nothing are replaced, as long as
   /// rounds are left.
   Drawn draw() {
     Drawn drawn;
+    drawn.step = session_.state.step;
     for (int64_t round = 0; round < (policy_.dynamic_sampling ? policy_.sampling_rounds : 1); ++round) {
       const int64_t missing = policy_.prompts - static_cast<int64_t>(drawn.groups.size());
       if (missing == 0 || curriculum_->exhausted()) break;
@@ -165,7 +217,7 @@ class Run {
                                 drawn.answers + ended, drawn.answers + missing * policy_.samples),
                     false);
       };
-      for (Group& group : sampler_->sample(curriculum_->next(session_.state.rows, missing), progress)) {
+      for (Group& group : sampler_->sample(curriculum_->next(session_.state.rows, missing, drawn.too_long), progress)) {
         curriculum_->see(group);
         drawn.add(std::move(group), loss_, policy_.dynamic_sampling);
       }
@@ -187,6 +239,7 @@ class Run {
   void validate() {
     const std::vector<tasks::Problem>& problems = prompts_.held_out();
     if (problems.empty()) return;
+    const double begin = seconds_now();
     SamplerOptions sampler;
     sampler.temperature = static_cast<float>(policy_.eval_temperature);
     sampler.seed = static_cast<uint64_t>(recipe_.seed);
@@ -209,6 +262,7 @@ class Run {
       state.best_bits = wrong;
       state.best_step = state.step;
     }
+    evaluation_seconds_ += seconds_now() - begin;
   }
 
   void check_finite(const char* what, double value, const std::vector<Rollout*>& rollouts) {
@@ -222,21 +276,29 @@ class Run {
         session_.state.step + 1, what, value, first.empty() ? fmt::format("the {} itself", what) : first);
   }
 
-  void finish() {
-    const RunLog log = read_log(options_.out / "log.jsonl");  // what earlier processes did counts too
+  /// What a log says of the run's steps: what earlier processes did counts too.
+  void add_up(const RunLog& log) {
+    summary_.compared_tokens = summary_.other_experts = summary_.prompts_too_long = 0;
     for (const PolicyRow& row : log.policy) {
       summary_.reward = row.reward;
       summary_.solved = row.solved;
       summary_.compared_tokens += row.compared_tokens;
       summary_.sampler_difference = std::max(summary_.sampler_difference, row.sampler_difference);
       summary_.other_experts += row.other_experts;
+      summary_.prompts_too_long += row.too_long;
     }
+  }
+
+  void finish() {
+    const RunLog log = read_log(options_.out / "log.jsonl");
+    add_up(log);
     if (!log.solves.empty()) summary_.first = log.solves.front(), summary_.last = log.solves.back();
     summary_.exhausted = curriculum_->exhausted() && session_.state.step < recipe_.steps;
     RunRecord& r = session_.record();
     r.results["reward"] = summary_.reward;
     if (summary_.last) r.results["pass_1"] = summary_.last->pass_1;
     r.results["sampler_difference"] = summary_.sampler_difference;
+    r.results["prompts_too_long"] = static_cast<double>(summary_.prompts_too_long);
     session_.finish();
   }
 
@@ -244,6 +306,7 @@ class Run {
   const Recipe& recipe_;
   const PolicyRecipe& policy_;
   const Prompts& prompts_;
+  const SeeDrawn& see_drawn_;
   const PolicyLoss& loss_;
   PolicySummary summary_;
   Session session_;
@@ -254,11 +317,16 @@ class Run {
   std::unique_ptr<PolicyStep> policy_step_;
   LiveLine* live_ = nullptr;  ///< of the loop
   std::vector<double> step_seconds_;
+  int64_t saved_step_ = 0;  ///< of the newest checkpoint
+  // Of the clock: the end of the last row of the log, and validations since then.
+  double row_ended_ = 0, evaluation_seconds_ = 0;
   std::optional<double> held_out_;
 };
 
 }  // namespace
 
-PolicySummary run(const TrainOptions& options, const Prompts& prompts) { return Run(options, prompts).go(); }
+PolicySummary run(const TrainOptions& options, const Prompts& prompts, const SeeDrawn& see_drawn) {
+  return Run(options, prompts, see_drawn).go();
+}
 
 }  // namespace nuri::rl

@@ -93,15 +93,28 @@ void visit_policy(Self& r, Field&& field) {
   field("reference_seconds", r.reference_seconds);
 }
 
+/// Those that logs lack which were written before there were such.
+template <class Self, class Field>
+void visit_policy_later(Self& r, Field&& field) {
+  field("too_long", r.too_long), field("comparison_seconds", r.comparison_seconds);
+  field("evaluation_seconds", r.evaluation_seconds), field("seconds", r.seconds);
+}
+
 Row to_json(const PolicyRow& r) {
   Row j{{"kind", "policy"}};
-  visit_policy(r, [&](const char* key, const auto& value) { j[key] = value; });
+  const auto put = [&](const char* key, const auto& value) { j[key] = value; };
+  visit_policy(r, put);
+  visit_policy_later(r, put);
+  j["rollout_tokens_per_s"] = r.rollout_tokens_per_s();
+  j["training_tokens_per_s"] = r.training_tokens_per_s();
+  j["shares"] = r.shares();
   j["parts"] = r.parts;
   return j;
 }
 
 void from_json(const Json& j, PolicyRow& r) {
   visit_policy(r, [&](const char* key, auto& value) { take(j, key, value); });
+  visit_policy_later(r, [&](const char* key, auto& value) { take_if_there(j, key, value); });
   r.parts = j.at("parts").get<std::map<std::string, double>>();
 }
 
@@ -124,6 +137,30 @@ size_t each_row(const std::string& text, int64_t keep, See see) {
 }
 
 }  // namespace
+
+double PolicyRow::rollout_tokens_per_s() const {
+  return rollout_seconds > 0 ? static_cast<double>(answer_tokens) / rollout_seconds : 0;
+}
+
+double PolicyRow::training_tokens_per_s() const {
+  return training_seconds > 0 ? static_cast<double>(trained_tokens) / training_seconds : 0;
+}
+
+std::map<std::string, double> PolicyRow::shares() const {
+  if (seconds <= 0) return {};
+  std::map<std::string, double> out{{"rollout", rollout_seconds},
+                                    {"training", training_seconds},
+                                    {"reference", reference_seconds},
+                                    {"comparison", comparison_seconds},
+                                    {"evaluation", evaluation_seconds}};
+  double rest = seconds;
+  for (auto& [what, part] : out) {
+    rest -= part;
+    part /= seconds;
+  }
+  out["other"] = rest / seconds;
+  return out;
+}
 
 LogWriter::LogWriter(const fs::path& path, int64_t keep_steps) : path_(path) {
   if (fs::exists(path)) {

@@ -65,8 +65,17 @@ struct PolicyRow {
   int64_t other_experts = 0;            ///< tokens that the trainer routed otherwise
   int64_t prompts = 0, answers = 0;     ///< drawn
   int64_t dropped = 0;                  ///< problems of a file that are no longer asked
+  int64_t too_long = 0;                 ///< prompts that generators made and that left no room for an answer
   int64_t answer_tokens = 0, trained_tokens = 0;  ///< drawn; of the trainer's forward, prompts included
   double rollout_seconds = 0, training_seconds = 0, reference_seconds = 0;
+  double comparison_seconds = 0;  ///< of answers that no update looks at, by the trainer's forward alone
+  double evaluation_seconds = 0;  ///< of held-out problems, since the row before
+  double seconds = 0;  ///< since the row before: all of these, saving and what else there is; 0 in older logs
+
+  double rollout_tokens_per_s() const;
+  double training_tokens_per_s() const;
+  /// Of `seconds`: rollout, training, reference, comparison, evaluation and other, 1 together; empty where they are 0.
+  std::map<std::string, double> shares() const;
   bool operator==(const PolicyRow&) const = default;
 };
 

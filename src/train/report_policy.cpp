@@ -57,6 +57,24 @@ void add_held_out(report::Page& page, const std::vector<SolveRow>& rows) {
                                            {"right, %", "정답, %"}, std::move(groups))));
 }
 
+/// Where the time between two rows went; nothing of logs that do not say.
+void add_shares(report::Page& page, const std::vector<PolicyRow>& rows) {
+  const std::pair<const char*, Label> parts[] = {{"rollout", {"answers", "답 생성"}},
+                                                 {"training", {"training", "학습"}},
+                                                 {"evaluation", {"evaluation", "평가"}},
+                                                 {"reference", {"reference", "기준 모델"}},
+                                                 {"comparison", {"comparison alone", "비교만"}},
+                                                 {"other", {"other", "나머지"}}};
+  std::vector<PolicyRow> timed;
+  for (const PolicyRow& row : rows)
+    if (row.seconds > 0) timed.push_back(row);
+  if (timed.empty()) return;
+  std::vector<Series> series;
+  for (const auto& [key, name] : parts)
+    series.push_back(series_of(name, timed, [&](const PolicyRow& r) { return 100 * part_of(r.shares(), key); }));
+  page.add_line_chart(from_zero(chart_of({"Shares of time", "시간의 비율"}, {"%", "%"}, std::move(series))));
+}
+
 }  // namespace
 
 void add_policy_charts(report::Page& page, const RunLog& log) {
@@ -67,7 +85,7 @@ void add_policy_charts(report::Page& page, const RunLog& log) {
   std::vector<Series> parts;
   for (const std::string& name : names_of(rows, &PolicyRow::parts))
     parts.push_back(series_of({name, name}, rows, [&](const PolicyRow& r) { return part_of(r.parts, name); }));
-  if (parts.size() > 1)
+  if (!parts.empty())
     page.add_line_chart(chart_of({"Parts of the reward", "보상의 구성"}, {"score", "점수"}, std::move(parts)));
   if (!log.solves.empty()) add_held_out(page, log.solves);
   page.add_line_chart(from_zero(
@@ -96,6 +114,10 @@ void add_policy_charts(report::Page& page, const RunLog& log) {
   page.add_line_chart(of_policy({"Sampler against trainer", "샘플러와 학습기의 차이"},
                                 {"largest difference, nats", "최대 차이, 내트"}, rows,
                                 {"of log-probabilities", "로그 확률"}, &PolicyRow::sampler_difference));
+  page.add_line_chart(from_zero(chart_of({"Compared tokens", "비교한 토큰"}, {"tokens", "토큰"},
+                                         {series_of({"of answers", "답"}, rows, [](const PolicyRow& r) {
+                                           return static_cast<double>(r.compared_tokens);
+                                         })})));
   int64_t other = 0;
   double largest = 0;
   for (const PolicyRow& r : rows) {
@@ -116,14 +138,12 @@ void add_policy_charts(report::Page& page, const RunLog& log) {
                 series_of({"training", "학습"}, rows, [](const PolicyRow& r) { return r.training_seconds; }),
                 series_of(
                     {"reference", "기준 모델"}, rows, [](const PolicyRow& r) { return r.reference_seconds; }, true)})));
-  const auto rate = [](int64_t tokens, double seconds) {
-    return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
-  };
-  page.add_line_chart(from_zero(chart_of(
-      {"Tokens per second", "초당 토큰"}, {"tokens/s", "토큰/초"},
-      {series_of({"drawn", "생성"}, rows, [&](const PolicyRow& r) { return rate(r.answer_tokens, r.rollout_seconds); }),
-       series_of({"trained, prompts included", "학습 (질문 포함)"}, rows,
-                 [&](const PolicyRow& r) { return rate(r.trained_tokens, r.training_seconds); })})));
+  add_shares(page, rows);
+  page.add_line_chart(from_zero(
+      chart_of({"Tokens per second", "초당 토큰"}, {"tokens/s", "토큰/초"},
+               {series_of({"drawn", "생성"}, rows, [](const PolicyRow& r) { return r.rollout_tokens_per_s(); }),
+                series_of({"trained, prompts included", "학습 (질문 포함)"}, rows,
+                          [](const PolicyRow& r) { return r.training_tokens_per_s(); })})));
 }
 
 }  // namespace nuri

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Reinforcement learning: sampler and trainer agree in every bit at every step of every run here, in both forms of MLA and
-# both precisions; ten kills at random instants and other numbers of threads leave no trace; keys that
-# contradict each other are refused.
+# both precisions; the page of a run shows it while it goes on; ten kills at random instants and other numbers of threads
+# leave no trace; keys that contradict each other are refused.
 # shellcheck source=tests/runs/common.sh
 source "$(dirname "$0")/common.sh"
 command -v jq >/dev/null || { echo "SKIPPED: jq is not installed"; exit 77; }
@@ -17,16 +17,41 @@ rl() {
   shift
   "$nuri" rl "${common[@]}" --out "$out" --json "$@"
 }
-# exact OUT: every step's comparison of sampler and trainer.
+# exact OUT: sampler and trainer were compared at every step, and are the same.
 exact() {
-  jq -s -e 'map(select(.kind == "policy")) | length > 0 and all(.sampler_difference == 0 and .other_experts == 0)' "$1/log.jsonl" >/dev/null ||
-    fail "$1: sampler and trainer differ: $(grep '"policy"' "$1/log.jsonl" | jq -c '[.step, .sampler_difference, .other_experts]')"
+  jq -s -e 'map(select(.kind == "policy")) | length > 0 and all(.compared_tokens > 0 and .sampler_difference == 0 and .other_experts == 0)' \
+    "$1/log.jsonl" >/dev/null ||
+    fail "$1: sampler and trainer: $(grep '"policy"' "$1/log.jsonl" | jq -c '[.step, .compared_tokens, .sampler_difference, .other_experts]')"
+}
+# What every step says of itself, by kind of row, and what the page draws of it.
+logged='{"policy": ["reward", "parts", "length", "entropy", "kl", "clipped", "equal_groups", "compared_tokens", "sampler_difference",
+  "other_experts", "rollout_tokens_per_s", "training_tokens_per_s", "shares"], "step": ["expert_counts", "worst_load", "dead_experts"],
+  "solve": ["step", "pass_1", "low", "high"], "sample": ["step", "prompt", "text", "reward"]}'
+charts=("Reward of the answers" "Parts of the reward" "Held-out problems" "Held-out problems by kind and language" "Length of answers"
+  "Groups and ends" "Entropy" "Divergence from the reference (KL)" "Clipped tokens" "Sampler against trainer" "Compared tokens"
+  "Seconds of a step" "Shares of time" "Tokens per second" "Load of experts, last steps" "Most loaded expert" "Gradient norm by layer")
+# not_logged: of the log on standard input, keys that a row lacks. not_drawn PAGE: charts that are missing, or have nothing in them.
+not_logged() {
+  jq -s -r --argjson logged "$logged" '. as $rows | $logged | to_entries[] | .key as $kind | .value[] | . as $key |
+    ($rows | map(select(.kind == $kind))) as $of | select(($of | length) == 0 or ($of | any(has($key) | not))) | $kind + "." + $key'
+}
+not_drawn() {
+  printf '%s\n' "${charts[@]}" | awk 'NR == FNR { titles[$0] = 1; next } /<figure/ { caption = substr($0, 1, index($0, "</figcaption>")); rest = "" }
+    /class="(line|chart heat)/ { for (t in titles) if (index(caption, ">" t "<")) delete titles[t] } END { for (t in titles) print t }' - "$1"
+  grep -q '<h3>.*, reward ' "$1" || echo "samples by reward"
 }
 
 long=(--set loss=grpo --set steps=40 --set kl=0.02 --set reference_every=4 --set updates=2)
 start=$(date +%s%N)
-rl "$work/whole" "${long[@]}" >"$work/summary" 2>"$work/err" || fail "rl: $(cat "$work/err")"
+rl "$work/whole" "${long[@]}" >"$work/summary" 2>"$work/err" &
+pid=$!
+watch_page $pid "$work/whole"
+wait $pid || fail "rl: $(cat "$work/err")"
 took=$(($(date +%s%N) - start))
+[ "$pages" -ge 3 ] || fail "the page changed $pages times during the run"
+lacking=$(not_drawn "$work/page.html")
+[ -z "$lacking" ] || fail "the page of the running run lacked $lacking"
+grep -q 'data-reload' "$work/whole/report.html" && fail "the page of a finished run reads itself again"
 jq -e '.outcome == "finished" and .steps == 40 and .sampler_difference == 0 and .other_experts == 0 and .held_out.problems == 16 and
   .held_out_first.problems == 16' "$work/summary" >/dev/null || fail "rl: $(cat "$work/summary")"
 exact "$work/whole"
@@ -37,9 +62,28 @@ jq -s -e 'map(select(.kind == "policy")) | length == 40 and all((.parts | keys) 
 jq -s -e 'map(select(.kind == "policy")) | any(.kl > 0)' "$work/whole/log.jsonl" >/dev/null || fail "no divergence from the reference"
 jq -s -e 'map(select(.kind == "solve").step) == [range(0; 41; 4)]' "$work/whole/log.jsonl" >/dev/null || fail "held-out answers"
 jq -s -e 'map(select(.kind == "sample")) | length > 0 and all(.reward != null)' "$work/whole/log.jsonl" >/dev/null || fail "samples"
-grep -q 'Sampler against trainer' "$work/whole/report.html" || fail "the report has no charts of the policy"
+jq -s -e 'map(select(.kind == "policy")) | all((.shares | keys) == ["comparison", "evaluation", "other", "reference", "rollout", "training"] and
+  (.shares | add - 1 | fabs) < 1e-9 and (.shares | map(. >= 0) | all) and .shares.rollout > 0 and .rollout_tokens_per_s > 0)' \
+  "$work/whole/log.jsonl" >/dev/null || fail "shares of time"
+jq -s -e 'map(select(.kind == "policy")) | any(.shares.evaluation > 0) and any(.shares.training > 0 and .training_tokens_per_s > 0)' \
+  "$work/whole/log.jsonl" >/dev/null || fail "shares of training and evaluation"
+lacking=$(not_logged <"$work/whole/log.jsonl")
+[ -z "$lacking" ] || fail "the log lacks $lacking"
+lacking=$(not_drawn "$work/whole/report.html")
+[ -z "$lacking" ] || fail "the report lacks $lacking"
+# These checks see what is missing: a key of one row, a chart, the line in a chart.
+for key in $(jq -r 'to_entries[] | .key as $kind | .value[] | select(. != "step") | $kind + "." + .' <<<"$logged"); do
+  [ "$(jq -c --arg kind "${key%.*}" --arg key "${key#*.}" 'if .kind == $kind then del(.[$key]) else . end' "$work/whole/log.jsonl" | not_logged)" = "$key" ] ||
+    fail "a log without $key passes"
+done
+for chart in "${charts[@]}"; do
+  awk -v title=">$chart<" '/<figure/ { gone = index($0, title) > 0 } { if (gone) gsub(/class="(line|chart heat)/, "class=\"") } { print }' \
+    "$work/whole/report.html" >"$work/page.html"
+  [ "$(not_drawn "$work/page.html")" = "$chart" ] || fail "a page without $chart passes: $(not_drawn "$work/page.html")"
+done
 echo "user: 3 1 2" | "$nuri" chat "$work/whole" --max-tokens 8 >/dev/null || fail "chat"
 rl "$work/threads" "${long[@]}" --set micro_rows=1 --set rollout_sequences=5 --threads 3 >/dev/null
+exact "$work/threads"
 [ "$(weights_hash "$work/threads")" = "$expected" ] || fail "threads, forwards or the cache show"
 
 # Ten kills at random instants, each resumed with another number of threads.
@@ -77,6 +121,7 @@ for options in "loss=dr_grpo mla_form=expanded" "loss=dapo precision=f32" "loss=
 done
 # Dynamic sampling: groups without a difference are replaced, in so many rounds at most. (Hardly any answer is right here.)
 rl "$work/dynamic" --set steps=3 --set loss=dapo --set reward=exact=1 --set sampling_rounds=3 >/dev/null || fail "dynamic sampling"
+exact "$work/dynamic"
 jq -s -e 'map(select(.kind == "policy")) | any(.prompts > 4) and all(.prompts <= 12 and .answers == 6 * .prompts)' "$work/dynamic/log.jsonl" \
   >/dev/null || fail "prompts drawn: $(jq -c 'select(.kind == "policy").prompts' "$work/dynamic/log.jsonl" | tr '\n' ' ')"
 
@@ -84,6 +129,7 @@ jq -s -e 'map(select(.kind == "policy")) | any(.prompts > 4) and all(.prompts <=
 "$nuri" tasks make sort --count 6 --difficulty 1 --out "$work/problems.jsonl" >/dev/null
 "$nuri" rl --init-from "$work/sft" --set "problems=$work/problems.jsonl" --set "held_out=$work/problems.jsonl" --set reward=exact=1 --set length=160 \
   --set answer_tokens=16 --set prompts=4 --set samples=2 --set steps=3 --out "$work/file" --quiet >"$work/said" || fail "problems of a file"
+exact "$work/file"
 grep -q 'held out: ' "$work/said" || fail "the summary: $(cat "$work/said")"
 
 # Rows that the reward cannot judge are passed over and counted; a file without any other is refused.
@@ -91,19 +137,45 @@ grep -q 'held out: ' "$work/said" || fail "the summary: $(cat "$work/said")"
 mixed=(--init-from "$work/sft" --set "problems=$work/mixed.jsonl" --set eval_problems=0 --set length=160 --set answer_tokens=16 --set prompts=4
   --set samples=2 --set steps=2 --quiet)
 "$nuri" rl "${mixed[@]}" --set reward=numeric=1 --out "$work/mixed" --json >"$work/summary" 2>"$work/err" || fail "mixed: $(cat "$work/err")"
+exact "$work/mixed"
 jq -e '.passed_over == 1' "$work/summary" >/dev/null || fail "passed over: $(cat "$work/summary")"
 jq -e '.results.passed_over == 1' "$work/mixed/run.json" >/dev/null || fail "run.json: $(cat "$work/mixed/run.json")"
 grep -q '1 of 7 rows are passed over' "$work/err" && grep -q 'mixed.jsonl: line 7: numeric: the reference .a text. is no number' "$work/err" ||
   fail "the note: $(cat "$work/err")"
 refused 'No row is left' "$nuri" rl "${mixed[@]}" --set reward=countdown=1 --out "$work/bad"
 
+# Prompts that leave no room for an answer are passed over and counted.
+rl "$work/long_prompts" --set tasks=letters:2 --set reward=exact=1 --set eval_problems=0 --set length=56 --set answer_tokens=8 --set steps=5 >"$work/summary" ||
+  fail "long prompts"
+exact "$work/long_prompts"
+jq -e --argjson sum "$(jq -s 'map(select(.kind == "policy").too_long) | add' "$work/long_prompts/log.jsonl")" --slurpfile run "$work/long_prompts/run.json" \
+  '.prompts_too_long > 0 and .prompts_too_long == $sum and $run[0].results.prompts_too_long == $sum' "$work/summary" >/dev/null ||
+  fail "prompts passed over: $(cat "$work/summary")"
+grep -q 'prompts passed over as too long' "$work/long_prompts/report.html" || fail "the report does not count prompts passed over"
+
+# A run in whose log a step differs does not end well, whichever process made that step.
+"$nuri" rl "${common[@]}" --out "$work/differs" --set steps=30 >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 1 400); do
+  [ -d "$work/differs/checkpoints/step-000003" ] && break
+  sleep 0.02
+done
+kill -KILL $pid 2>/dev/null || fail "the run ended early"
+wait $pid 2>/dev/null || true
+sed -i '0,/"sampler_difference":0.0/s//"sampler_difference":1e-7/' "$work/differs/log.jsonl"
+code 4 rl "${common[@]}" --out "$work/differs" --set steps=30 --resume --json
+grep -q 'differ in a step that an earlier process made' "$work/err" || fail "it is not said: $(cat "$work/err")"
+jq -e '.outcome == "finished" and .sampler_difference == 1e-7' "$work/out" >/dev/null || fail "the summary: $(cat "$work/out")"
+
 # Problems that are always or never solved leave the file; what is known of them survives a kill.
 dropping=(--init-from "$work/sft" --set "problems=$work/problems.jsonl" --set eval_problems=0 --set "reward=exact=1" --set length=160
   --set answer_tokens=16 --set prompts=2 --set samples=3 --set save_every=1 --set drop_after=3 --quiet)
 "$nuri" rl "${dropping[@]}" --set steps=6 --out "$work/dropping" >/dev/null || fail "drop_after"
+exact "$work/dropping"
 jq -s -e 'map(select(.kind == "policy").dropped) | .[0] == 0 and .[5] <= 6 and . == sort' "$work/dropping/log.jsonl" >/dev/null ||
   fail "dropped problems: $(jq -c 'select(.kind == "policy").dropped' "$work/dropping/log.jsonl")"
 "$nuri" rl "${dropping[@]}" --set steps=400 --out "$work/exhausted" --json >"$work/summary" || fail "a run that drops all problems"
+exact "$work/exhausted"
 jq -e '.exhausted and .outcome == "finished" and .steps < 400' "$work/summary" >/dev/null || fail "all dropped: $(cat "$work/summary")"
 "$nuri" rl "${dropping[@]}" --set steps=400 --out "$work/killed_early" >/dev/null 2>&1 &
 pid=$!
@@ -115,6 +187,7 @@ kill -KILL $pid 2>/dev/null || true
 wait $pid 2>/dev/null || true
 "$nuri" rl "${dropping[@]}" --set steps=400 --out "$work/killed_early" --resume --json >"$work/again" 2>"$work/err" ||
   grep -q 'is finished' "$work/err" || fail "resumed: $(cat "$work/err")"
+exact "$work/killed_early"
 [ "$(weights_hash "$work/killed_early")" = "$(weights_hash "$work/exhausted")" ] || fail "what was dropped is forgotten by resuming"
 
 # What is refused, with its reason.
@@ -129,6 +202,7 @@ refused 'samples is a key of reinforcement learning' train "$work/bad" --set sam
 refused 'has [0-9]* tokens, length and answer_tokens leave' rl "$work/bad" --set answer_tokens=159
 refused 'is finished' rl "$work/whole" --resume "${long[@]}"
 rl "$work/other" --set loss=grpo --set steps=2 --set reference_every=1 >/dev/null || fail "a reference that the loss asks for"
+exact "$work/other"
 refused 'is finished\|changed' rl "$work/other" --set loss=grpo --resume --set steps=3
 
 # Another template would be other prompts.
@@ -142,6 +216,7 @@ kill -TERM $pid
 code=0
 wait $pid || code=$?
 [ $code -eq 130 ] || fail "SIGTERM: exit code $code"
+exact "$work/stopped"
 mkdir "$work/other_template"
 cp "$work/sft/tokenizer.json" "$work/other_template"
 jq '.chat_template += " "' "$work/sft/tokenizer_config.json" >"$work/other_template/tokenizer_config.json"
