@@ -115,8 +115,8 @@ class Run {
     if (summary_.outcome.empty()) summary_.outcome = "finished";
   }
 
-  void save(bool finished, bool background) {
-    session_.save(finished, background);
+  void save(bool finished, bool goes_on) {
+    session_.save(finished, goes_on);
     saved_step_ = session_.state.step;
   }
 
