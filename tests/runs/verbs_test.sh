@@ -222,7 +222,6 @@ bad bench --preset huge
 bad profile
 bad profile -- profile -- info
 bad profile -- no_such_verb
-bad profile --skip 1000 -- generate "$work/run" --prompt a --max-tokens 1
 bad bench text
 bad bench text --text "$work/absent.txt"
 bad --threads 0 info
