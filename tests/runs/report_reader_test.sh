@@ -7,11 +7,10 @@ prepare
 run=$work/run
 exec_train "$run" --set steps=100000 --set save_every=0 --set eval_every=0 >/dev/null 2>"$work/err" &
 pid=$!
-writers=()
 cleanup() {
   {
-    kill -9 $pid "${writers[@]}"
-    wait
+    kill -9 $pid
+    wait # also for the writers, which end without the run
   } 2>/dev/null || true
   rm -rf "$work"
 }
@@ -22,9 +21,7 @@ for _ in $(seq 1 500); do
   sleep 0.02
 done
 (while kill -USR1 $pid 2>/dev/null; do sleep 0.05; done) &
-writers+=($!)
 (while kill -0 $pid 2>/dev/null; do "$nuri" report "$run" >/dev/null || echo failed >>"$work/failed"; done) &
-writers+=($!)
 reads=0 versions=0 before=
 for _ in $(seq 1 5000); do
   kill -0 $pid 2>/dev/null || fail "the run ended: $(cat "$work/err")"
