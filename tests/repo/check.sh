@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What may stand in the repository: no file over 1 MB, no path of one machine, no host of a package registry, no
-# unfinished marks, no nuri file over 500 lines; every line of packages.txt and may_skip.txt is well formed.
+# unfinished marks, no nuri file over 500 lines; tests of runs can be executed; every line of packages.txt and may_skip.txt is well formed.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
 wrong=0
@@ -30,6 +30,10 @@ while IFS= read -r hit; do complain "an unfinished mark: $hit"; done < <(printf 
 while read -r lines file; do
   [ "$file" = total ] || complain "$file has $lines lines; cut it at a seam (at most 500)"
 done < <(printf '%s\0' "${kept[@]}" | grep -zE '\.(cpp|h|sh)$' | xargs -0 wc -l | awk '$1 > 500')
+
+while IFS= read -r file; do
+  [ -x "$file" ] || complain "$file cannot be executed, so ctest cannot run it: chmod +x $file"
+done < <(printf '%s\n' "${kept[@]}" | grep -E '^tests/runs/.*_test\.sh$')
 
 while IFS= read -r line; do
   complain "packages.txt: expected 'build|test|clang|lint|fresh|peers  package  reason', found: $line"
