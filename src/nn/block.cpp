@@ -23,10 +23,10 @@ Block::Block(const DeepseekV3Config& c, int64_t layer, const std::string& prefix
 Tensor Block::forward(const Tensor& x, const ForwardContext& context) {
   const ModuleScope scope(name_);
   const float eps = static_cast<float>(config_.rms_norm_eps);
-  const Tensor attended =
-      attention_.forward(rmsnorm_for_product(x, attention_norm_, eps, context.precision), context, layer_);
   const bool exact = moe_ != nullptr;  // the router reads the norm as it is
-  const auto [h, normed] = add_rmsnorm(x, attended, ffn_norm_, eps, context.precision, exact);
+  const auto [h, normed] = add_rmsnorm(
+      x, attention_.forward(rmsnorm_for_product(x, attention_norm_, eps, context.precision), context, layer_),
+      ffn_norm_, eps, context.precision, exact);
   auto dense = [this, &context, &n = normed.rounded] {
     const ModuleScope mlp("mlp");
     return mlp_->forward(n, context.precision);
