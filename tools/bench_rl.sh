@@ -29,8 +29,10 @@ for recipe in "$sft" "$rl"; do
 done
 [ -f "$base/config.json" ] || die "bench_rl: $base holds no model (no config.json); name a model directory with a chat template"
 mkdir -p "$out"
-# What every stage in OUT was made for; seeds and losses may be added.
-setup="task $task, $solutions solutions, $questions questions, $tokens tokens, $steps steps, $(sha256sum "$sft" "$rl" | cut -c1-16 | tr '\n' ' ')${sft_set[*]} ${rl_set[*]}, base $base"
+# What every stage in OUT was made for; seeds and further losses may be added. The first loss says how many FLOPs the others and the
+# control may spend.
+weights=$(jq -r '.hashes.weights // empty' "$base/run.json" 2>/dev/null || true)
+setup="task $task, $solutions solutions, $questions questions, $tokens tokens, $steps steps, $(sha256sum "$sft" "$rl" | cut -c1-16 | tr '\n' ' ')${sft_set[*]} ${rl_set[*]}, first loss ${losses%%,*}, base $base $weights"
 [ -f "$out/setup" ] || echo "$setup" >"$out/setup"
 [ "$(cat "$out/setup")" = "$setup" ] ||
   die "bench_rl: $out was begun with other settings ($(cat "$out/setup")); take another OUT, or these settings"

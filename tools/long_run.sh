@@ -120,11 +120,15 @@ written() {
 written hours.json <<<"$result"
 data=$(jq -r '.places[] | select(startswith("data=")) | .[5:]' "$out/run.json")
 length=$(sed -n 's/^length = \([0-9]*\).*/\1/p' "$out/recipe.toml")
-"$nuri" score "$out" --data "$data" --length "$length" --trigram --json |
+if "$nuri" score "$out" --data "$data" --length "$length" --trigram --json |
   jq --argjson machine "$(jq -c '{cpu, level}' <<<"$machine")" --argjson commit "$(jq .commit "$out/run.json")" \
-    '. + $machine + {commit: $commit}' | written hours_score.json
-[ "$(jq '.by_source | length' "$directory/hours_score.json")" -gt 1 ] ||
-  say "long_run: $data has one source; give 'nuri data build' the files by name to see each apart"
+    '. + $machine + {commit: $commit}' | written hours_score.json; then
+  [ "$(jq '.by_source | length' "$directory/hours_score.json")" -gt 1 ] ||
+    say "long_run: $data has one source; give 'nuri data build' the files by name to see each apart"
+else
+  rm -f "$directory/hours_score.json.new"
+  say "long_run: no score beside the trigram (its message stands above): run 'nuri score $out --data SHARDS --trigram' by hand"
+fi
 jq . <<<"$result"
 jq -e '.slope_mb_per_hour != null and .slope_mb_per_hour <= 5 and .slower <= 1.1 and .longest_stall_s <= 1 and .torn_reports == 0 and .reports > 0 and
   .outcome == "finished"' <<<"$result" >/dev/null || { say "long_run: not calm (see the limits above)"; exit 1; }

@@ -10,7 +10,22 @@
 
 #include "base/error.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define NURI_TEST_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define NURI_TEST_SANITIZED 1
+#endif
+#endif
+
 namespace nuri::test {
+
+/// Whether AddressSanitizer is in, of either compiler: it keeps freed memory, and memory of its own.
+#ifdef NURI_TEST_SANITIZED
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
 
 /// Directory of the shared data (golden vectors, texts, tokenizers): $NURI_SHARED, else ../shared beside the
 /// repository. Empty where there is none.

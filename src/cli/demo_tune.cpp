@@ -57,13 +57,16 @@ std::string weights_of(const fs::path& dir) {
   return fmt::format("{} {}", fs::canonical(dir).string(), newest.time_since_epoch().count());
 }
 
-/// Error: the finished run there began as another model.
-void check_began_as(const fs::path& dir, const fs::path& model) {
+/// Whether the finished run there began as this model, as far as that is known.
+bool began_as(const fs::path& dir, const fs::path& model) {
   const RunRecord run = read_run_record(dir / "run.json");
-  if (!fs::exists(model / "run.json") || !run.hashes.contains("initial_weights")) return;
-  NURI_CHECK(run.hashes.at("initial_weights") == weights_of(model),
-             "{} began as another model than {}; remove it and what came after it to train again", dir.string(),
-             model.string());
+  if (!fs::exists(model / "run.json") || !run.hashes.contains("initial_weights")) return true;
+  return run.hashes.at("initial_weights") == weights_of(model);
+}
+
+void check_began_as(const fs::path& dir, const fs::path& model) {
+  NURI_CHECK(began_as(dir, model), "{} began as another model than {}; remove it and what came after it to train again",
+             dir.string(), model.string());
 }
 
 /// Runs `nuri NAME` on the last of the models with these arguments and settings (key=value), or says that it is
@@ -107,7 +110,14 @@ void demo_keep_setup(const DemoOptions& o) {
 
 int demo_tune(const DemoOptions& o, std::vector<DemoModel>& models) {
   const Words quick_sft{"epochs=2"}, quick_rl{"steps=10", "eval_problems=0"}, usual;
-  const auto wanted = [&](const char* name) { return !o.skips(name) || demo_finished(fs::path(o.out) / name); };
+  const auto wanted = [&](const char* name) {
+    const fs::path dir = fs::path(o.out) / name;
+    if (!o.skips(name)) return true;
+    if (!demo_finished(dir)) return false;
+    if (began_as(dir, models.back().dir) || !o.skips("rl")) return true;
+    fmt::print("  {} began as another model than {}: left out\n", dir.string(), models.back().dir.string());
+    return false;
+  };
   if (!wanted("sft")) return kExitOk;
   demo_stage(5, "fine-tuning on worked solutions", "풀이로 미세 조정");
   if (const int code =

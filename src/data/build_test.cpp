@@ -21,14 +21,6 @@
 #include "text/byte_alphabet.h"
 #include "text/tokenizer.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define NURI_TEST_SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define NURI_TEST_SANITIZED
-#endif
-#endif
-
 namespace nuri::data {
 namespace {
 

@@ -186,9 +186,7 @@ int64_t most_anonymous(const std::function<void()>& work) {
 }
 
 TEST_P(RoundTrip, ServingTakesMemoryForWeightsOnceAlsoWhileLoading) {
-#ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "the sanitizer keeps freed memory";
-#endif
+  if (test::kSanitized) GTEST_SKIP() << "the sanitizer keeps freed memory";
   DeepseekV3Config c = config_of_panels();
   c.d_model = 1024;
   c.d_ff = GetParam() == DType::bf16 ? 16384 : 8192;  // matrices of 32 MiB and more, which trim_memory() gives back

@@ -1,5 +1,9 @@
-// When the page of a run that goes on is written again.
+// When the page of a run that goes on is written again, and of what.
 #pragma once
+
+#include <filesystem>
+
+#include "train/metrics.h"
 
 namespace nuri {
 
@@ -23,5 +27,11 @@ class ReportTimes {
   double ended_ = -kReportSeconds;
   double rested_ = 0;
 };
+
+/// At most about this many rows of each kind, evenly spread: what the plan's memory for buffers can hold of a log.
+inline constexpr int64_t kLiveRows = 1000;
+/// read_log of at most `most` rows of each kind (the newest among them), read line by line: memory does not follow the
+/// length of the log.
+RunLog thinned_log(const std::filesystem::path& path, int64_t most);
 
 }  // namespace nuri

@@ -44,8 +44,8 @@ StepResult policy_gradients(DeepseekV3& model, TrainStep& step, const Recipe& re
 }
 
 /// What a run does with memory: two steps (the second finds the packed weights of the first, and goes on beside the
-/// copy of a checkpoint), validation (its last, shorter micro-batch lies in the memory of the others), and the cache of
-/// the samples.
+/// copy of a checkpoint), validation (its last, shorter micro-batch lies in the memory of the others; one below a
+/// quarter of them takes blocks of its own, less than a quarter of a forward), and the cache of the samples.
 void rehearse(const DeepseekV3Config& config, const Recipe& recipe, StepKind kind) {
   const DeepseekV3::Options options = recipe.model_options();
   DeepseekV3 model(config, options);

@@ -151,6 +151,7 @@ class LiveLine {
   void note(const std::string& text);
   void warn(const std::string& text);
   void end();
+  void set_peak(double gflops) { peak_gflops_ = gflops; }
 
  private:
   int64_t total_steps_, total_tokens_;

@@ -167,6 +167,8 @@ std::pair<Label, std::string> result_fact(const std::string& name, double value)
   if (name == "prompts_too_long")
     return {{"prompts passed over as too long", "너무 길어 건너뛴 질문"}, fmt::format("{:.0f}", value)};
   if (name.find("chats") != std::string::npos) return chats_fact(name, value);
+  if (name == kPeakGflops)
+    return {{"measured peak of products, GFLOP/s", "측정한 곱셈 최대 성능, GFLOP/s"}, fmt::format("{:.0f}", value)};
   if (name == "mfu") return {{"MFU", "MFU"}, fmt::format("{:.1f} %", 100 * value)};
   return {name, fmt::format("{:.5g}", value)};
 }
@@ -293,12 +295,16 @@ std::string report_html(const std::string& name, const RunLog& log, const RunRec
   return page.html();
 }
 
-void write_report(const std::filesystem::path& run) {
+void write_report(const std::filesystem::path& run, bool live) {
   const std::filesystem::path out =
       std::filesystem::absolute(run / "").lexically_normal().parent_path();  // "runs/nano/" has a name too
-  const RunLog log = read_log(out / "log.jsonl");
+  const RunLog log = live ? thinned_log(out / "log.jsonl", kLiveRows) : read_log(out / "log.jsonl");
   std::optional<DeepseekV3Config> config;
-  if (std::filesystem::exists(out / "config.json")) config = read_config(out / "config.json");
+  try {
+    config = read_config(out / "config.json");
+  } catch (const Error&) {
+    // Not there yet, or for the moment, as the run puts a newer model in its place: blocks have numbers for names.
+  }
   write_file_atomic(out / "report.html",
                     report_html(out.filename().string(), log, read_run_record(out / "run.json"), config));
 }

@@ -61,6 +61,26 @@ TEST(Report, NamesTheRunItsResultsAndItsLayers) {
   for (const char* part : {">nan", "bits_per_byte", ">layer 2<"}) EXPECT_EQ(page.find(part), std::string::npos) << part;
 }
 
+TEST(Report, APageDrawnMeanwhileReadsSomeOfALongLog) {
+  const test::TempDir dir;
+  std::vector<StepRow> rows;
+  for (int64_t step = 1; step <= 2501; ++step) rows.push_back(row(step, {{step, 3}, {4, 4}}));
+  const std::vector<WarningRow> warnings{{.step = 3, .what = "grad_norm", .group = 1, .value = 2, .usual = 1}};
+  const fs::path path = dir.path() / "log.jsonl";
+  write_file_atomic(path, log_of(dir.path(), rows, warnings) + "{\"kind\":\"step\",\"step\":25");  // half written
+  for (const int64_t most : {int64_t{1}, int64_t{7}, int64_t{1000}}) {
+    const RunLog log = thinned_log(path, most);
+    ASSERT_LE(static_cast<int64_t>(log.steps.size()), most);
+    ASSERT_GE(static_cast<int64_t>(log.steps.size()), most / 2 - 1);
+    EXPECT_EQ(log.warnings.size(), 1u);
+    for (size_t i = 2; i < log.steps.size(); ++i)
+      EXPECT_EQ(log.steps[i].step - log.steps[i - 1].step, log.steps[1].step - log.steps[0].step);
+    const int64_t newest = most > 1 ? log.steps.back().step : 2501;
+    EXPECT_GT(newest, 2501 - 2 * (2502 / most + 1));
+  }
+  EXPECT_EQ(thinned_log(path, 3000).steps.size(), read_log(path).steps.size());
+}
+
 TEST(Report, ShowsLayersNormsAndWarnings) {
   const test::TempDir dir;
   write_file_atomic(dir.path() / "config.json", R"({"model_type": "deepseek_v3", "num_hidden_layers": 2})");
@@ -120,12 +140,14 @@ TEST(Report, AStepWithoutAnUpdateTakesNoChartAway) {
 TEST(Report, ResultsHaveTheirNames) {
   const test::TempDir dir;
   RunRecord record;
-  record.results = {{"prompts_too_long", 7}, {"chats", 90}, {"chats_cut", 3}, {"held_out_chats_left_out", 2}};
+  record.results = {
+      {"prompts_too_long", 7}, {"chats", 90}, {"chats_cut", 3}, {"held_out_chats_left_out", 2}, {kPeakGflops, 470.6}};
   const std::string page = page_of(dir.path(), "", record);
   for (const char* part : {"prompts passed over as too long", "chats to train on",
                            "chats to train on longer than length, cut", "chats held out left out"})
     EXPECT_NE(page.find(part), std::string::npos) << part;
-  EXPECT_EQ(page.find("chats_cut"), std::string::npos);
+  EXPECT_NE(page.find("measured peak of products, GFLOP/s"), std::string::npos);
+  for (const char* key : {"chats_cut", kPeakGflops}) EXPECT_EQ(page.find(key), std::string::npos) << key;
 }
 
 TEST(Report, CountsAreWholeNumbersOfTheirRange) {

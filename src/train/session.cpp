@@ -198,19 +198,21 @@ void Session::save(bool finished, bool goes_on) {
   report_asked_ |= SignalScope::take_save_asked();
   told_to_wait_ = false;
   saver_->save(state, !goes_on ? SaveKind::last : plan_.saves_copies ? SaveKind::beside : SaveKind::waiting);
+  if (saver_->writing()) return;  // look_after_save() notes it; until then the disk is busy
   note_checkpoints();
   record_->update();
 }
 
 void Session::look_after_save(LiveLine& live) {
+  if (saver_->writing()) return;
   if (saver_->ended()) {
     saver_->finish();
     note_checkpoints();
     record_->update();
   }
-  if (!report_asked_ || saver_->writing()) return;
+  if (!report_asked_) return;
   report_asked_ = false;
-  write_report(options_.out);
+  write_report(options_.out, true);
   live.note("a signal asked for a checkpoint and the report: both are written");
 }
 
@@ -233,7 +235,10 @@ void Session::count(const StepRow& row, LiveLine& live) {
   per_flop_.push_back(row.seconds / row.flops);
   summary_.flops += row.flops;
   summary_.tokens_per_s = 1 / median(per_token_);
-  if (peak_gflops_ > 0) summary_.mfu = 1 / median(per_flop_) / (peak_gflops_ * 1e9);
+  if (peak_gflops_ > 0) {
+    look_at_peak(live);
+    summary_.mfu = 1 / median(per_flop_) / (peak_gflops_ * 1e9);
+  }
   log_->write(row);
   for (const WarningRow& warning : outliers_.see(row.step, row.layer_grad_norm, row.layer_update)) {
     log_->write(warning);
@@ -273,12 +278,31 @@ void Session::finish() {
   write_report(options_.out);
 }
 
+void Session::look_at_peak(LiveLine& live) {
+  constexpr double kFirstLook = 5;  // seconds after the start
+  const double now = seconds_now();
+  if (begun_ == 0) begun_ = now, next_look_ = now + kFirstLook;
+  if (now < next_look_) return;
+  next_look_ = now + (now - begun_);
+  peak_gflops_ = std::max(peak_gflops_, options_.peak_gflops());
+  record().results[kPeakGflops] = std::max(record().results[kPeakGflops], peak_gflops_);
+  live.set_peak(peak_gflops_);
+}
+
 void Session::report(bool event) {
-  constexpr uintmax_t kMostLogBytes = 64 << 20;
+  report_event_ |= event;
+  if (saver_->writing()) return;
   const double begin = seconds_now();
-  if (!report_times_.due(begin, event) || fs::file_size(options_.out / "log.jsonl") > kMostLogBytes) return;
+  if (!report_times_.due(begin, report_event_)) return;
   record_->update();
-  write_report(options_.out);
+  try {
+    write_report(options_.out, true);
+  } catch (const std::exception& e) {
+    if (!told_of_report_)
+      fmt::print(stderr, "warning: report.html cannot be written while the run goes on: {}\n", e.what());
+    told_of_report_ = true;
+  }
+  report_event_ = false;
   report_times_.wrote(begin, seconds_now());
 }
 

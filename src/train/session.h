@@ -38,8 +38,8 @@ struct TrainOptions {
   std::filesystem::path out;
   bool resume = false;                  ///< continue where the newest checkpoint ends; start where there is none
   std::optional<int64_t> memory_limit;  ///< bytes; default: what the process may use
-  /// Measures the peak of products, for MFU, and returns the best so far: asked at the start and again at the end, as
-  /// other guests of a machine take their share for seconds. Empty: no MFU is shown.
+  /// Measures the peak of products, for MFU, and returns the best so far: asked at the start, as the run becomes twice
+  /// as old, and at the end, since other guests of a machine take their share for seconds. Empty: no MFU is shown.
   std::function<double()> peak_gflops;
   std::string level;  ///< of the kernels, for the record
   std::vector<std::string> command;
@@ -100,9 +100,9 @@ class Session {
   void note_memory();
   /// After a step: its row, and warnings about layers, into log and live line; record and summary follow.
   void count(const StepRow& row, LiveLine& live);
-  /// Rewrites report.html of a run that goes on where it is time (ReportTimes), from the log and the record as they are
-  /// now. event: a validation or a save was just made. Logs above 64 MiB, whose rows would take memory that the plan
-  /// does not know of, are drawn at the end only, or by `nuri report` in a process of its own.
+  /// Rewrites report.html of a run that goes on where it is time (ReportTimes), from the record and kLiveRows of the
+  /// log; not while a checkpoint is being written, for whose disk it would wait. event: a validation or a save was just
+  /// made. A page that cannot be written is no reason to end a run: standard error says it once.
   void report(bool event);
   /// Closes the record; results and hashes are in it already. Writes the report.
   void finish();
@@ -118,7 +118,7 @@ class Session {
   LogWriter& log() { return *log_; }
   Saver& saver() { return *saver_; }
   RunRecord& record() { return record_->record(); }
-  double peak_gflops() const { return peak_gflops_; }  ///< as measured at the start; 0: not known
+  double peak_gflops() const { return peak_gflops_; }  ///< the best measured so far; 0: not known
   /// Of the last step, whichever process made it.
   double last_loss() const { return last_loss_; }
 
@@ -128,6 +128,8 @@ class Session {
   void check_same_recipe(const std::filesystem::path& checkpoint);
   void begin_record();
   void note_checkpoints();
+  /// Measures the peak again where it is time.
+  void look_at_peak(LiveLine& live);
   void begin_chain(const std::filesystem::path& resumed_from);
   int64_t n_groups() const { return model_->n_blocks() + 2; }
 
@@ -143,7 +145,9 @@ class Session {
   std::unique_ptr<TrainStep> step_;
   std::vector<NamedTensor> kept_;
   double last_loss_ = 0;
-  bool report_asked_ = false, told_to_wait_ = false;  // by SIGUSR1; that its checkpoint comes later
+  bool report_asked_ = false, told_to_wait_ = false;    // by SIGUSR1; that its checkpoint comes later
+  bool report_event_ = false, told_of_report_ = false;  // since the last page; that it cannot be written
+  double begun_ = 0, next_look_ = 0;                    // the clock; when the peak is measured again
   std::unique_ptr<RunFile> record_;
   std::unique_ptr<LogWriter> log_;
   std::unique_ptr<Chain> chain_;

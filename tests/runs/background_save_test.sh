@@ -34,8 +34,13 @@ asked=0
 until grep -q 'comes after that' "$work/err" && [ "$(saved)" -ge 2 ] && [ -f "$run/report.html" ]; do
   kill -0 $pid 2>/dev/null || fail "the run ended: $(cat "$work/err")"
   [ "$asked" -lt 1000 ] || fail "no signal came while a checkpoint was written"
-  grep -q '"kind":"step"' "$run/log.jsonl" 2>/dev/null && kill -USR1 $pid && asked=$((asked + 1))
-  sleep 0.01
+  if ! grep -q '"kind":"step"' "$run/log.jsonl" 2>/dev/null; then
+    sleep 0.01
+    continue
+  fi
+  # Many at once, so that some come while the first one's checkpoint is written, however fast the disk is.
+  for _ in $(seq 1 2000); do kill -USR1 $pid 2>/dev/null || break; done
+  asked=$((asked + 1))
 done
 kill -USR1 $pid
 kill -INT $pid
@@ -52,11 +57,13 @@ step=$(jq -s '[.[] | select(.kind == "save" and .background).step][-1]' "$run/lo
 exec_train "$work/alone" --set steps=3000 --set save_every="$step" --set eval_every=0 --set keep_last=1000 >/dev/null &
 pid=$!
 name=$(printf 'step-%06d' "$step")
-for _ in $(seq 1 1000); do
+for _ in $(seq 1 4000); do
   [ ! -d "$work/alone/checkpoints/$name" ] || break
+  kill -0 $pid 2>/dev/null || break
   sleep 0.05
 done
-kill -9 $pid
+[ -d "$work/alone/checkpoints/$name" ] || fail "a run without signals did not come to step $step in 200 seconds"
+kill -9 $pid 2>/dev/null || true
 wait $pid 2>/dev/null || true
 for file in model.safetensors trainer/optimizer.safetensors trainer/state.json; do
   cmp -s "$run/checkpoints/$name/$file" "$work/alone/checkpoints/$name/$file" || fail "$name/$file differs from that of a run without signals"

@@ -38,13 +38,23 @@ met() {
   done
   fail "$1 was not met within a minute"
 }
+# program_of PID: the process of nuri that the script has started.
+program_of() {
+  local child
+  child=$(pgrep -P "$1" -x nuri | head -1) || true
+  [ -n "$child" ] || fail "nuri does not run: $(tail -3 "$work/err")"
+  echo "$child"
+}
 # Asked to stop in the middle of a run: it saves, says how to go on, and no process is left behind.
 for signal in INT TERM; do
   run=$([ $signal = INT ] && echo sft || echo rl-dr_grpo)
   (bench "$work/stopped") >"$work/told" 2>"$work/err" &
   pid=$!
   met "$work/stopped/seed-1/$run/checkpoints" $pid
+  child=$(program_of $pid)
+  kill -STOP "$child"  # so that its run cannot end before the signal comes
   kill -$signal $pid
+  kill -CONT "$child"
   code=0
   wait $pid || code=$?
   [ $code -eq 130 ] || fail "SIG$signal: exit code $code, $(tail -3 "$work/err")"
@@ -55,7 +65,7 @@ done
 (bench "$work/stopped") >"$work/told" 2>"$work/err" &
 pid=$!
 met "$work/stopped/seed-1/control/checkpoints" $pid
-child=$(ps -o pid= --ppid $pid | head -1)
+child=$(program_of $pid)
 kill -KILL $pid
 kill -KILL "$child"
 wait $pid 2>/dev/null || true
@@ -74,6 +84,7 @@ jq -e .seeds "$work/elsewhere/rl.json" >/dev/null || fail "result=: $(cat "$work
 grep -q 'nuri: .*seed-1' "$work/told" && fail "a finished stage ran again: $(cat "$work/told")"
 again() { (bench "$work/stopped" "$@"); }
 refused 'begun with other settings' again steps=9
+refused 'begun with other settings' again losses=grpo,dr_grpo
 refused 'unknown key' again step=9
 refused 'no recipe' again rl="$work/absent.toml"
 

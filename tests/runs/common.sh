@@ -110,16 +110,17 @@ train() {
 # watch_page PID RUN: as long as the process lives RUN/report.html is read as a browser would. It is never torn, and asks to
 # be read again while the run goes on. Sets pages: how often it changed; the last one of a running run is $work/page.html.
 watch_page() {
-  local size=0 seen
+  local seen
   pages=0
+  rm -f "$work/page.html"
   while kill -0 "$1" 2>/dev/null; do
     sleep 0.05
     cp "$2/report.html" "$work/seen.html" 2>/dev/null || continue
     seen=$(head -c 15 "$work/seen.html")$(tail -n 1 "$work/seen.html")
     [ "$seen" = '<!DOCTYPE html></body></html>' ] || fail "a torn page of $2: $seen"
-    if ! grep -q 'data-reload="10"' "$work/seen.html" || [ "$(wc -c <"$work/seen.html")" -eq "$size" ]; then continue; fi
+    if ! grep -q 'data-reload="10"' "$work/seen.html" || cmp -s "$work/seen.html" "$work/page.html"; then continue; fi
     mv "$work/seen.html" "$work/page.html"
-    size=$(wc -c <"$work/page.html") pages=$((pages + 1))
+    pages=$((pages + 1))
   done
 }
 

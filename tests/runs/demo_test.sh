@@ -115,6 +115,8 @@ cp -r "$work/whole/run" "$work/moving"
 demo "$work/moved" --base "$work/moving" --skip rl --skip eval --skip chat >/dev/null 2>&1 || fail "--skip eval"
 rm -rf "$work/moving" && mv "$work/second" "$work/moving"
 refused 'began as another model' demo "$work/moved" --base "$work/moving" --skip rl
+demo "$work/moved" --base "$work/moving" --skip sft --skip rl --skip chat --json 2>"$work/told" | jq -e '(.answers | keys) == ["base"]' >/dev/null ||
+  fail "skipped, and of another base: $(tail -3 "$work/told")"
 refused 'task sort:2' demo "$work/short" --base "$work/whole/run" --task letters:1
 refused 'was begun with other options' demo "$work/short"
 refused 'makes its problems' demo "$work/other" --set-rl problems=some.jsonl

@@ -39,11 +39,11 @@ past 2
 [ -z "$(checkpoints)" ] || fail "a checkpoint before any signal"
 rm "$run/report.html"  # of the start
 kill -USR1 $pid
-for _ in $(seq 1 400); do
-  [ -f "$run/report.html" ] && break
+for _ in $(seq 1 1000); do
+  grep -q 'checkpoints / longest wait for one' "$run/report.html" 2>/dev/null && break
   sleep 0.02
 done
-[ -f "$run/report.html" ] || fail "SIGUSR1: no report"
+grep -q 'checkpoints / longest wait for one' "$run/report.html" || fail "SIGUSR1: no report that counts the checkpoint"
 saved=$(checkpoints)
 [ -n "$saved" ] || fail "SIGUSR1: no checkpoint"
 past "$(steps)"
