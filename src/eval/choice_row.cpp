@@ -74,8 +74,10 @@ Choices choices_at(const JsonObject& row, std::string_view key) {
     }
   } else {
     out.texts = texts(value, row, key);
-    for (std::string& text : out.texts)  // "A)6", "B) 18"
-      if (key == "options" && text.size() >= 2 && text[1] == ')') text.erase(0, text.find_first_not_of(' ', 2));
+    bool lettered = key == "options" && out.texts.size() <= 26;  // all of them: "A)6", "B) 18"
+    for (size_t i = 0; lettered && i < out.texts.size(); ++i) lettered = out.texts[i].starts_with(letter(i) + ")");
+    for (std::string& text : out.texts)
+      if (lettered) text.erase(0, text.find_first_not_of(' ', 2));
   }
   NURI_CHECK(out.texts.size() >= 2 && out.texts.size() <= kMostChoices &&
                  (out.labels.empty() || out.labels.size() == out.texts.size()),
@@ -138,12 +140,14 @@ size_t gold_of(const JsonObject& row, std::string_view key, const Choices& choic
     return static_cast<size_t>(row.integer(key, first, first + static_cast<int64_t>(n) - 1) - first);
   }
   std::string text = value.is_number_integer() ? value.dump() : row.text(key);
+  const bool enclosed = text.size() == 3 && text.front() == '(' && text.back() == ')';
+  const char only = text.size() == 1 ? text[0] : enclosed ? text[1] : '\0';
+  const bool from_one = choices.columns && !counts && only >= '1' && only <= '9';
+  if (const auto i = from_one ? static_cast<size_t>(only - '1') : n; i < n) return i;  // "2" as 2, before a text "2"
   if (const size_t same = key == "answer" ? place(choices.texts, text) : n; same < n) return same;
-  if (text.size() == 3 && text.front() == '(' && text.back() == ')') text = text.substr(1, 1);
+  if (enclosed) text = text.substr(1, 1);
   if (counts && !text.empty() && text.size() <= 4 && text.find_first_not_of("0123456789") == std::string::npos)
     return std::min(n, static_cast<size_t>(std::stoul(text)));
-  if (choices.columns && text.size() == 1 && text[0] >= '1' && text[0] <= '9')
-    return std::min(n, static_cast<size_t>(text[0] - '1'));
   return place(choices.labels, text);
 }
 

@@ -39,6 +39,12 @@ TEST(ParseChoice, LetteredOptions) {
       parse_choice(R"x({"question": "Q?", "options": ["A)6", "B) 18", "C)a)b"], "correct": "B"})x", "f");
   EXPECT_EQ(q.endings, (std::vector<std::string>{" 6", " 18", " a)b"}));
   EXPECT_EQ(q.gold, 1u);
+  // Letters of all options only: a text may begin so.
+  EXPECT_EQ(parse_choice(R"x({"question": "Q?", "options": ["1) only", "1) and 2) only", "3)"], "correct": "B"})x", "f")
+                .endings,
+            (std::vector<std::string>{" 1) only", " 1) and 2) only", " 3)"}));
+  EXPECT_EQ(parse_choice(R"x({"question": "Q?", "options": ["A)6", "C)7"], "correct": "B"})x", "f").endings,
+            (std::vector<std::string>{" A)6", " C)7"}));
   for (const char* correct : {"D", "", "AB", "b"})
     EXPECT_THROW(
         parse_choice(fmt::format(R"({{"question": "Q?", "options": ["A)6", "B)7"], "correct": "{}"}})", correct), "f"),
@@ -79,6 +85,14 @@ TEST(ParseChoice, ShapesOfKnownBenchmarks) {
             "q\nAnswer:|[ x][ y]|0|");
   EXPECT_EQ(read(R"x({"paragraph": "p", "question": "q", "choices": ["x", "y"], "answer": "(B)"})x"),
             "p\nq\nAnswer:|[ x][ y]|1|");
+  // Of columns a number from 1 goes before a text, as text too; a number that is no place is a text.
+  EXPECT_EQ(read(R"({"question": "q", "A": "4", "B": "3", "C": "2", "D": "1", "answer": "2"})"),
+            "q\nAnswer:|[ 4][ 3][ 2][ 1]|1|");
+  EXPECT_EQ(read(R"({"question": "q", "A": "4", "B": "3", "C": "2", "D": "1", "answer": 2})"),
+            "q\nAnswer:|[ 4][ 3][ 2][ 1]|1|");
+  EXPECT_EQ(read(R"({"question": "q", "A": "8", "B": "9", "answer": "9"})"), "q\nAnswer:|[ 8][ 9]|1|");
+  EXPECT_EQ(read(R"({"question": "q", "choices": ["2", "1", "0"], "answer": "1"})"), "q\nAnswer:|[ 2][ 1][ 0]|1|");
+  EXPECT_EQ(read(R"({"question": "q", "A": "1", "B": "0", "gold": "1"})"), "q\nAnswer:|[ 1][ 0]|1|");
   // A choice's own text goes before a letter.
   EXPECT_EQ(read(R"({"question": "q", "choices": ["B", "A"], "answer": "A"})"), "q\nAnswer:|[ B][ A]|1|");
   for (const char* bad :
