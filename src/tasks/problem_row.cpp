@@ -1,5 +1,6 @@
 #include "tasks/problem_row.h"
 
+#include <cmath>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -31,9 +32,22 @@ std::string first_given(const JsonObject& row, Keys keys) {
 std::string text_of(const JsonObject& row, std::string_view key) {
   const Json& value = row.at(key);
   if (value.is_number_integer()) return std::to_string(row.integer(key, INT64_MIN, INT64_MAX));
-  if (value.is_number_float()) return value.dump();
+  if (value.is_number_float()) {  // 3.0 is 3: a table of floats says nothing of decimal places
+    const double number = value.get<double>();
+    constexpr double kExact = 9007199254740992.0;  // 2^53
+    const bool whole = number == std::trunc(number) && std::abs(number) <= kExact;
+    return whole ? std::to_string(static_cast<int64_t>(number)) : value.dump();
+  }
   if (value.is_array() && value.size() == 1 && value[0].is_string()) return value[0].get<std::string>();
   return row.text(key);
+}
+
+/// The text there, or the first of a list of texts; empty: there is none, or something else.
+std::string text_if(const JsonObject& row, std::string_view key) {
+  if (!row.given(key)) return {};
+  const Json& value = row.at(key);
+  const Json& first = value.is_array() && !value.empty() ? value[0] : value;
+  return first.is_string() ? first.get<std::string>() : "";
 }
 
 /// What a worked solution ends with.
@@ -58,11 +72,13 @@ Worked split_worked(const std::string& text, const std::string& where, std::stri
 /// The question, with what stands before it.
 std::string prompt_of(const JsonObject& row, std::string& key) {
   key = first_given(row, {"prompt", "instruction", "question", "problem", "query", "input"});
-  const std::string context = first_given(row, {"context", "passage", "body"});
-  if (key.empty()) return key = context, context.empty() ? "" : row.text(context);
+  const std::string beside = first_given(row, {"context", "passage", "body"});
+  const bool is_text = !beside.empty() && row.at(beside).is_string();  // HotpotQA's is an object of paragraphs
+  const std::string context = is_text ? row.text(beside) : "";
+  if (key.empty()) return key = is_text ? beside : "", context;
   std::string text = row.text(key);
   if (key == "instruction" && row.given("input") && !row.text("input").empty()) text += "\n\n" + row.text("input");
-  if (key != "prompt" && key != "instruction" && !context.empty()) text = row.text(context) + "\n" + text;
+  if (key != "prompt" && !context.empty()) text = context + "\n" + text;
   return text;
 }
 
@@ -95,14 +111,14 @@ Problem parse_problem(std::string_view text, const std::string& where) {
     Worked worked = split_worked(p.answer, where, key);
     if (worked.answer) p.solution = std::move(worked.solution), p.answer = std::move(*worked.answer);
   }
-  if (p.solution.empty() && key != "solution") p.solution = row.text_or("solution", "");
+  if (p.solution.empty() && key != "solution") p.solution = text_if(row, "solution");
   if (p.solution.empty() && !own && key != "answer" && row.given("answer") && row.at("answer").is_string())
     p.solution = split_worked(row.text("answer"), where, "answer").solution;
   if (row.given("id")) p.id = text_of(row, "id");
   for (const char* name : {"type", "subject", "task"})
     if (row.given(name) && row.at(name).is_string()) p.category = row.text(name);
   if (const std::string name = first_given(row, {"category"}); !name.empty()) p.category = row.text(name);
-  p.language = row.text_or("language", "");
+  if (row.given("language") && row.at("language").is_string()) p.language = row.text("language");
   if (row.given("numbers")) {
     const Json& numbers = row.at("numbers");
     NURI_CHECK(numbers.is_array() && numbers.size() <= kMostNumbers,

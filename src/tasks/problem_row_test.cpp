@@ -58,7 +58,7 @@ TEST(ProblemRow, WhatOthersCallQuestionAndAnswer) {
   EXPECT_EQ(read(R"({"instruction": "do", "input": "this", "output": "done"})"), "do\n\nthis|done||");
   EXPECT_EQ(read(R"({"instruction": "do", "input": "", "output": "so\n#### 5"})"), "do|5|so\n|");
   EXPECT_EQ(read(R"({"ID": "1", "Body": "Ann has 3.", "Question": "How many?", "Answer": 3.0, "Type": "x"})"),
-            "Ann has 3.\nHow many?|3.0||");
+            "Ann has 3.\nHow many?|3||");
   EXPECT_EQ(read(R"({"context": "Question: who?\nAnswer:", "answer": "Ann", "aliases": ["Anna"]})"),
             "Question: who?\nAnswer:|Ann||");
   EXPECT_EQ(read(R"({"context": "It rained.", "question": "Did it?", "answer": "yes"})"), "It rained.\nDid it?|yes||");
@@ -67,10 +67,24 @@ TEST(ProblemRow, WhatOthersCallQuestionAndAnswer) {
   EXPECT_EQ(read(R"({"query": "q", "response": "thus \\boxed{7}"})"), "q|7|thus \\boxed{7}|");
   EXPECT_EQ(read(R"({"input": "q", "target": 5, "task": "t"})"), "q|5||t");
   EXPECT_EQ(read(R"({"question": "q", "reference": "#### 5"})"), "q|#### 5||");
+  // What is no text beside them is passed over; a float that is whole has no decimal places.
+  EXPECT_EQ(read(R"({"question": "q", "answer": "5", "solution": null})"), "q|5||");
+  EXPECT_EQ(read(R"({"question": "q", "answer": "5", "solution": [], "language": ["en"]})"), "q|5||");
+  EXPECT_EQ(read(R"({"question": "q", "solution": ["w", "v"], "final_answer": ["2"], "language": "English"})"),
+            "q|2|w|");
+  EXPECT_EQ(read(R"({"question": "q", "answer": "a", "context": {"title": ["t"], "sentences": [["s"]]}})"), "q|a||");
+  EXPECT_EQ(read(R"({"instruction": "do", "context": "It rained.", "response": "yes", "category": "c"})"),
+            "It rained.\ndo|yes||c");
+  EXPECT_EQ(read(R"({"instruction": "do", "context": "", "response": "yes"})"), "do|yes||");
+  EXPECT_EQ(read(R"({"question": "q", "answer": -2.0})"), "q|-2||");
+  EXPECT_EQ(read(R"({"question": "q", "answer": 27.5})"), "q|27.5||");
+  EXPECT_EQ(read(R"({"question": "q", "answer": 1e30})"), "q|1e+30||");
   // Our own form is taken to the letter: the reference may be a pattern.
   EXPECT_EQ(read(R"({"prompt": "p", "answer": "^#### \\d+$"})"), "p|^#### \\d+$||");
   EXPECT_EQ(read(R"({"prompt": "p with A and B", "answer": "A", "choices": ["x", "y"]})"), "p with A and B|A||");
   const auto refused = [](const char* row) { return test::error_of([&] { (void)parse_problem(row, "f: line 2"); }); };
+  EXPECT_NE(refused(R"({"context": {"title": "t"}, "answer": "a"})").find("a problem needs"), std::string::npos);
+  EXPECT_NE(refused(R"({"question": ["q"], "answer": "a", "context": "c"})").find("question"), std::string::npos);
   const std::string shapes = refused(R"({"text": "a", "label": 1})");
   for (const char* part : {"f: line 2", "question", "problem", "input", "solution", "####", "boxed"})
     EXPECT_NE(shapes.find(part), std::string::npos) << shapes;
