@@ -63,8 +63,8 @@ TEST(ReadProblems, TheRealFiles) {
       {"gsm8k_train_en.jsonl", "numeric", 7473, 0},    {"gsm8k_train_en.jsonl", "fraction", 7473, 0},
       {"gsm8k_train_en.jsonl", "expression", 7473, 0}, {"svamp_en.jsonl", "numeric", 1000, 0},
       {"mwp_ko.jsonl", "numeric", 2142, 458},          {"mwp_ko.jsonl", "exact", 2600, 0},
-      {"math_en.jsonl.zst", "numeric", 4054, 946},     {"math_en.jsonl.zst", "fraction", 4054, 946},
-      {"math_en.jsonl.zst", "expression", 4069, 931},  {"math_en.jsonl.zst", "exact", 5000, 0},
+      {"math_en.jsonl.zst", "numeric", 4067, 933},     {"math_en.jsonl.zst", "fraction", 4067, 933},
+      {"math_en.jsonl.zst", "expression", 4070, 930},  {"math_en.jsonl.zst", "exact", 5000, 0},
       {"bbh_en.jsonl.zst", "exact", 6511, 0},          {"triviaqa_small_en.jsonl", "exact", 3000, 0},
       {"chatbot_ko.jsonl", "exact", 10286, 0}};
   for (const ProblemFile& file : files) {

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "tasks/lookup.h"
 #include "tasks/number.h"
 #include "tasks/plain_math.h"
 
@@ -116,7 +119,7 @@ class Reader {
   void operation(char c) {
     if (c == ')' || c == ']' || c == '}') return close(c);
     if (c == ':') c = '/';
-    if (c == 'x' || c == 'X') c = '*';
+    if ((c == 'x' || c == 'X') && value_behind()) c = '*';
     if (binding(c) == 0 || c == '~') return refuse("an operator is missing");
     // Of equal binding the left one goes first, but powers.
     while (!waiting_.empty() && out_.reason.empty() &&
@@ -126,6 +129,12 @@ class Reader {
     out_.operations += c;
     wants_value_ = true;
     ++at_;
+  }
+
+  /// Whether a number or a group stands behind this sign: 2 x 3; 2x + 3 holds a variable.
+  bool value_behind() const {
+    const size_t next = text_.find_first_not_of(" \t\n\r", at_ + 1);
+    return next < text_.size() && (is_digit(text_[next]) || std::string_view(".([{\\").find(text_[next]) < 5);
   }
 
   void close(char c) {
@@ -192,7 +201,38 @@ Evaluated evaluate_expression(std::string_view text) {
 
 Evaluated number_or_expression(std::string_view text) {
   if (const auto number = parse_number(text)) return {number->value, {number->value}, {}, {}};
-  return evaluate_expression(text);
+  Evaluated out = evaluate_expression(text);
+  const bool enclosed = text.size() <= kMaxExpression && plain_math(text).find_first_of("([") != std::string::npos;
+  if (out.numbers.size() == 1 && enclosed && text.find(',') != std::string_view::npos)
+    return {{}, {}, {}, "(1,234) may be two numbers"};
+  return out;
+}
+
+Evaluated answered_value(std::string_view text) {
+  Evaluated out = number_or_expression(text);
+  if (out.value) return out;
+  if (const auto number = number_with_words(text)) return {number->value, {number->value}, {}, {}};
+  return out;
+}
+
+std::string_view without_name(std::string_view text) {
+  constexpr size_t kLongestName = 16;
+  const size_t equals = text.substr(0, kLongestName).find('=');
+  if (equals == std::string_view::npos) return text;
+  const std::string plain = plain_math(text.substr(0, equals));
+  std::string_view name = trimmed(plain);
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  if (name.empty() || !is_letter(name[0])) return text;
+  name = trimmed(name.substr(1));
+  if (name.starts_with('_')) {
+    name = trimmed(name.substr(1));
+    if (name.starts_with('{') && name.ends_with('}')) name = name.substr(1, name.size() - 2);
+    if (!name.empty() && std::all_of(name.begin(), name.end(), [&](char c) { return is_letter(c) || is_digit(c); }))
+      name = {};
+    else
+      return text;
+  }
+  return name.empty() ? text.substr(equals + 1) : text;
 }
 
 }  // namespace nuri::tasks

@@ -22,12 +22,20 @@ struct Evaluated {
 /// Longer expressions have no value.
 inline constexpr size_t kMaxExpression = 4096;
 
-/// +, -, * (also x between numbers), / (also ':'), ^ with a whole exponent of at most 64, signs, parentheses (also [ ]
-/// and { }), numbers as decimal_at reads them, \frac{a}{b} and \frac12; blanks anywhere between them; all in any
-/// spelling that plain_math knows. ^ binds closest and to the right, then signs, then * and /, then + and -.
+/// +, -, * (also x before a number or group), / (also ':'), ^ with a whole exponent of at most 64, signs, parentheses
+/// (also [ ] and { }), numbers as decimal_at reads them, \frac{a}{b} and \frac12; blanks anywhere between them; all in
+/// any spelling that plain_math knows. ^ binds closest and to the right, then signs, then * and /, then + and -.
 Evaluated evaluate_expression(std::string_view text);
 
-/// The value of a text that is one number (parse_number) or an expression.
+/// The value of a text that is one number (parse_number) or an expression. One number with a comma in parentheses has
+/// none: (2,400) may be two.
 Evaluated number_or_expression(std::string_view text);
+
+/// The value of an answer: number_or_expression, or a number before words (number_with_words).
+Evaluated answered_value(std::string_view text);
+
+/// What stands behind the first "=" where one letter, which may have an index, stands before it (x = 4, x_{1} = 4),
+/// else the text.
+std::string_view without_name(std::string_view text);
 
 }  // namespace nuri::tasks

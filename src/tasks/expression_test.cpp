@@ -65,6 +65,25 @@ std::string value(std::string_view text) {
   return e.value ? e.value->text() : "none";
 }
 
+TEST(Expression, OneNumberWithACommaInParenthesesHasNone) {
+  const auto value_of = [](std::string_view text) {
+    const Evaluated e = number_or_expression(text);
+    return e.value ? e.value->text() : "none";
+  };
+  for (const char* text : {"(2,400)", "[-36,104]", "-(2,400)", "((2,400))", "\\left(2,400\\right)"})
+    EXPECT_EQ(value_of(text), "none") << text;
+  EXPECT_EQ(value_of("2,400"), "2400");
+  EXPECT_EQ(value_of("(2400)"), "2400");
+  EXPECT_EQ(value_of("2 * (2,400 + 1)"), "4802");
+}
+
+TEST(Expression, WhatANameEquals) {
+  for (const char* text : {"x = 4", "x=4", "$x = 4", " x_1 = 4", "y_{12} =4", "\\(n = 4"})
+    EXPECT_EQ(number(without_name(text)), "4") << text;
+  for (const char* text : {"4", "xy = 4", "2x = 4", "x + 1 = 4", "f(x) = 4", "x_ = 4", "= 4", "x_{} = 4", "x^2 = 4"})
+    EXPECT_EQ(without_name(text), text);
+}
+
 TEST(Expression, ValuesByTheRulesOfArithmetic) {
   for (const auto& [text, expected] : std::map<std::string, std::string>{{"1 + 2 * 3", "7"},
                                                                          {"(1 + 2) * 3", "9"},
@@ -92,6 +111,9 @@ TEST(Expression, ValuesByTheRulesOfArithmetic) {
                                                                          {"(1", "none"},
                                                                          {"1)", "none"},
                                                                          {"(1]", "none"},
+                                                                         {"2x + 3", "none"},
+                                                                         {"2x - 3", "none"},
+                                                                         {"2 x (3)", "6"},
                                                                          {"1 2", "none"},
                                                                          {"1 / 0", "none"},
                                                                          {"1 / (2 - 2)", "none"},

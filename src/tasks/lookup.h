@@ -19,6 +19,12 @@ inline std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
 }
 
+/// The end of the blanks and tabs from `at` on, which is at most the size. No line end: a number stands in one line.
+inline size_t blanks_from(std::string_view text, size_t at) {
+  const size_t end = text.find_first_not_of(" \t", at);
+  return end == std::string_view::npos ? text.size() : end;
+}
+
 /// The entry of a registry with this name. Error: none, naming `where`, the nearest and all; `what` is "scorer".
 template <class Kind>
 const Kind& find_kind(std::span<const Kind> kinds, std::string_view name, std::string_view what,

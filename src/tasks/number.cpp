@@ -4,6 +4,7 @@
 #include <string>
 
 #include "tasks/lookup.h"
+#include "tasks/number_words.h"
 #include "tasks/plain_math.h"
 
 namespace nuri::tasks {
@@ -12,11 +13,6 @@ namespace {
 constexpr std::string_view kFrac = "\\frac";
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-size_t blanks_from(std::string_view text, size_t at) {
-  const size_t end = text.find_first_not_of(" \t\n\r", at);
-  return end == std::string_view::npos ? text.size() : end;
-}
 
 size_t digits_from(std::string_view text, size_t at) {
   while (at < text.size() && is_digit(text[at])) ++at;
@@ -56,10 +52,10 @@ std::optional<Decimal> scaled(const Decimal& number, int exponent) {
   return Decimal{*value, std::max(0, places), false};
 }
 
-/// The end of "* 10^7", "* 10^{-7}" from `at` on; `at` where none stands there.
+/// The end of "* 10^7", "x 10^{-7}" from `at` on; `at` where none stands there.
 size_t power_from(std::string_view text, size_t at, int& exponent) {
   size_t i = blanks_from(text, at);
-  if (!text.substr(i).starts_with('*')) return at;
+  if (i == text.size() || (text[i] != '*' && text[i] != 'x' && text[i] != 'X')) return at;
   i = blanks_from(text, i + 1);
   if (!text.substr(i).starts_with("10^")) return at;
   i += 3;
@@ -109,12 +105,12 @@ std::optional<Decimal> whole_at(std::string_view text, size_t& length) {
   return whole ? out : std::nullopt;
 }
 
-/// What may follow a whole number: a denominator, or the fraction of a mixed number. The end, or `at`.
+/// What may follow a whole number: a denominator, or the fraction of a mixed number, below 1. The end, or `at`.
 size_t fraction_from(std::string_view text, size_t at, std::optional<Rational>& value) {
   size_t i = blanks_from(text, at), length = 0;
   if (text.substr(i).starts_with(kFrac)) {
     const auto part = frac_at(text.substr(i), length);
-    if (length == 0) return at;
+    if (length == 0 || (part && part->numerator >= part->denominator)) return at;
     value = value && part && part->numerator >= 0 ? add(*value, *part) : std::nullopt;
     return i + length;
   }
@@ -131,35 +127,9 @@ size_t fraction_from(std::string_view text, size_t at, std::optional<Rational>& 
   const auto bottom = whole_at(text.substr(i), length);
   if (length == 0) return at;
   const auto part = top && bottom ? divide(*top, bottom->value) : std::nullopt;
+  if (mixed && part && part->numerator >= part->denominator) return at;
   value = !part || !value ? std::nullopt : mixed ? add(*value, *part) : part;
   return i + length;
-}
-
-/// Words that multiply what stands before them, or make it one of several: no units.
-bool is_unit(std::string_view word) {
-  constexpr std::string_view kNoUnits[] = {"hundred",     "thousand", "million",      "billion",      "trillion",
-                                           "dozen",       "percent",  "per cent",     " or ",         " and ",
-                                           " to ",        "base",     "\xEC\xB2\x9C", "\xEB\xA7\x8C", "\xEC\x96\xB5",
-                                           "\xEC\xA1\xB0"};  // 천 만 억 조
-  const std::string spaced = " " + std::string(word) + " ";
-  return std::none_of(std::begin(kNoUnits), std::end(kNoUnits),
-                      [&](std::string_view no) { return spaced.find(no) != std::string::npos; }) &&
-         std::none_of(word.begin(), word.end(), [](char c) { return is_digit(c) || c == '\\' || c == '{'; });
-}
-
-/// Without a unit behind it: \text{cm}^2, 원.
-std::string_view without_unit(std::string_view text) {
-  constexpr std::string_view kText = "\\text{", kWon = "\xEC\x9B\x90";
-  constexpr size_t kLongest = 64;
-  if (text.ends_with(kWon)) return trimmed(text.substr(0, text.size() - kWon.size()));
-  std::string_view rest = text;
-  for (const std::string_view power : {"^2", "^3", "^{2}", "^{3}"})
-    if (text.ends_with(power)) rest = text.substr(0, text.size() - power.size());
-  const size_t at = rest.rfind(kText);
-  if (!rest.ends_with('}') || at == std::string_view::npos || rest.size() - at > kLongest) return text;
-  const size_t begin = at + kText.size();
-  const std::string_view word = rest.substr(begin, rest.size() - 1 - begin);
-  return is_unit(word) && word.find('}') == std::string_view::npos ? trimmed(text.substr(0, at)) : text;
 }
 
 }  // namespace
@@ -212,7 +182,11 @@ std::optional<Decimal> number_at(std::string_view plain, size_t& length) {
     }
   }
   if (length == 0) return {};
-  if (const size_t at = blanks_from(plain, length); plain.substr(at).starts_with('%')) {
+  std::optional<Rational> counted = out ? std::optional(out->value) : std::nullopt;
+  if (const size_t end = multiplied_from(plain, length, counted); end > length) {
+    length = end;
+    out = counted ? std::optional(Decimal{*counted, 0, false}) : std::nullopt;
+  } else if (const size_t at = blanks_from(plain, length); plain.substr(at).starts_with('%')) {
     length = at + 1;
     const auto hundredth = out ? divide(out->value, {100, 1}) : std::nullopt;
     out = hundredth ? std::optional(Decimal{*hundredth, out->places + 2, true}) : std::nullopt;

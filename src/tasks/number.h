@@ -22,7 +22,8 @@ struct Decimal {
 std::optional<Decimal> decimal_at(std::string_view plain, size_t& length);
 
 /// The longest number at the start of `plain`, as decimal_at, or a fraction ("7/2", "\frac{7}{2}", "\frac72"), a mixed
-/// number ("3 1/2", "3\frac12"), a power of ten ("2.2*10^7"), each with "%" behind it.
+/// number ("3 1/2", "3\frac12": the fraction is below 1), a power of ten ("2.2*10^7", "3 x 10^4"), each with "%" or
+/// words that multiply (number_words.h) behind it. It stands in one line.
 std::optional<Decimal> number_at(std::string_view plain, size_t& length);
 
 /// The whole of `text`, in any spelling that plain_math knows: a number (number_at) behind a sign, in parentheses or
@@ -30,12 +31,16 @@ std::optional<Decimal> number_at(std::string_view plain, size_t& length);
 /// comma separates thousands: (1,234) may be two numbers.
 std::optional<Decimal> parse_number(std::string_view text);
 
-/// The last number in a text that is plain, with its sign where one stands directly before it and nothing that ends a
-/// number before that. Empty where there is none, where it is part of a formula (a power, an index, a root, \frac of
-/// something else, a factor of \pi), and where the text is a list of numbers: (1, 16).
+/// The last number in a text that is plain, with its sign: a minus directly before it and nothing that ends a number
+/// before that, or before blanks and parentheses around it at the text's start or behind a sign such as = or :
+/// ("x = - 3", "x = -(7/2)"). Empty where there is none, where it is part of a formula (a power, an index, a root,
+/// \frac of something else, a factor of \pi), and where the text is a list of numbers: (1, 16).
 std::string_view last_number(std::string_view plain);
 
 /// What a text that ends in a number, or is one, says: parse_number of it, else of its last number.
 std::optional<Decimal> number_in(std::string_view text);
+
+/// A number, with its sign, and nothing but words or a unit behind it: 12 apples, 12개, 12 cm^2.
+std::optional<Decimal> number_with_words(std::string_view text);
 
 }  // namespace nuri::tasks

@@ -25,6 +25,7 @@ constexpr Spelling kCommands[] = {
 constexpr Spelling kEscapes[] = {{"\\%", "%"}, {"\\!", ""},  {"\\;", " "}, {"\\:", " "}, {"\\ ", " "},
                                  {"\\(", " "}, {"\\)", " "}, {"\\[", " "}, {"\\]", " "}, {"\\\n", " "}};
 constexpr Spelling kSigns[] = {
+    {"\\\\ ", "\\\\ "},       {"\\\\\n", "\\\\\n"},  {"\\\\[", "\\\\["},  // a line's end, no escaped blank
     {"^\\circ", ""},          {"^{\\circ}", ""},     {"{,}", ","},          {"~", " "},
     {"\xC2\xB0", ""},         {"\xC3\x97", "*"},                             // degree, times
     {"\xC2\xB7", "*"},        {"\xE2\x8B\x85", "*"}, {"\xE2\x88\x99", "*"},  // middle dot, dot and bullet operators

@@ -16,6 +16,7 @@ Score make_countdown(ScorerArguments&) {
     const std::string_view final = final_answer(s.response.answer);
     const Evaluated given = evaluate_expression(final.substr(0, final.find('=')));
     if (!given.value || !s.problem.target || *given.value != Rational{*s.problem.target, 1}) return 0.0;
+    if (given.operations.find('^') != std::string::npos) return 0.0;  // the game knows + - * /
     std::vector<int64_t> left = s.problem.numbers;
     for (const Rational& number : given.numbers) {
       const auto found = number.denominator == 1 ? std::find(left.begin(), left.end(), number.numerator) : left.end();

@@ -7,12 +7,10 @@ namespace nuri::tasks {
 
 Score make_fraction(ScorerArguments&) {
   return [](const Scored& s) {
-    const std::optional<Decimal> wanted = parse_number(s.problem.answer);
-    const std::string_view final = final_answer(s.response.answer);
+    const std::optional<Decimal> wanted = parse_number(without_name(s.problem.answer));
     if (!wanted) return 0.0;
-    if (const std::optional<Decimal> given = parse_number(final)) return given->value == wanted->value ? 1.0 : 0.0;
     // (7)/(2), 7/-2: a quotient at most, so that a sum is no fraction.
-    const Evaluated given = evaluate_expression(final);
+    const Evaluated given = answered_value(without_name(final_answer(s.response.answer)));
     const bool fraction = given.operations.empty() || given.operations == "/";
     return given.value && fraction && given.numbers.size() <= 2 && *given.value == wanted->value ? 1.0 : 0.0;
   };

@@ -1,7 +1,8 @@
-// The reference's number: where the reference has k decimal places (6.93) an answer with more (6.928) is rounded to k.
-// What stands before the sign of a percentage is taken for it too, on either side: the answer to "what per cent?"
-// is 50.
+// The reference's number: where the reference has k decimal places (6.93) an answer with more (6.928) is rounded to k;
+// of a percentage where it has places before the sign. What stands before the sign of a percentage is taken for it too,
+// on either side: the answer to "what per cent?" is 50.
 #include "base/error.h"
+#include "tasks/expression.h"
 #include "tasks/number.h"
 #include "tasks/scorer.h"
 
@@ -11,7 +12,9 @@ namespace {
 bool is_close(const std::optional<Decimal>& given, const std::optional<Decimal>& wanted) {
   if (!given || !wanted) return false;
   if (given->value == wanted->value) return true;
-  return given->places > wanted->places && wanted->places > 0 && rounded(given->value, wanted->places) == wanted->value;
+  const int whole = wanted->percent ? 2 : 0;  // the places of 65 %
+  return given->places > wanted->places && wanted->places > whole &&
+         rounded(given->value, wanted->places) == wanted->value;
 }
 
 /// What stands before the sign of a percentage; nothing where there is none.
@@ -23,13 +26,13 @@ std::optional<Decimal> before_sign(const Decimal& number) {
 }  // namespace
 
 void check_number(const Problem& problem) {
-  NURI_CHECK(parse_number(problem.answer), "the reference '{}' is no number of at most 18 digits",
+  NURI_CHECK(parse_number(without_name(problem.answer)), "the reference '{}' is no number of at most 18 digits",
              shortened(problem.answer));
 }
 
 Score make_numeric(ScorerArguments&) {
   return [](const Scored& s) {
-    const std::optional<Decimal> wanted = parse_number(s.problem.answer);
+    const std::optional<Decimal> wanted = parse_number(without_name(s.problem.answer));
     const std::optional<Decimal> given = number_in(final_answer(s.response.answer));
     if (!wanted || !given) return 0.0;
     if (is_close(given, wanted) || is_close(before_sign(*given), wanted)) return 1.0;

@@ -113,14 +113,21 @@ TEST(ScorerHostile, OnePieceAgainAndAgain) {
   }
   const Reward reward(reward_text, "hostile");
   const Problem p{.id = "h", .answer = "7", .numbers = {1, 2, 3}, .target = 6};
-  const char* pieces[] = {"(",        ")",         "{",        "}",          "[",        "-",         "1",
-                          "0",        ".",         "1 ",       "1,234,",     "1/",       "1 1/1 ",    "1e",
-                          "1e9",      "*10^",      "\\frac",   "\\frac{",    "\\frac1",  "\\frac{1}", "\\frac{1}{",
-                          "\\text{",  "\\text{a}", "\\boxed{", "\\boxed{1}", "{,}",      "\\,",       "\\,000",
-                          "\\!",      ",\\! ",     "$",        "\\$",        "원",       "% ",        "^",
-                          "^{",       "_1",        "\\sqrt{",  "\\sqrt ",    "\\a",      "\\",        "<think>",
-                          "</think>", "#### ",     "Answer: ", "정답: ",     "\xEF\xBC", "½",         " ",
-                          "\n",       "=",         "A",        "(A",         "가",       "\xFF"};
+  const char* pieces[] = {"(",          ")",        "{",         "}",        "[",
+                          "-",          "1",        "0",         ".",        "1 ",
+                          "1,234,",     "1/",       "1 1/1 ",    "1e",       "1e9",
+                          "*10^",       "\\frac",   "\\frac{",   "\\frac1",  "\\frac{1}",
+                          "\\frac{1}{", "\\text{",  "\\text{a}", "\\boxed{", "\\boxed{1}",
+                          "{,}",        "\\,",      "\\,000",    "\\!",      ",\\! ",
+                          "$",          "\\$",      "원",        "% ",       "^",
+                          "^{",         "_1",       "\\sqrt{",   "\\sqrt ",  "\\a",
+                          "\\",         "<think>",  "</think>",  "#### ",    "Answer: ",
+                          "정답: ",     "\xEF\xBC", "½",         " ",        "-(",
+                          "- ",         "1천",      "1 천 ",     "1억",      "1조",
+                          "dozen ",     "1 m/",     "1 m^2",     "m/",       "\\text{m}/",
+                          "1\\text{",   "(1)",      "x 10^",     "x=",       "\\begin{cases}",
+                          "\n",         "=",        "A",         "(A",       "가",
+                          "\xFF"};
   for (const std::string piece : pieces) {
     std::string text;
     while (text.size() < size_t(1) << 18) text += piece;

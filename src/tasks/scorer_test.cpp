@@ -134,6 +134,53 @@ TEST(Scorer, NumbersOfKnownSets) {
   EXPECT_NE(reason.find("..."), std::string::npos);
 }
 
+// What each of the scorers of numbers takes, and what none does.
+TEST(Scorer, AnswersOfModels) {
+  struct Case {
+    const char *reference, *answer;
+    double numeric, fraction, expression;
+  };
+  for (const Case& c : {Case{"4", "x = 4", 1, 1, 1},
+                        Case{"3/2", "\\boxed{x = \\frac{3}{2}}", 1, 1, 1},
+                        Case{"x = 4", "4", 1, 1, 1},
+                        Case{"4", "x_1 = 2 + 2", 0, 0, 1},
+                        Case{"4", "x = 2 + 2 = 4", 1, 0, 1},
+                        Case{"4", "2x = 4", 1, 0, 0},
+                        Case{"12", "12 apples", 1, 1, 1},
+                        Case{"12", "정답: 12개", 1, 1, 1},
+                        Case{"12", "12 명입니다.", 1, 1, 1},
+                        Case{"12", "12 cm", 1, 1, 1},
+                        Case{"12", "12 cm^2", 1, 1, 1},
+                        Case{"12", "\\boxed{12\\text{ cm^2}}", 1, 1, 1},
+                        Case{"-12", "-12 square units.", 1, 1, 1},
+                        Case{"30000", "3만 원", 1, 1, 1},
+                        Case{"3", "3만 원", 0, 0, 0},
+                        Case{"5", "5조각", 1, 1, 1},
+                        Case{"12", "12x", 1, 0, 0},
+                        Case{"12", "12 x", 1, 0, 0},
+                        Case{"12", "12 pi", 1, 0, 0},
+                        Case{"12", "12 or more", 1, 0, 0},
+                        Case{"12", "12 = y apples", 1, 0, 1},
+                        Case{"2400", "(2,400)", 0, 0, 0},
+                        Case{"-36104", "[-36,104]", 0, 0, 0},
+                        Case{"2400", "2,400", 1, 1, 1},
+                        Case{"65\\%", "65.4%", 0, 0, 0},
+                        Case{"65\\%", "0.654", 0, 0, 0},
+                        Case{"12.5%", "12.48%", 1, 0, 0},
+                        Case{"65\\%", "65.0%", 1, 1, 1}}) {
+    EXPECT_EQ(score("numeric", answer_of(c.reference), c.answer), c.numeric) << c.reference << " " << c.answer;
+    EXPECT_EQ(score("fraction", answer_of(c.reference), c.answer), c.fraction) << c.reference << " " << c.answer;
+    EXPECT_EQ(score("expression", answer_of(c.reference), c.answer), c.expression) << c.reference << " " << c.answer;
+  }
+  for (const char* reference : {"(2,400)", "[-36,104]", "12 apples"})
+    EXPECT_NE(Reward("expression", "r").cannot_judge(answer_of(reference)), "") << reference;
+  Problem powers;
+  powers.id = "c", powers.numbers = {2, 5}, powers.target = 32;
+  EXPECT_EQ(score("countdown", powers, "2^5"), 0);
+  powers.target = 10;
+  EXPECT_EQ(score("countdown", powers, "2 * 5"), 1);
+}
+
 TEST(Scorer, WrongRewardsAreRefused) {
   for (const char* bad : {"", "exakt", "exact=", "exact=x", "exact=inf", "exact=1, exact=2", "language", "language(fr)",
                           "language(ko, en)", "length(max=5)", "length(max=5, soft=6)", "length(max=5, soft=1, x=2)",
