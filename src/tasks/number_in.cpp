@@ -60,7 +60,7 @@ class Walk {
     if (before == '^' || before == '_' || before == '/' || (is_digit(before) && text_[begin] == '\\')) return false;
     if ((before == '.' || before == ',' || before == ':') && begin > 1 && is_digit(text_[begin - 2])) return false;
     const std::string_view behind = text_.substr(end);
-    if (behind.starts_with('^') || behind.starts_with('_')) return false;
+    if (behind.starts_with('^') || behind.starts_with('_') || behind.starts_with(kPi)) return false;
     constexpr std::string_view kThousands = "kKMB";  // 12k: thousands, or a variable
     if (!behind.empty() && kThousands.find(behind[0]) != std::string_view::npos &&
         (behind.size() == 1 || (!is_letter(behind[1]) && !is_digit(behind[1]))))
@@ -94,6 +94,7 @@ class Walk {
   }
 
   static constexpr size_t kLongestName = 64;
+  static constexpr std::string_view kPi = "\xCF\x80";
   std::string_view text_;
   int64_t depth_ = 0, tables_ = 0;
   size_t command_end_ = std::string_view::npos;

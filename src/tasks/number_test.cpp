@@ -268,6 +268,7 @@ TEST(Number, LastOfATextThatStandsForItself) {
                         {"\\cos 58^\\circ", "none"},
                         {"\\frac{\\pi}{2}", "none"},
                         {"\\frac{\\sqrt{3}}{2}", "none"},
+                        {"5\xCF\x80", "none"},
                         {"5\\pi", "none"},
                         {"5 \\pi", "none"},
                         {"x^2", "none"},
