@@ -71,7 +71,8 @@ void add_shares(report::Page& page, const std::vector<PolicyRow>& rows) {
   if (timed.empty()) return;
   std::vector<Series> series;
   for (const auto& [key, name] : parts)
-    series.push_back(series_of(name, timed, [&](const PolicyRow& r) { return 100 * part_of(r.shares(), key); }));
+    series.push_back(
+        series_of(name, timed, [&, part = key](const PolicyRow& r) { return 100 * part_of(r.shares(), part); }));
   page.add_line_chart(from_zero(chart_of({"Shares of time", "시간의 비율"}, {"%", "%"}, std::move(series))));
 }
 
