@@ -197,8 +197,8 @@ class Run {
     session_.record().results["sampler_difference"] = c.difference;
     throw SamplerDiffers(fmt::format(
         "step {}: sampler and trainer are not the same to the bit: of {} tokens compared the log-probabilities differ "
-        "by "
-        "up to {}, and {} went to other experts. The step was not made, all before it is saved. Run `nuri selftest`, "
+        "by up to {}, and {} went to other experts. The step was not made, all before it is saved. Run `nuri "
+        "selftest`, "
         "then continue with --resume: if the step goes through, suspect the machine (memory, overclocking); if it "
         "differs again, this is a bug: report it with run.json, log.jsonl and the last checkpoint",
         state.step + 1, c.tokens, c.difference, c.other_experts));

@@ -212,8 +212,7 @@ void Session::look_after_save(LiveLine& live) {
   }
   if (!report_asked_) return;
   report_asked_ = false;
-  write_report(options_.out, true);
-  live.note("a signal asked for a checkpoint and the report: both are written");
+  if (draw_report()) live.note("a signal asked for a checkpoint and the report: both are written");
 }
 
 bool Session::save_asked(LiveLine& live) {
@@ -289,19 +288,25 @@ void Session::look_at_peak(LiveLine& live) {
   live.set_peak(peak_gflops_);
 }
 
+bool Session::draw_report() {
+  try {
+    write_report(options_.out, true);
+    return true;
+  } catch (const std::exception& e) {
+    if (!told_of_report_)
+      fmt::print(stderr, "warning: report.html cannot be written while the run goes on: {}\n", e.what());
+    told_of_report_ = true;
+    return false;
+  }
+}
+
 void Session::report(bool event) {
   report_event_ |= event;
   if (saver_->writing()) return;
   const double begin = seconds_now();
   if (!report_times_.due(begin, report_event_)) return;
   record_->update();
-  try {
-    write_report(options_.out, true);
-  } catch (const std::exception& e) {
-    if (!told_of_report_)
-      fmt::print(stderr, "warning: report.html cannot be written while the run goes on: {}\n", e.what());
-    told_of_report_ = true;
-  }
+  (void)draw_report();
   report_event_ = false;
   report_times_.wrote(begin, seconds_now());
 }

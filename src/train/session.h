@@ -128,6 +128,8 @@ class Session {
   void check_same_recipe(const std::filesystem::path& checkpoint);
   void begin_record();
   void note_checkpoints();
+  /// The page of a run that goes on; false, and said once, where it cannot be written.
+  bool draw_report();
   /// Measures the peak again where it is time.
   void look_at_peak(LiveLine& live);
   void begin_chain(const std::filesystem::path& resumed_from);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What may stand in the repository: no file over 1 MB, no path of one machine, no host of a package registry, no
-# unfinished marks, no nuri file over 500 lines; tests of runs can be executed; every line of packages.txt and may_skip.txt is well formed.
+# unfinished marks, no nuri file over 500 lines; tests of runs can be executed; every line of packages.txt and
+# may_skip.txt is well formed.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.."
 wrong=0

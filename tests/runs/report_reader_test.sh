@@ -37,4 +37,12 @@ done
 [ $reads -ge 300 ] && [ $versions -ge 20 ] || fail "only $reads reads of $versions reports"
 [ ! -e "$work/failed" ] || fail "nuri report failed beside the run"
 kill -0 $pid || fail "the run ended: $(cat "$work/err")"
+# A page that cannot be written ends no run.
+until rm -f "$run/report.html" && mkdir "$run/report.html" 2>/dev/null; do :; done # both writers go on
+for _ in $(seq 1 500); do
+  grep -q 'warning: report.html cannot be written' "$work/err" && break
+  sleep 0.02
+done
+grep -q 'warning: report.html cannot be written' "$work/err" || fail "it is not said that the page cannot be written: $(cat "$work/err")"
+kill -0 $pid || fail "the run ended for its page: $(cat "$work/err")"
 echo "$reads reads of $versions reports beside the run, none torn"
