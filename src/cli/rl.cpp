@@ -66,8 +66,7 @@ OrderedJson solved_json(const SolveRow& s) {
 void print_summary(const rl::PolicySummary& s, const TrainingOptions& o) {
   if (o.json) {
     OrderedJson j = run_json(s);
-    j["reward"] = s.reward;
-    j["solved"] = s.solved;
+    if (s.steps > 0) j["reward"] = s.reward, j["solved"] = s.solved;
     j["exhausted"] = s.exhausted;
     j["passed_over"] = s.passed_over;
     j["compared_tokens"] = s.compared_tokens;
@@ -81,6 +80,7 @@ void print_summary(const rl::PolicySummary& s, const TrainingOptions& o) {
   }
   print_run(s);
   if (s.exhausted) fmt::print("ended early: every problem was always or never solved (drop_after)\n");
+  if (s.steps == 0) return print_end(s, o);
   fmt::print(
       "reward {:.4f}, {:.1f} % of the last step's answers right; of {} tokens compared, sampler and trainer differ by "
       "{} at most, {} went to other experts\n",

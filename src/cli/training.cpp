@@ -103,7 +103,7 @@ OrderedJson run_json(const RunSummary& s) {
   j["tokens"] = s.tokens;
   j["flops"] = s.flops;
   j["seconds"] = s.seconds;
-  j["tokens_per_s"] = s.tokens_per_s;
+  j["tokens_per_s"] = s.tokens_per_s > 0 ? OrderedJson(s.tokens_per_s) : OrderedJson(nullptr);  // no step was made
   j["mfu"] = s.mfu > 0 ? OrderedJson(s.mfu) : OrderedJson(nullptr);  // --quiet measures no peak
   j["memory_planned_bytes"] = s.memory_planned;
   j["memory_anonymous_bytes"] = s.memory_anonymous;
@@ -119,7 +119,8 @@ OrderedJson run_json(const RunSummary& s) {
 void print_run(const RunSummary& s) {
   fmt::print("{} after {} of {} steps, {} tokens, {:.4g} FLOP, {}\n", s.outcome, s.steps, s.total_steps, s.tokens,
              s.flops, duration_text(s.seconds));
-  fmt::print("{:.0f} tokens/s (median), {}memory planned {}, measured {} (with mapped files {})\n", s.tokens_per_s,
+  fmt::print("{}{}memory planned {}, measured {} (with mapped files {})\n",
+             s.tokens_per_s > 0 ? fmt::format("{:.0f} tokens/s (median), ", s.tokens_per_s) : "",
              s.mfu > 0 ? fmt::format("MFU {:.1f} %, ", 100 * s.mfu) : "", bytes_text(s.memory_planned),
              bytes_text(s.memory_anonymous), bytes_text(s.memory_peak));
 }

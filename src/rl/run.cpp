@@ -47,6 +47,7 @@ class Run {
       for (NamedTensor& t : reference_->tensors()) kept.push_back(std::move(t));
     }
     session_.keep(std::move(kept));
+    const SignalScope signals;  // the files of the run are there from here on: a signal closes them as it should
     session_.begin([&] {
       if (reference_) reference_->follow(session_.model());
     });
@@ -57,6 +58,7 @@ class Run {
     sampler_ = std::make_unique<Sampler>(session_.model(), prompts_, options_.recipe);
     policy_step_ = std::make_unique<PolicyStep>(session_.model(), session_.step(), loss_, recipe_, policy_);
     session_.watch([&] {
+      if (session_.stopped_before_steps()) return;
       rehearse();
       loop();
     });
@@ -86,7 +88,6 @@ class Run {
   }
 
   void loop() {
-    const SignalScope signals;
     const profile::StepScope steps(kStep);
     LiveLine live(recipe_.steps, 0, session_.peak_gflops(), options_.quiet);
     live_ = &live;
@@ -295,7 +296,7 @@ class Run {
     if (!log.solves.empty()) summary_.first = log.solves.front(), summary_.last = log.solves.back();
     summary_.exhausted = curriculum_->exhausted() && session_.state.step < recipe_.steps;
     RunRecord& r = session_.record();
-    r.results["reward"] = summary_.reward;
+    if (session_.state.step > 0) r.results["reward"] = summary_.reward;
     if (summary_.last) r.results["pass_1"] = summary_.last->pass_1;
     r.results["sampler_difference"] = summary_.sampler_difference;
     r.results["prompts_too_long"] = static_cast<double>(summary_.prompts_too_long);

@@ -223,6 +223,12 @@ bool Session::save_asked(LiveLine& live) {
   return false;
 }
 
+bool Session::stopped_before_steps() {
+  if (!SignalScope::stop_asked()) return false;
+  summary_.outcome = "stopped";
+  return true;
+}
+
 void Session::note_memory() {
   summary_.memory_anonymous = std::max(summary_.memory_anonymous, resident_bytes().anonymous);
   record().memory_anonymous_bytes = std::max(record().memory_anonymous_bytes, summary_.memory_anonymous);
@@ -264,7 +270,7 @@ void Session::finish() {
     summary_.mfu *= peak_gflops_ / better;
     r.results[kPeakGflops] = std::max(r.results[kPeakGflops], better);
   }
-  r.results["tokens_per_s"] = summary_.tokens_per_s;
+  if (summary_.tokens_per_s > 0) r.results["tokens_per_s"] = summary_.tokens_per_s;
   if (summary_.mfu > 0) r.results["mfu"] = summary_.mfu;
   r.hashes["weights"] = summary_.weights_hash;
   r.hashes["chain"] = chain_->link();

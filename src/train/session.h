@@ -96,6 +96,8 @@ class Session {
   void look_after_save(LiveLine& live);
   /// Whether SIGUSR1 asks for a checkpoint now: while one is being written, it comes after that.
   bool save_asked(LiveLine& live);
+  /// Whether a signal asked to stop while the run was begun: then no step is made, and the outcome is "stopped".
+  bool stopped_before_steps();
   bool every(int64_t n) const { return n > 0 && state.step % n == 0; }
   void note_memory();
   /// After a step: its row, and warnings about layers, into log and live line; record and summary follow.

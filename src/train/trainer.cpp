@@ -25,10 +25,13 @@ class Run {
     open_data();
     const MemoryPlan& plan = session_.prepare();
     if (!options_.quiet) describe(plan);
+    const SignalScope signals;  // the files of the run are there from here on: a signal closes them as it should
     session_.begin({}, [&](int64_t step) { return batch_ramp_.seen_after(step); });
     session_.record().tokens_planned = total_tokens_;
     observer_ = std::make_unique<Observer>(session_.model(), session_.optimizer(), source_, recipe_, session_.log());
-    session_.watch([&] { loop(); });
+    session_.watch([&] {
+      if (!session_.stopped_before_steps()) loop();
+    });
     finish();
     return summary_;
   }
@@ -68,7 +71,6 @@ class Run {
   }
 
   void loop() {
-    const SignalScope signals;
     const profile::StepScope steps(kStep);
     LiveLine live(summary_.total_steps, total_tokens_, session_.peak_gflops(), options_.quiet);
     const double begin = seconds_now();
@@ -171,7 +173,7 @@ class Run {
     if (summary_.outcome == "finished") publish();
     summary_.loss = session_.last_loss();
     RunRecord& r = session_.record();
-    r.results["loss"] = summary_.loss;
+    if (session_.state.step > 0) r.results["loss"] = summary_.loss;
     if (summary_.eval.all.bytes > 0) r.results["bits_per_byte"] = summary_.eval.all.bits_per_byte();
     if (summary_.eval_ema.all.bytes > 0) r.results["bits_per_byte_ema"] = summary_.eval_ema.all.bits_per_byte();
     session_.finish();

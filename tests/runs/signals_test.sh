@@ -33,6 +33,20 @@ ended() {
   [ $code -eq "$1" ] || fail "$2: exit code $code, $(cat "$work/err")"
 }
 
+# As soon as the run has files, before the first step or within it: it says that it was stopped and how to continue.
+for signal in TERM INT; do
+  begin
+  until [ -e "$run/log.jsonl" ]; do kill -0 $pid; done
+  kill -$signal $pid
+  ended 130 "$signal at the start"
+  grep -q '"outcome": "stopped"' "$run/run.json" || fail "$signal at the start: run.json does not say stopped"
+  grep -q '^continue with: ' "$work/out" || fail "$signal at the start: it does not say how to continue: $(cat "$work/out")"
+  [ "$(steps)" -le 1 ] || fail "$signal at the start: $(steps) steps were made"
+  train "$run" "${settings[@]}" --resume >/dev/null 2>"$work/err" || fail "$signal at the start, resumed: $(cat "$work/err")"
+  "$nuri" diff "$work/whole" "$run" >/dev/null || fail "$signal at the start: other weights once it is resumed"
+  rm -r "$run"
+done
+
 # SIGUSR1: a checkpoint and a report, and the run goes on.
 begin
 past 2
