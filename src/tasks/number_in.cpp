@@ -123,6 +123,19 @@ std::string_view with_sign(std::string_view plain, size_t at, size_t length) {
   return sign ? plain.substr(begin - 1, end - begin + 1) : plain.substr(at, length);
 }
 
+/// Whether what looks like thousands is two ends: [2,400], (2,400], and (2,400) behind a sign of sets.
+bool is_interval(std::string_view plain, std::string_view number) {
+  if (number.find(',') == std::string_view::npos) return false;
+  const auto without_blanks = [&](size_t end) { return plain.substr(0, plain.find_last_not_of(' ', end - 1) + 1); };
+  const auto begin = static_cast<size_t>(number.data() - plain.data());
+  const std::string_view before = begin > 0 ? without_blanks(begin) : "";
+  const std::string_view behind = plain.substr(blanks_from(plain, begin + number.size()));
+  if (!before.ends_with('[') && !before.ends_with('(')) return false;
+  if (!behind.starts_with(']') && !behind.starts_with(')')) return false;
+  const std::string_view sets = before.size() > 1 ? without_blanks(before.size() - 1) : "";
+  return before.ends_with('[') || behind.starts_with(']') || sets.ends_with("\\in") || sets.ends_with("\xE2\x88\x88");
+}
+
 }  // namespace
 
 std::string_view last_number(std::string_view plain) {
@@ -153,7 +166,7 @@ std::string_view last_number(std::string_view plain) {
     }
     last = with_sign(plain, at, length);
     const auto begin = static_cast<size_t>(last.data() - plain.data());
-    free = walk.is_free(begin, begin + last.size());
+    free = walk.is_free(begin, begin + last.size()) && !is_interval(plain, last);
     if (number && begin < at) number->value.numerator = -number->value.numerator;
     if (n == 0 && number) first_value = number->value;
     one = one && number && first_value == number->value;

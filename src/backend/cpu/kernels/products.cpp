@@ -38,7 +38,8 @@ constexpr int kAhead = 0;
 constexpr int kAhead = 32;
 #endif
 // Whether a tile asks for the panels after its own into the second cache, so that they are there when their turn comes:
-// the processor looks too short a way ahead of tiles that multiply long. Tiles of few rows only read, and lose by it.
+// the processor looks too short a way ahead of tiles that multiply long. Tiles that read the same panels share the
+// asking, since a core can wait for few lines at a time. Tiles of few rows only read, and lose by it.
 constexpr bool asks_for_later_panels(int rows) { return kWidth == 16 ? rows > 4 : kWidth == 8 && rows > 3; }
 
 enum class Arithmetic { fp32, bf16_pairs, bf16_widened };
@@ -63,8 +64,9 @@ struct Tile {
   int64_t c_stride;
   int64_t columns;
   bool load_c;
-  const float* next_c;         // of the tile that follows
-  const uint32_t* later_b[2];  // of panels after its own, or its own where nothing is to be asked for
+  const float* next_c;        // of the tile that follows
+  const uint8_t* later_b[2];  // what is asked for of the panels that follow, or its own where there are none,
+  int64_t later_step;         // so many bytes for each word
 };
 
 NURI_INLINE float as_float(uint32_t word) { return __builtin_bit_cast(float, word); }
@@ -136,7 +138,7 @@ NURI_TILE_CHECKS void run_tile(const Tile& t) {
 
   // Panels whose vectors are held while the rows pass: all where registers allow.
   constexpr int kAtOnce = kWidth == 16 ? kPanels : 1;
-  int64_t p = 0;
+  int64_t p = 0, later = 0;
   for (int segment = 1; segment <= kSegments; ++segment) {
     // The next tile's lines of C come meanwhile, some at a time.
     for (int i = (segment - 1) * kRows / kSegments; i < segment * kRows / kSegments; ++i) {
@@ -147,8 +149,9 @@ NURI_TILE_CHECKS void run_tile(const Tile& t) {
 #pragma GCC unroll 16
       for (int q = 0; q < kPanels && kAhead > 0; ++q) __builtin_prefetch(b[q] + kAhead * kPanel);
       if constexpr (asks_for_later_panels(kRows)) {
-        __builtin_prefetch(t.later_b[0] + p * kPanel, 0, 2);
-        if constexpr (kPanels >= 2) __builtin_prefetch(t.later_b[1] + p * kPanel, 0, 2);
+        __builtin_prefetch(t.later_b[0] + later, 0, 2);
+        if constexpr (kPanels >= 2) __builtin_prefetch(t.later_b[1] + later, 0, 2);
+        later += t.later_step;
       }
       if constexpr (kArithmetic == Arithmetic::bf16_widened) {
 #pragma GCC unroll 16
@@ -230,12 +233,18 @@ constexpr TileTable kTiles[2][2] = {  // by precision and order of A
     {make_table<Arithmetic::fp32, false>(), make_table<Arithmetic::fp32, true>()},
     {make_table<kBf16, false>(), make_table<kBf16, true>()}};
 
+// Tiles that share the asking for the panels that follow: a core waits for few lines at a time, and more tiles would
+// only ask again for lines that are there.
+constexpr int64_t kAsking = 4;
+constexpr int64_t tiles_of(int64_t rows, int64_t at_most) { return (rows + at_most - 1) / at_most; }
+/// Rows of the next of `tiles`, which differ by a row at most.
+constexpr int64_t equal_part(int64_t rows, int64_t tiles) { return (rows + tiles - 1) / tiles; }
+
 void multiply(const ProductBlock& block) {
   const int64_t a_words = block.pairs && !kPairs ? 2 : 1;  // words of A per word of B
   // Turned A lies in panels of 16 rows, cut into tiles of about equal height.
-  const int64_t height = block.rows < kPanel ? block.rows : kPanel;
-  const int64_t cuts = (height + kMaxTurnedRows - 1) / kMaxTurnedRows;
-  const int64_t tile_rows = block.a_turned ? (height + cuts - 1) / cuts : block.tile_rows;
+  const int64_t height = block.rows < kPanel ? block.rows : kPanel, cuts = tiles_of(height, kMaxTurnedRows);
+  const int64_t tile_rows = block.a_turned ? equal_part(height, cuts) : block.tile_rows;
   const TileTable& table = kTiles[block.pairs][block.a_turned];
   const int panels_wanted = max_panels(static_cast<int>(tile_rows));
   // Of equal length. Where a single tile reads each panel, panels come from memory, best in long runs.
@@ -243,6 +252,9 @@ void multiply(const ProductBlock& block) {
   const int64_t longest = alone > kBlockWords ? alone : kBlockWords;
   const int64_t passes = (block.words + longest - 1) / longest;
   const int64_t pass_words = passes > 1 ? (block.words + passes - 1) / passes : longest;
+  constexpr int64_t kWordBytes = kPanel * 4;
+  const int64_t tiles = block.a_turned ? block.rows / kPanel * cuts + tiles_of(block.rows % kPanel, kMaxTurnedRows)
+                                       : tiles_of(block.rows, tile_rows);  // that read a panel
   for (int64_t p = 0; p == 0 || p < block.words; p += pass_words) {
     const int64_t words = block.words - p < pass_words ? block.words - p : pass_words;
     Tile tile;
@@ -257,25 +269,29 @@ void multiply(const ProductBlock& block) {
       width = int64_t(1) << level;
       tile.b = block.b + j / kPanel * block.panel_stride + p * kPanel;
       tile.columns = block.columns - j;
-      for (int64_t i = 0, rows; i < block.rows; i += rows) {
-        rows = block.rows - i < tile_rows ? block.rows - i : tile_rows;
+      // What follows: panels of this pass, of the next one, or nothing.
+      const int64_t following = (block.columns - j + kPanel - 1) / kPanel - width;
+      const int64_t pass_after = p + words;
+      const uint32_t* const next_b = following > 0 ? tile.b + width * block.panel_stride
+                                     : pass_after < block.words ? block.b + pass_after * kPanel
+                                                                : tile.b;
+      const int64_t asking = tiles < kAsking ? tiles : kAsking;
+      tile.later_step = kWordBytes / asking;
+      for (int64_t i = 0, t = 0, rows; i < block.rows; i += rows, ++t) {
         if (block.a_turned) {
-          // Tiles of a panel differ by a row at most.
           const int64_t in_panel = i % kPanel, left_of_panel = kPanel - in_panel;
           rows = block.rows - i < left_of_panel ? block.rows - i : left_of_panel;
-          const int64_t tiles = (rows + kMaxTurnedRows - 1) / kMaxTurnedRows;
-          rows = (rows + tiles - 1) / tiles;
+          rows = equal_part(rows, tiles_of(rows, kMaxTurnedRows));
           tile.a = block.a + i / kPanel * block.a_stride + p * a_words * kPanel + in_panel;
         } else {
+          rows = equal_part(block.rows - i, tiles - t);
           tile.a = block.a + i * block.a_stride + p * a_words;
         }
         tile.c = block.c + i * block.c_stride + j;
         tile.next_c = i + rows < block.rows ? tile.c + rows * block.c_stride : block.c + j + width * kPanel;
-        // Each of the tiles that read these panels asks for one of the next, a tile that is alone for all.
-        const int64_t asked = i / tile_rows, asks = block.rows <= tile_rows ? width : 1;
         for (int64_t q = 0; q < 2; ++q) {
-          const bool there = q < asks && asked + q < width && j + (width + asked + q) * kPanel < block.columns;
-          tile.later_b[q] = there ? tile.b + (width + asked + q) * block.panel_stride : tile.b;
+          const uint32_t* panel = t >= asking ? tile.b : q < following ? next_b + q * block.panel_stride : next_b;
+          tile.later_b[q] = reinterpret_cast<const uint8_t*>(panel) + (t < asking ? t : 0) * words * tile.later_step;
         }
         table.run[rows][level](tile);
       }
