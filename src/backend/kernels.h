@@ -276,7 +276,17 @@ struct LogSumExpArgs {
   float inv_temperature = 1;
   float* lse = nullptr;  ///< [n_rows]
 };
-/// weights[i] = exp(z[i] - largest): what a sampler draws by.
+/// z[i] = logits[i] inv_temperature, -inf where allowed[i] is 0 (null: all are allowed); *largest: the largest z, a
+/// zero of it positive. No logit is NaN.
+struct SamplerLogitsArgs {
+  int64_t n = 0;
+  const float* logits = nullptr;
+  float inv_temperature = 1;
+  const uint8_t* allowed = nullptr;
+  float* z = nullptr;
+  float* largest = nullptr;
+};
+/// weights[i] = exp(z[i] - largest): what a sampler draws by; may be z itself.
 struct SoftmaxWeightsArgs {
   int64_t n = 0;
   const float* z = nullptr;
@@ -382,6 +392,7 @@ struct KernelTable {
   void (*combine_grad)(const CombineGradArgs&) = nullptr;
   void (*gather_grad)(const GatherGradArgs&) = nullptr;
   void (*log_sum_exp)(const LogSumExpArgs&) = nullptr;
+  void (*sampler_logits)(const SamplerLogitsArgs&) = nullptr;
   void (*softmax_weights)(const SoftmaxWeightsArgs&) = nullptr;
   void (*cross_entropy_grad)(const CrossEntropyGradArgs&) = nullptr;
   void (*add)(const AddArgs&) = nullptr;

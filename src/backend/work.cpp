@@ -129,6 +129,7 @@ Work work_of(const GatherGradArgs& a) {
   return rows("gather_grad", a.n_tokens, a.d, as_double(4 * (a.n_active + 1)), as_double(a.n_active));
 }
 Work work_of(const LogSumExpArgs& a) { return rows("log_sum_exp", a.n_rows, a.vocab, 4, 20); }
+Work work_of(const SamplerLogitsArgs& a) { return rows("sampler_logits", 1, a.n, 2, 9); }
 Work work_of(const SoftmaxWeightsArgs& a) { return rows("softmax_weights", 1, a.n, 8, 12); }
 Work work_of(const CrossEntropyGradArgs& a) {
   return rows("cross_entropy_grad", a.n_rows, a.vocab, a.rounded ? 6 : 8, 20);

@@ -280,11 +280,18 @@ std::vector<TokenEvent> Engine::draw(std::vector<Draw>& draws) {
   std::vector<Sampled> drawn(draws.size());
   const auto vocab = static_cast<size_t>(model_.config().vocab_size);
   const double begin = seconds_now();
-  parallel_for(static_cast<int64_t>(draws.size()), [&](int64_t i) {
-    const Sequence& s = *draws[static_cast<size_t>(i)].sequence;
-    const EngineRequest& r = s.group->request;
-    drawn[static_cast<size_t>(i)] = sample({draws[static_cast<size_t>(i)].logits, vocab}, r.sampler,
-                                           r.sequences[s.reply], static_cast<uint64_t>(s.n_known()), allowed_);
+  std::vector<DrawRow> rows;
+  rows.reserve(draws.size());
+  for (const Draw& d : draws) {
+    const EngineRequest& r = d.sequence->group->request;
+    rows.push_back(
+        {{d.logits, vocab}, &r.sampler, r.sequences[d.sequence->reply], static_cast<uint64_t>(d.sequence->n_known())});
+  }
+  const auto n = static_cast<int64_t>(rows.size());
+  parallel_parts((n + kDrawsAtOnce - 1) / kDrawsAtOnce, [&](int64_t part) {
+    const auto begin = static_cast<size_t>(part * kDrawsAtOnce);
+    const auto count = static_cast<size_t>(std::min(kDrawsAtOnce, n - part * kDrawsAtOnce));
+    sample(std::span(rows).subspan(begin, count), allowed_, std::span(drawn).subspan(begin, count));
   });
   stats_.draw_seconds += seconds_now() - begin;
   std::vector<TokenEvent> events;

@@ -46,6 +46,16 @@ void log_sum_exp(const LogSumExpArgs& a) {
     a.lse[r] = log_sum_exp_row(a.vocab, a.logits + r * a.stride, a.inv_temperature);
 }
 
+void sampler_logits(const SamplerLogitsArgs& a) {
+  constexpr float kNone = -std::numeric_limits<float>::infinity();
+  float largest = kNone;
+  for (int64_t i = 0; i < a.n; ++i) {
+    a.z[i] = !a.allowed || a.allowed[i] ? a.logits[i] * a.inv_temperature : kNone;
+    largest = a.z[i] > largest ? a.z[i] : largest;
+  }
+  *a.largest = largest + 0.0f;
+}
+
 void softmax_weights(const SoftmaxWeightsArgs& a) {
   for (int64_t i = 0; i < a.n; ++i) a.weights[i] = x1::exp(a.z[i] - a.largest);
 }
@@ -63,6 +73,7 @@ void cross_entropy_grad(const CrossEntropyGradArgs& a) {
 }  // namespace reference
 
 void log_sum_exp(const LogSumExpArgs& args) { run(kernels().log_sum_exp, reference::log_sum_exp, args); }
+void sampler_logits(const SamplerLogitsArgs& args) { run(kernels().sampler_logits, reference::sampler_logits, args); }
 void softmax_weights(const SoftmaxWeightsArgs& args) {
   run(kernels().softmax_weights, reference::softmax_weights, args);
 }

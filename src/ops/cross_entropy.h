@@ -28,12 +28,15 @@ T log_sum_exp_row(int64_t vocab, const T* logits, T inv_temperature);
 template <class T>
 void cross_entropy_grad_row(int64_t vocab, T* logits, T lse, int64_t target, T weight);
 void log_sum_exp(const LogSumExpArgs& args);
+void sampler_logits(const SamplerLogitsArgs& args);
 void softmax_weights(const SoftmaxWeightsArgs& args);
 void cross_entropy_grad(const CrossEntropyGradArgs& args);
 }  // namespace reference
 
 /// lse of each row of logits [n_rows, vocab].
 void log_sum_exp(const LogSumExpArgs& args);
+/// z of a sampler: the logits at its temperature, where they are allowed; and the largest.
+void sampler_logits(const SamplerLogitsArgs& args);
 /// weights[i] = exp(z[i] - largest).
 void softmax_weights(const SoftmaxWeightsArgs& args);
 /// The log-probability of an id with this logit.

@@ -55,6 +55,15 @@ TEST(CrossEntropy, KernelsEqualReference) {
                      : kernels().log_sum_exp)({n_rows, vocab, z.data(), stride, b, lse.data()});
           return lse;
         });
+      for (const bool all : {true, false})
+        expect_same_bits("sampler_logits", [&](bool reference) {
+          std::vector<float> out(z.size() + 1);
+          std::vector<uint8_t> allowed(z.size());
+          for (size_t i = 0; i < allowed.size(); ++i) allowed[i] = i % 7 < 3 ? 2 : 0;
+          (reference ? reference::sampler_logits : kernels().sampler_logits)(
+              {std::ssize(z), z.data(), 0.7f, all ? nullptr : allowed.data(), out.data(), &out.back()});
+          return out;
+        });
       expect_same_bits("softmax_weights", [&](bool reference) {
         std::vector<float> out(z.size());
         std::vector<float> with_outsiders = z;

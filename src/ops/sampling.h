@@ -39,4 +39,15 @@ struct Sampled {
 Sampled sample(std::span<const float> logits, const SamplerOptions& options, uint64_t sequence, uint64_t position,
                std::span<const uint8_t> allowed = {});
 
+/// The arguments of one draw.
+struct DrawRow {
+  std::span<const float> logits;
+  const SamplerOptions* options = nullptr;
+  uint64_t sequence = 0, position = 0;
+};
+/// Rows whose chains of sums are made side by side: one alone waits for each of its additions.
+inline constexpr int64_t kDrawsAtOnce = 4;
+/// sample() of each row, on this thread.
+void sample(std::span<const DrawRow> rows, std::span<const uint8_t> allowed, std::span<Sampled> out);
+
 }  // namespace nuri

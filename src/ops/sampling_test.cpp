@@ -47,6 +47,32 @@ TEST(Sampling, FrequenciesFollowTheProbabilities) {
   }
 }
 
+TEST(Sampling, RowsTogetherAreThoseAlone) {
+  constexpr int64_t kVocab = 1027;
+  std::vector<uint8_t> allowed(kVocab, 1);
+  for (size_t i = 3; i < kVocab; i += 5) allowed[i] = 0;
+  SamplerOptions plain, cold, cut, greedy;
+  plain.seed = 3, cold.temperature = 0.3f, cut.top_p = 0.8f, greedy.temperature = 0;
+  for (const size_t n : {1, 3, 4, 5, 9})
+    for (const bool mixed : {false, true}) {
+      const std::vector<const SamplerOptions*> kinds =
+          mixed ? std::vector<const SamplerOptions*>{&plain, &cut, &cold, &greedy}
+                : std::vector<const SamplerOptions*>{&plain, &cold};
+      std::vector<std::vector<float>> logits;
+      for (size_t r = 0; r < n; ++r) logits.push_back(random_floats(kVocab, static_cast<int>(r) + 1, 4));
+      std::vector<DrawRow> rows;
+      for (size_t r = 0; r < n; ++r) rows.push_back({logits[r], kinds[r % kinds.size()], r, 7 * r});
+      std::vector<Sampled> together(n);
+      nuri::sample(rows, allowed, together);
+      for (size_t r = 0; r < n; ++r) {
+        const Sampled alone = nuri::sample(logits[r], *rows[r].options, r, 7 * r, allowed);
+        EXPECT_EQ(together[r].id, alone.id) << n << " rows, " << r;
+        EXPECT_EQ(together[r].log_probability, alone.log_probability) << n << " rows, " << r;
+        EXPECT_EQ(together[r].truncated, alone.truncated) << n << " rows, " << r;
+      }
+    }
+}
+
 TEST(Sampling, LogProbabilityIsBeforeTruncation) {
   SamplerOptions o;
   o.temperature = 0.7f, o.top_k = 2, o.top_p = 0.9f;

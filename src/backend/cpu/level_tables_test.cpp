@@ -44,8 +44,8 @@ std::vector<void*> entries(const MoeKernels& k) {
   return entries(k.router, k.router_grad, k.combine, k.combine_grad, k.gather_grad);
 }
 std::vector<void*> entries(const SoftmaxKernels& k) {
-  static_assert(sizeof k == 3 * sizeof(void*));
-  return entries(k.log_sum_exp, k.weights, k.cross_entropy_grad);
+  static_assert(sizeof k == 4 * sizeof(void*));
+  return entries(k.log_sum_exp, k.sampler_logits, k.weights, k.cross_entropy_grad);
 }
 
 template <class Table>

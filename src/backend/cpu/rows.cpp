@@ -256,6 +256,10 @@ void log_sum_exp(const LogSumExpArgs& a) {
                 [&](int64_t r) { a.lse[r] = k.log_sum_exp(a.vocab, a.logits + r * a.stride, a.inv_temperature); });
 }
 
+void sampler_logits(const SamplerLogitsArgs& a) {
+  *a.largest = softmax().sampler_logits(a.n, a.logits, a.inv_temperature, a.allowed, a.z);
+}
+
 void softmax_weights(const SoftmaxWeightsArgs& a) { softmax().weights(a.n, a.z, a.largest, a.weights); }
 
 void cross_entropy_grad(const CrossEntropyGradArgs& a) {
@@ -281,6 +285,7 @@ void add_rows(KernelTable& table) {
   table.combine_grad = combine_grad;
   table.gather_grad = gather_grad;
   table.log_sum_exp = log_sum_exp;
+  table.sampler_logits = sampler_logits;
   table.softmax_weights = softmax_weights;
   table.cross_entropy_grad = cross_entropy_grad;
   table.add = add;

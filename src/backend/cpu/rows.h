@@ -72,6 +72,9 @@ struct MoeKernels {
 struct SoftmaxKernels {
   /// lse of one row.
   float (*log_sum_exp)(int64_t vocab, const float* logits, float inv_temperature) = nullptr;
+  /// z[i] = logits[i] inv_temperature, -inf where allowed[i] is 0; returns the largest.
+  float (*sampler_logits)(int64_t n, const float* logits, float inv_temperature, const uint8_t* allowed,
+                          float* z) = nullptr;
   /// weights[i] = exp(z[i] - largest).
   void (*weights)(int64_t n, const float* z, float largest, float* weights) = nullptr;
   /// One row, in place, or as BF16 into its first half.

@@ -272,7 +272,7 @@ void multiply(const ProductBlock& block) {
       // What follows: panels of this pass, of the next one, or nothing.
       const int64_t following = (block.columns - j + kPanel - 1) / kPanel - width;
       const int64_t pass_after = p + words;
-      const uint32_t* const next_b = following > 0 ? tile.b + width * block.panel_stride
+      const uint32_t* const next_b = following > 0              ? tile.b + width * block.panel_stride
                                      : pass_after < block.words ? block.b + pass_after * kPanel
                                                                 : tile.b;
       const int64_t asking = tiles < kAsking ? tiles : kAsking;

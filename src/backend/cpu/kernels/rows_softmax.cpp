@@ -7,6 +7,12 @@ namespace {
 
 constexpr int64_t kBlock = 1024;  // kVocabularyBlock of ops/cross_entropy.h
 
+float largest_lane(F v) {
+  float largest = v[0];
+  for (int lane = 1; lane < kWidth; ++lane) largest = v[lane] > largest ? v[lane] : largest;
+  return largest;
+}
+
 float block_max(int64_t n, const float* logits, float inv_temperature, float start) {
   F top[4] = {set1(start), set1(start), set1(start), set1(start)};
   int64_t i = 0;
@@ -17,10 +23,7 @@ float block_max(int64_t n, const float* logits, float inv_temperature, float sta
     const F z = load_some(logits + i, count) * inv_temperature;
     top[0] = max(select(lanes_below(count), z, top[0]), top[0]);
   }
-  const F all = max(max(top[0], top[1]), max(top[2], top[3]));
-  float largest = all[0];
-  for (int lane = 1; lane < kWidth; ++lane) largest = all[lane] > largest ? all[lane] : largest;
-  return largest;
+  return largest_lane(max(max(top[0], top[1]), max(top[2], top[3])));
 }
 
 float log_sum_exp(int64_t vocab, const float* logits, float inv_temperature) {
@@ -35,6 +38,28 @@ float log_sum_exp(int64_t vocab, const float* logits, float inv_temperature) {
     m = next;
   }
   return m + log(set1(l))[0];
+}
+
+/// -inf in the lanes whose byte is 0, else v.
+NURI_INLINE F where_allowed(F v, const uint8_t* allowed, int64_t count) {
+  using Bytes [[gnu::vector_size(kWidth)]] = uint8_t;
+  Bytes bytes = {};
+  if (count == kWidth)
+    __builtin_memcpy(&bytes, allowed, kWidth);
+  else
+    __builtin_memcpy(&bytes, allowed, static_cast<size_t>(count));
+  return select(__builtin_convertvector(bytes, I) != 0, v, set1(-__builtin_inff()));
+}
+
+float sampler_logits(int64_t n, const float* logits, float inv_temperature, const uint8_t* allowed, float* z) {
+  F top = set1(-__builtin_inff());
+  for_vectors(n, [&](int64_t i, int64_t count) {
+    F v = load_some(logits + i, count) * inv_temperature;
+    if (allowed) v = where_allowed(v, allowed + i, count);
+    store_some(z + i, v, count);
+    top = max(count == kWidth ? v : select(lanes_below(count), v, top), top);
+  });
+  return largest_lane(top) + 0.0f;
 }
 
 void weights(int64_t n, const float* z, float largest, float* weights) {
@@ -72,6 +97,6 @@ void cross_entropy_grad(int64_t vocab, float* logits, float lse, int64_t target,
 }  // namespace
 
 extern const SoftmaxKernels softmax_kernels;
-const SoftmaxKernels softmax_kernels = {log_sum_exp, weights, cross_entropy_grad};
+const SoftmaxKernels softmax_kernels = {log_sum_exp, sampler_logits, weights, cross_entropy_grad};
 
 }  // namespace nuri::cpu::NURI_LEVEL
