@@ -42,10 +42,11 @@ for signal in TERM INT; do
   grep -q '"outcome": "stopped"' "$run/run.json" || fail "$signal at the start: run.json does not say stopped"
   grep -q '^continue with: ' "$work/out" || fail "$signal at the start: it does not say how to continue: $(cat "$work/out")"
   [ "$(steps)" -le 1 ] || fail "$signal at the start: $(steps) steps were made"
-  train "$run" "${settings[@]}" --resume >/dev/null 2>"$work/err" || fail "$signal at the start, resumed: $(cat "$work/err")"
-  "$nuri" diff "$work/whole" "$run" >/dev/null || fail "$signal at the start: other weights once it is resumed"
-  rm -r "$run"
+  [ $signal = INT ] || rm -r "$run"
 done
+train "$run" "${settings[@]}" --resume >/dev/null 2>"$work/err" || fail "stopped at the start, then resumed: $(cat "$work/err")"
+"$nuri" diff "$work/whole" "$run" >/dev/null || fail "stopped at the start: other weights once it is resumed"
+rm -r "$run"
 
 # SIGUSR1: a checkpoint and a report, and the run goes on.
 begin

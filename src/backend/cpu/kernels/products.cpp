@@ -237,8 +237,8 @@ constexpr TileTable kTiles[2][2] = {  // by precision and order of A
 // only ask again for lines that are there.
 constexpr int64_t kAsking = 4;
 constexpr int64_t tiles_of(int64_t rows, int64_t at_most) { return (rows + at_most - 1) / at_most; }
-/// Rows of the next of `tiles`, which differ by a row at most.
-constexpr int64_t equal_part(int64_t rows, int64_t tiles) { return (rows + tiles - 1) / tiles; }
+/// The next of so many parts, which differ by one at most.
+constexpr int64_t equal_part(int64_t n, int64_t parts) { return (n + parts - 1) / parts; }
 
 void multiply(const ProductBlock& block) {
   const int64_t a_words = block.pairs && !kPairs ? 2 : 1;  // words of A per word of B
@@ -270,13 +270,13 @@ void multiply(const ProductBlock& block) {
       tile.b = block.b + j / kPanel * block.panel_stride + p * kPanel;
       tile.columns = block.columns - j;
       // What follows: panels of this pass, of the next one, or nothing.
-      const int64_t following = (block.columns - j + kPanel - 1) / kPanel - width;
+      const int64_t following = left - width;
       const int64_t pass_after = p + words;
       const uint32_t* const next_b = following > 0              ? tile.b + width * block.panel_stride
                                      : pass_after < block.words ? block.b + pass_after * kPanel
                                                                 : tile.b;
       const int64_t asking = tiles < kAsking ? tiles : kAsking;
-      tile.later_step = kWordBytes / asking;
+      tile.later_step = equal_part(kWordBytes, asking);
       for (int64_t i = 0, t = 0, rows; i < block.rows; i += rows, ++t) {
         if (block.a_turned) {
           const int64_t in_panel = i % kPanel, left_of_panel = kPanel - in_panel;
