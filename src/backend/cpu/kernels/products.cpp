@@ -65,8 +65,8 @@ struct Tile {
   int64_t columns;
   bool load_c;
   const float* next_c;        // of the tile that follows
-  const uint8_t* later_b[2];  // what is asked for of the panels that follow, or its own where there are none,
-  int64_t later_step;         // so many bytes for each word
+  const uint8_t* later_b[2];  // this tile's share of the panels that follow, or its own panel where it asks for nothing
+  int64_t later_step;         // bytes further for each word
 };
 
 NURI_INLINE float as_float(uint32_t word) { return __builtin_bit_cast(float, word); }
